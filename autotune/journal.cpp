@@ -1,0 +1,144 @@
+#include "autotune/journal.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "generators/build.h"
+
+namespace oc {
+namespace {
+
+constexpr size_t kMaxSuggestions = 6;
+constexpr double kWorthADuel = 0.97;  // of the incumbent's recorded time
+
+MachineRow machine_row(const Machine& machine) {
+  const nlohmann::json description = {{"vendor", machine.vendor},     {"model", machine.model},
+                                      {"family", machine.family},     {"model_number", machine.model_number},
+                                      {"stepping", machine.stepping}, {"features", machine.features},
+                                      {"l1_bytes", machine.l1_bytes}, {"l2_bytes", machine.l2_bytes},
+                                      {"l3_bytes", machine.l3_bytes}, {"core_kinds", machine.core_kinds}};
+  return {machine.hash(), description.dump()};
+}
+
+std::optional<Schedule> parsed(const std::string& text) {
+  try {
+    return parse_schedule(text);
+  } catch (const UserError&) {  // of another version or by another hand: rows are data
+    return std::nullopt;
+  }
+}
+
+bool quarantined(const Database& database, const std::string& trial) {
+  bool found = false;
+  for (const Mark& mark : database.marks_of(trial))
+    if (mark.kind != MarkKind::confirm) found = mark.kind == MarkKind::quarantine;
+  return found;
+}
+
+}  // namespace
+
+BuildRow current_build() {
+  std::string languages;
+  for (const Family family :
+       {Family::elementwise, Family::reduction, Family::contraction, Family::window, Family::movement}) {
+    const FamilyInfo& info = family_info(family);
+    languages += fmt::format("{} v{}", family_name(family), info.version);
+    for (const Argument& argument : info.grammar)
+      languages +=
+          fmt::format(" {}:{}..{}:{}", argument.name, argument.min, argument.max, fmt::join(argument.words, ","));
+  }
+  return {toolchain_id(), OC_VERSION, content_hash(languages)};
+}
+
+Journal::Journal(Database& database, const Target& target, int threads, std::string author)
+    : database_(database), features_(target.name()), author_(std::move(author)), threads_(threads) {
+  if (!database.writable())
+    user_error("cannot tune into {}: {}; name a database that can be written with --db", database.name(),
+               database.read_only_reason());
+  machine_ = database.add_machine(machine_row(host_machine()));
+  build_ = database.add_build(current_build());
+  run_ = content_hash(fmt::format("{} {} {}", machine_, unix_ms_now(), ::getpid())).substr(0, 16);
+}
+
+Key Journal::key_of(const std::string& workload) const {
+  return {workload, machine_, features_, threads_};
+}
+
+History Journal::history(const Kernel& kernel) const {
+  History history;
+  const std::string& workload = kernel.workload.text;
+  std::map<std::string, KnownTrial> latest;  // by schedule text
+  for (const Trial& trial : database_.trials_of(key_of(workload))) {
+    std::optional<Schedule> schedule = parsed(trial.schedule);
+    if (!schedule || trial.build != build_) continue;
+    KnownTrial known{std::move(*schedule), std::nullopt, row_id(trial)};
+    if (trial.status == TrialStatus::ok && !quarantined(database_, known.id))
+      known.nanoseconds = static_cast<double>(median_ns(trial.samples_ns));
+    // Once wrong is always wrong; otherwise the later trial counts.
+    const auto [place, fresh] = latest.try_emplace(print_schedule(known.schedule), known);
+    if (!fresh && place->second.nanoseconds) place->second = std::move(known);
+  }
+  for (auto& [text, known] : latest) history.trials.push_back(std::move(known));
+
+  const auto suggest = [&](const std::optional<LookupResult>& found) {
+    std::optional<Schedule> schedule = found ? parsed(found->trial.schedule) : std::nullopt;
+    if (schedule && history.suggestions.size() < kMaxSuggestions &&
+        std::ranges::find(history.suggestions, *schedule) == history.suggestions.end())
+      history.suggestions.push_back(std::move(*schedule));
+  };
+  const std::optional<LookupResult> best = database_.look_up(key_of(workload));
+  const bool ours = best && best->rung == Rung::exact && best->trial.build == build_;
+  if (ours) {
+    const auto of_build = std::ranges::find(history.trials, parsed(best->trial.schedule), &KnownTrial::schedule);
+    if (of_build != history.trials.end() && of_build->nanoseconds) history.incumbent = *of_build;
+  } else {
+    suggest(best);
+  }
+  for (const Key& key : database_.keys_of(workload)) suggest(database_.best(key));
+
+  if (history.incumbent && !best->pinned)
+    for (const KnownTrial& known : history.trials)
+      if (known.nanoseconds && *known.nanoseconds < kWorthADuel * *history.incumbent->nanoseconds &&
+          (!history.challenger || *known.nanoseconds < *history.challenger->nanoseconds))
+        history.challenger = known;
+  return history;
+}
+
+void Journal::record(const Calibration& calibration) {
+  database_.add_calibration({.machine = machine_,
+                             .run = run_,
+                             .peak_gflops = calibration.flops / 1e9,
+                             .bandwidth_gbs = calibration.bandwidth / 1e9,
+                             .threads = threads_,
+                             .unix_ms = unix_ms_now()});
+}
+
+void Journal::commit(const Kernel& kernel, const Schedule& schedule, const Measurement& measurement, bool confirmed) {
+  if (added_.insert(kernel.workload.text).second)
+    database_.add_workload({kernel.workload.text, std::string(family_name(kernel.family))});
+  const std::string id = database_.add_trial({.workload = kernel.workload.text,
+                                              .schedule = print_schedule(schedule),
+                                              .machine = machine_,
+                                              .features = features_,
+                                              .threads = threads_,
+                                              .build = build_,
+                                              .status = measurement.status,
+                                              .samples_ns = measurement.samples_ns,
+                                              .message = measurement.message,
+                                              .relative_error = measurement.error,
+                                              .unix_ms = unix_ms_now(),
+                                              .author = author_,
+                                              .run = run_});
+  if (confirmed) confirm(id);
+}
+
+void Journal::confirm(const std::string& trial) {
+  database_.add_mark({.kind = MarkKind::confirm, .trial = trial, .unix_ms = unix_ms_now(), .note = {}});
+}
+
+}  // namespace oc

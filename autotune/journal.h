@@ -1,0 +1,53 @@
+// What the tuning loop asks of the database and tells it, for one target, thread count and machine.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "autotune/measurer.h"
+#include "base/target.h"
+#include "dsl/kernel.h"
+#include "tuning_db/database.h"
+
+namespace oc {
+
+struct KnownTrial {
+  Schedule schedule;
+  std::optional<double> nanoseconds;  // nullopt: it failed, or somebody quarantined it
+  std::string id;
+};
+
+struct History {
+  std::vector<KnownTrial> trials;       // measured on such a machine with this build: not to be repeated
+  std::optional<KnownTrial> incumbent;  // the one of them that compile would take
+  // The fastest of them, when it looks better than the incumbent by more than chance: it came from another database, or
+  // the run that measured it ended before the confirming duel.
+  std::optional<KnownTrial> challenger;
+  // From other builds, thread counts and machines, best first: worth a trial here.
+  std::vector<Schedule> suggestions;
+};
+
+class Journal {
+ public:
+  // UserError when the database cannot be written.
+  Journal(Database& database, const Target& target, int threads, std::string author);
+  [[nodiscard]] History history(const Kernel& kernel) const;
+  void record(const Calibration& calibration);
+  // The trial in one transaction; then, if it is the new incumbent, its confirmation.
+  void commit(const Kernel& kernel, const Schedule& schedule, const Measurement& measurement, bool confirmed);
+  void confirm(const std::string& trial);
+
+ private:
+  [[nodiscard]] Key key_of(const std::string& workload) const;
+  Database& database_;
+  std::string features_, machine_, build_, author_, run_;
+  int threads_;
+  std::set<std::string> added_;  // workloads, by text
+};
+
+// Our version, the toolchain and the schedule languages: trials of another build are suspect.
+[[nodiscard]] BuildRow current_build();
+
+}  // namespace oc

@@ -1,0 +1,135 @@
+#include "autotune/measure/calibrate.h"
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <thread>
+#include <vector>
+
+namespace oc {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Vectors of the compiler's own kind: the attribute on each function decides which instructions they become.
+template <int bytes>
+using Floats [[gnu::vector_size(bytes)]] = float;
+
+// `rounds` × kChains independent multiply-adds; kChains covers latency × pipes of every core so far and stays within
+// the registers (12 of 16 with AVX2, 24 of 32 else). Returns the sum, so that nothing is optimised away.
+template <class V, int chains>
+[[gnu::always_inline]] inline float fma_rounds(int64_t rounds) {
+  V acc[chains];
+  for (int i = 0; i < chains; ++i) acc[i] = V{} + static_cast<float>(i);
+  V scale = V{} + 0.9999f, step = V{} + 1.0001f;
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 24
+    for (int i = 0; i < chains; ++i) acc[i] = acc[i] * scale + step;
+  }
+  V sum{};
+  for (int i = 0; i < chains; ++i) sum += acc[i];
+  return sum[0];
+}
+
+// Sums `count` floats; eight accumulators, so that loads and not latency decide.
+template <class V>
+[[gnu::always_inline]] inline float read_all(const float* data, size_t count) {
+  constexpr size_t kLanes = sizeof(V) / sizeof(float);
+  V acc[8] = {};
+  for (size_t i = 0; i + 8 * kLanes <= count; i += 8 * kLanes) {
+#pragma GCC unroll 8
+    for (size_t j = 0; j < 8; ++j) acc[j] += *reinterpret_cast<const V*>(data + i + j * kLanes);
+  }
+  V sum{};
+  for (const V& part : acc) sum += part;
+  return sum[0];
+}
+
+struct Probe {
+  int lanes = 4, chains = 24;
+  float (*fma)(int64_t) = nullptr;
+  float (*read)(const float*, size_t) = nullptr;
+};
+
+#if defined(__x86_64__)
+[[gnu::target("avx512f")]] float fma_avx512(int64_t rounds) {
+  return fma_rounds<Floats<64>, 24>(rounds);
+}
+[[gnu::target("avx512f")]] float read_avx512(const float* data, size_t n) {
+  return read_all<Floats<64>>(data, n);
+}
+[[gnu::target("avx2,fma")]] float fma_avx2(int64_t rounds) {
+  return fma_rounds<Floats<32>, 12>(rounds);
+}
+[[gnu::target("avx2,fma")]] float read_avx2(const float* data, size_t n) {
+  return read_all<Floats<32>>(data, n);
+}
+#endif
+float fma_plain(int64_t rounds) {
+  return fma_rounds<Floats<16>, 12>(rounds);
+}
+float read_plain(const float* data, size_t n) {
+  return read_all<Floats<16>>(data, n);
+}
+
+Probe probe_for([[maybe_unused]] const Target& target) {
+#if defined(__x86_64__)
+  if (target.vector_bytes >= 64) return {16, 24, fma_avx512, read_avx512};
+  if (target.has("fma") && target.vector_bytes >= 32) return {8, 12, fma_avx2, read_avx2};
+#endif
+  return {4, 12, fma_plain, read_plain};
+}
+
+double seconds_of(const std::function<void()>& body) {
+  const auto start = Clock::now();
+  body();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// The shortest of several runs of `body` on every thread at once.
+double best_seconds(int threads, int repeats, const std::function<void(int)>& body) {
+  double best = 1e30;
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    best = std::min(best, seconds_of([&] {
+                      std::vector<std::jthread> others;
+                      for (int t = 1; t < threads; ++t) others.emplace_back(body, t);
+                      body(0);
+                    }));
+  }
+  return best;
+}
+
+}  // namespace
+
+Calibration calibrate_host(const Target& target, int threads) {
+  const Probe probe = probe_for(target);
+  std::vector<float> sink(static_cast<size_t>(threads) * 16);  // a cache line each
+  const auto keep = [&](int thread, float value) {
+    static_cast<volatile float&>(sink[static_cast<size_t>(thread) * 16]) = value;
+  };
+
+  Calibration result;
+  constexpr int64_t kRounds = 400'000;
+  const double fma = best_seconds(threads, 5, [&](int t) { keep(t, probe.fma(kRounds)); });
+  result.flops = 2.0 * static_cast<double>(kRounds) * probe.chains * probe.lanes * threads / fma;
+
+  const size_t count = static_cast<size_t>(std::max<int64_t>(64 << 20, 2 * target.l3_bytes)) / sizeof(float);
+  // Vectors of up to 64 bytes are read at aligned places.
+  std::vector<float> memory(count + 16, 1.0f);
+  float* data = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64 / sizeof(float);
+  const size_t share = count / static_cast<size_t>(threads) / 128 * 128;
+  const double read =
+      best_seconds(threads, 3, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });
+  result.bandwidth = static_cast<double>(share * sizeof(float)) * threads / read;
+
+  constexpr int kPasses = 64;
+  const size_t cached = static_cast<size_t>(target.l2_bytes / 2) / sizeof(float) / 128 * 128;
+  const size_t cached_share = std::min(cached, share);
+  const double hot = best_seconds(threads, 3, [&](int t) {
+    for (int pass = 0; pass < kPasses; ++pass) keep(t, probe.read(data + static_cast<size_t>(t) * share, cached_share));
+  });
+  result.cached_bandwidth = static_cast<double>(cached_share * sizeof(float)) * kPasses * threads / hot;
+  return result;
+}
+
+}  // namespace oc

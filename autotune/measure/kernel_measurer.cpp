@@ -1,0 +1,243 @@
+#include "autotune/measure/kernel_measurer.h"
+
+#include <algorithm>
+#include <list>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "autotune/measure/calibrate.h"
+#include "autotune/measure/inputs.h"
+#include "autotune/measure/trial.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/hash.h"
+#include "generators/build.h"
+
+namespace oc {
+namespace {
+
+constexpr size_t kKeptWorkloads = 4;  // whose inputs stay in memory; others are made again from the seed
+constexpr size_t kKeptBuilds = 256;   // objects kept for duels, a few KiB each
+
+// What a build came to.
+struct Built {
+  ChildStatus status = ChildStatus::ok;
+  std::string error;
+  BuiltKernel kernel;
+};
+
+struct Building {
+  std::string key;
+  Child child;
+};
+
+// The object with its own name blanked: equal code under different schedules compares equal.
+std::string code_hash(const BuiltKernel& kernel) {
+  std::string bytes = kernel.object;
+  for (size_t at = 0; (at = bytes.find(kernel.symbol, at)) != std::string::npos; at += kernel.symbol.size())
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), kernel.symbol.size(), '_');
+  return content_hash(bytes);
+}
+
+TrialStatus build_failure(ChildStatus status) {
+  switch (status) {
+    case ChildStatus::timeout: return TrialStatus::compile_timeout;
+    case ChildStatus::crashed: return TrialStatus::crash;
+    case ChildStatus::out_of_memory: return TrialStatus::out_of_memory;
+    default: return TrialStatus::compile_error;
+  }
+}
+
+TrialStatus run_failure(ChildStatus status) {
+  switch (status) {
+    case ChildStatus::timeout: return TrialStatus::run_timeout;
+    case ChildStatus::crashed: return TrialStatus::crash;
+    case ChildStatus::out_of_memory: return TrialStatus::out_of_memory;
+    default: return TrialStatus::invalid;
+  }
+}
+
+class KernelMeasurer final : public Measurer {
+ public:
+  KernelMeasurer(Target target, const OpTable& ops, const MeasureOptions& options)
+      : target_(std::move(target)), ops_(ops), options_(options) {}
+
+  Calibration calibrate() override {
+    const ChildResult result = run_in_child(
+        [this] {
+          const Calibration found = calibrate_host(target_, options_.threads);
+          return nlohmann::json{found.flops, found.bandwidth, found.cached_bandwidth}.dump();
+        },
+        options_.run);
+    if (result.status != ChildStatus::ok) user_error("cannot calibrate this machine: {}", result.result);
+    const nlohmann::json json = nlohmann::json::parse(result.result);
+    return {json.at(0), json.at(1), json.at(2)};
+  }
+
+  void prepare(const Kernel& kernel, const Schedule& schedule) override {
+    if (!why_illegal(kernel, target_, schedule).empty()) return;
+    const std::string key = artifact_key(kernel.workload, schedule, target_);
+    if (built_.contains(key) || std::ranges::any_of(building_, [&](const Building& b) { return b.key == key; })) return;
+    while (building_.size() >= static_cast<size_t>(std::max(1, options_.jobs))) collect(building_.front().key);
+    building_.push_back({key, start_build({&kernel, schedule}, ops_, target_, options_.build)});
+  }
+
+  Measurement measure(const Kernel& kernel, const Schedule& schedule, std::optional<double> hopeless_ns) override {
+    if (std::string reason = why_illegal(kernel, target_, schedule); !reason.empty())
+      return {.status = TrialStatus::invalid, .message = std::move(reason)};
+    const WorkloadData* data = reference(kernel);
+    if (data == nullptr)
+      return {
+          .status = TrialStatus::invalid, .message = references_.at(kernel.workload.text).failure, .hopeless = true};
+    const Built built = build(kernel, schedule);  // a copy: collecting others may drop it
+    if (built.status != ChildStatus::ok) return {.status = build_failure(built.status), .message = built.error};
+
+    const std::string code = kernel.workload.hash() + code_hash(built.kernel) + packing_text(kernel, schedule);
+    if (const auto earlier = by_code_.find(code); earlier != by_code_.end()) {
+      Measurement repeated = earlier->second;
+      repeated.repeated = true;
+      return repeated;
+    }
+    Measurement measurement = run(kernel, *data, built.kernel, schedule, hopeless_ns);
+    by_code_.emplace(code, measurement);
+    return measurement;
+  }
+
+  std::optional<Duel> duel(const Kernel& kernel, const Schedule& candidate, const Schedule& incumbent) override {
+    const WorkloadData* data = reference(kernel);
+    if (data == nullptr) return std::nullopt;
+    const Built first = build(kernel, candidate), second = build(kernel, incumbent);
+    if (first.status != ChildStatus::ok || second.status != ChildStatus::ok) return std::nullopt;
+    quiet();
+    const ChildResult result =
+        run_in_child([&] { return run_duel(setup(kernel, *data), first.kernel, candidate, second.kernel, incumbent); },
+                     options_.run);
+    if (result.status != ChildStatus::ok) return std::nullopt;
+    return decode_duel(result.result);
+  }
+
+ private:
+  struct Reference {
+    std::string failure;  // empty: the output files stand
+    std::filesystem::path usual, adversarial;
+  };
+
+  [[nodiscard]] TrialSetup setup(const Kernel& kernel, const WorkloadData& data) const {
+    return {kernel, target_, options_.threads, data, 2 * target_.l2_bytes, folder_.path()};
+  }
+
+  // Code says nothing of the layout in which it expects its weights.
+  [[nodiscard]] std::string packing_text(const Kernel& kernel, const Schedule& schedule) const {
+    std::string text;
+    const auto packing = weight_packing(kernel, target_, schedule);
+    for (size_t i = 0; i < packing.size(); ++i)
+      text += packing[i] ? " " + layout_tag(*packing[i], kernel.input(i).shape.size()) : " -";
+    return text;
+  }
+
+  Measurement run(const Kernel& kernel, const WorkloadData& data, const BuiltKernel& built, const Schedule& schedule,
+                  std::optional<double> hopeless_ns) {
+    quiet();
+    const ChildResult result =
+        run_in_child([&] { return run_trial(setup(kernel, data), built, schedule, hopeless_ns); }, options_.run);
+    if (result.status != ChildStatus::ok) return {.status = run_failure(result.status), .message = result.result};
+    try {
+      return decode_measurement(result.result);
+    } catch (const nlohmann::json::exception&) {  // the candidate wrote into our pipe or over our memory
+      return {.status = TrialStatus::crash, .message = "the measuring process sent no result"};
+    }
+  }
+
+  // Before timing, unless there is a core to spare for them, the builds under way are waited for.
+  void quiet() {
+    if (options_.overlap) return;
+    while (!building_.empty()) collect(building_.front().key);
+  }
+
+  void collect(const std::string& key) {
+    const auto found = std::ranges::find(building_, key, &Building::key);
+    ChildResult result = found->child.wait();
+    building_.erase(found);
+    Built built{result.status, {}, {artifact_symbol(key), {}}};
+    (result.status == ChildStatus::ok ? built.kernel.object : built.error) = std::move(result.result);
+    if (built_.size() >= kKeptBuilds) built_.clear();
+    built_.insert_or_assign(key, std::move(built));
+  }
+
+  const Built& build(const Kernel& kernel, const Schedule& schedule) {
+    const std::string key = artifact_key(kernel.workload, schedule, target_);
+    if (!built_.contains(key)) {
+      prepare(kernel, schedule);
+      if (!built_.contains(key)) collect(key);
+    }
+    return built_.at(key);
+  }
+
+  // Inputs of the workload and its reference outputs; null when the reference fails.
+  const WorkloadData* reference(const Kernel& kernel) {
+    const auto [entry, fresh] = references_.try_emplace(kernel.workload.text);
+    Reference& found = entry->second;
+    if (fresh) {
+      found.usual = folder_.path() / fmt::format("{}.usual", references_.size());
+      found.adversarial = folder_.path() / fmt::format("{}.adversarial", references_.size());
+    } else if (!found.failure.empty()) {
+      return nullptr;
+    }
+    const WorkloadData& data = inputs(kernel, found);
+    if (fresh) found.failure = make_reference(kernel, data);
+    return found.failure.empty() ? &data : nullptr;
+  }
+
+  // Empty, or why there is none.
+  std::string make_reference(const Kernel& kernel, const WorkloadData& data) {
+    const BuildJob job{&kernel, std::nullopt};
+    const BuildOutcome outcome =
+        std::move(build_kernels({&job, 1}, ops_, target_, {.jobs = 1, .limits = options_.build}).front());
+    if (outcome.status != ChildStatus::ok) return "the reference does not build: " + outcome.error;
+    ChildLimits limits = options_.run;
+    limits.wall *= 4;  // unscheduled code is slow
+    const ChildResult result = run_in_child(
+        [&] { return run_reference(setup(kernel, data), {outcome.artifact.symbol, outcome.artifact.object}); }, limits);
+    return result.status == ChildStatus::ok ? "" : "the reference does not run: " + result.result;
+  }
+
+  const WorkloadData& inputs(const Kernel& kernel, const Reference& files) {
+    const auto kept = std::ranges::find(inputs_, kernel.workload.text, &KeptInputs::workload);
+    if (kept != inputs_.end()) {
+      inputs_.splice(inputs_.begin(), inputs_, kept);
+    } else {
+      if (inputs_.size() >= kKeptWorkloads) inputs_.pop_back();
+      inputs_.push_front(
+          {kernel.workload.text,
+           {make_inputs(kernel, options_.seed, InputKind::usual),
+            make_inputs(kernel, options_.seed, InputKind::adversarial), files.usual, files.adversarial}});
+    }
+    return inputs_.front().data;
+  }
+
+  struct KeptInputs {
+    std::string workload;
+    WorkloadData data;
+  };
+
+  Target target_;
+  const OpTable& ops_;
+  MeasureOptions options_;
+  TempDir folder_;
+  std::map<std::string, Reference> references_;  // by workload text
+  std::list<KeptInputs> inputs_;                 // latest first
+  std::map<std::string, Built> built_;           // by artifact key
+  std::list<Building> building_;
+  std::map<std::string, Measurement> by_code_;  // by workload and code
+};
+
+}  // namespace
+
+std::unique_ptr<Measurer> make_kernel_measurer(const Target& target, const OpTable& ops,
+                                               const MeasureOptions& options) {
+  if (!runs_on_host(target))
+    user_error("cannot tune for {}: its code does not run on this machine; tune on such a machine", target.name());
+  return std::make_unique<KernelMeasurer>(target, ops, options);
+}
+
+}  // namespace oc

@@ -1,0 +1,44 @@
+#include "autotune/stats.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace oc {
+namespace {
+
+constexpr size_t kMinRounds = 5;
+constexpr double kMinGain = 0.03;
+constexpr double kSpreads = 3;
+
+}  // namespace
+
+double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  if (values.size() % 2 == 1) return *middle;
+  return (*middle + *std::max_element(values.begin(), middle)) / 2;
+}
+
+double median(std::span<const int64_t> values) {
+  return median(std::vector<double>(values.begin(), values.end()));
+}
+
+double mad(const std::vector<double>& values) {
+  const double center = median(values);
+  std::vector<double> deviations;
+  for (const double value : values) deviations.push_back(std::abs(value - center));
+  return median(std::move(deviations));
+}
+
+bool promotes(const Duel& duel) {
+  const size_t rounds = std::min(duel.candidate_ns.size(), duel.incumbent_ns.size());
+  if (rounds < kMinRounds) return false;
+  std::vector<double> ratios;
+  for (size_t i = 0; i < rounds; ++i)
+    ratios.push_back(static_cast<double>(duel.candidate_ns[i]) /
+                     static_cast<double>(std::max<int64_t>(1, duel.incumbent_ns[i])));
+  return 1 - median(ratios) > std::max(kMinGain, kSpreads * mad(ratios));
+}
+
+}  // namespace oc

@@ -1,0 +1,24 @@
+// Robust statistics of timings, and the rule by which a candidate replaces the incumbent.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace oc {
+
+[[nodiscard]] double median(std::vector<double> values);       // 0 when empty
+[[nodiscard]] double median(std::span<const int64_t> values);  // 0 when empty
+// Median absolute deviation from the median.
+[[nodiscard]] double mad(const std::vector<double>& values);
+
+// Rounds of an interleaved run: in each, candidate and incumbent were timed next to each other.
+struct Duel {
+  std::vector<int64_t> candidate_ns, incumbent_ns;  // per round, of one call
+};
+
+// A candidate is promoted when, over the rounds' ratios r = candidate / incumbent, it is faster by more than both 3 %
+// and three times their spread: 1 − median(r) > max(0.03, 3·MAD(r)). Too few rounds (< 5) promote nobody.
+[[nodiscard]] bool promotes(const Duel& duel);
+
+}  // namespace oc

@@ -1,0 +1,299 @@
+#include "autotune/tune.h"
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+
+#include "autotune/journal.h"
+#include "autotune/scheduler.h"
+#include "autotune/strategy.h"
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace oc {
+namespace {
+
+constexpr double kEarlyStop = 3;      // candidates slower than this many times the incumbent are not timed to the end
+constexpr double kWorthADuel = 0.99;  // of the incumbent's time: slower candidates need no confirming run
+constexpr int kMaxTips = 8;           // winners of other workloads a workload tries, at most
+constexpr int64_t kHopelessFailures = 24;  // in a row without one success: the workload is given up
+
+struct Proposal {
+  size_t task;
+  Schedule schedule;
+};
+
+// A workload under search.
+struct Search {
+  std::unique_ptr<Strategy> strategy;
+  TaskOutlook outlook;
+  int64_t failures_in_a_row = 0;
+  int tips = 0;
+};
+
+uint64_t task_seed(uint64_t seed, const Workload& workload) {
+  return seed ^ std::stoull(workload.hash().substr(0, 15), nullptr, 16);
+}
+
+// Nanoseconds below which this kernel cannot come: its arithmetic at peak, or its bytes at the speed of the level they
+// lie in. Weights come from memory in a model, activations out of the cache where they fit.
+double limit_ns(const Kernel& kernel, const Target& target, const Calibration& calibration) {
+  int64_t weights = 0;
+  for (size_t i = 0; i < kernel.graph.inputs.size(); ++i)
+    if (kernel.is_weight(i)) weights += kernel.input(i).bytes();
+  const auto activations = static_cast<double>(kernel.bytes - weights);
+  const bool cached = activations <= static_cast<double>(target.l2_bytes);
+  const double bytes = static_cast<double>(weights) / calibration.bandwidth +
+                       activations / (cached ? calibration.cached_bandwidth : calibration.bandwidth);
+  return 1e9 * std::max(kernel.flops / calibration.flops, bytes);
+}
+
+class Tuner {
+ public:
+  Tuner(std::span<const TuneTask> tasks, const Target& target, int threads, Database& database, Measurer& measurer,
+        const TuneOptions& options, const std::function<void(const TuneProgress&)>& callback)
+      : tasks_(tasks),
+        target_(target),
+        threads_(threads),
+        measurer_(measurer),
+        options_(options),
+        callback_(callback),
+        journal_(database, target, threads, options.author),
+        start_(now()) {}
+
+  TuneReport run() {
+    progress_.calibration = measurer_.calibrate();
+    journal_.record(progress_.calibration);
+    for (size_t i = 0; i < tasks_.size(); ++i) open(i);
+    for (size_t i = 0; i < tasks_.size() && ended() == TuneEnd::running; ++i) settle_challenge(i);
+    while ((progress_.end = ended()) == TuneEnd::running) {
+      look_ahead();
+      if (ahead_.empty()) {
+        progress_.end = TuneEnd::finished;
+        break;
+      }
+      const Proposal proposal = std::move(ahead_.front());
+      ahead_.pop_front();
+      if (threads_ == 1) look_ahead();  // while this one is timed on one core the next is built on another
+      if (!searches_[proposal.task].outlook.open) continue;
+      trial(proposal);
+      report();
+    }
+    report();
+    return progress_;
+  }
+
+ private:
+  [[nodiscard]] Seconds now() const {
+    return options_.clock ? options_.clock() : std::chrono::steady_clock::now().time_since_epoch();
+  }
+
+  [[nodiscard]] TuneEnd ended() {
+    progress_.elapsed = now() - start_;
+    if (options_.stop && options_.stop()) return TuneEnd::stopped;
+    if (options_.time && progress_.elapsed >= *options_.time) return TuneEnd::time;
+    if (options_.trials && progress_.trials >= *options_.trials) return TuneEnd::trials;
+    return TuneEnd::running;
+  }
+
+  void open(size_t i) {
+    const TuneTask& task = tasks_[i];
+    History history = journal_.history(task.kernel);
+    TaskProgress& shown = progress_.tasks.emplace_back();
+    shown.name = task.name;
+    shown.weight = task.weight;
+    shown.limit_ns = limit_ns(task.kernel, target_, progress_.calibration);
+    shown.known = static_cast<int64_t>(history.trials.size());
+
+    // What another build or thread count found comes first: until it is timed anew nothing should take its place.
+    std::vector<Schedule> starts;
+    for (const Schedule& schedule : history.suggestions)
+      if (why_illegal(task.kernel, target_, schedule).empty()) starts.push_back(schedule);
+    starts.push_back(default_schedule(task.kernel, target_, threads_));
+    Search& search = searches_.emplace_back();
+    search.strategy =
+        make_strategy(options_.strategy, {schedule_space(task.kernel, target_, threads_), std::move(starts),
+                                          task_seed(options_.seed, task.kernel.workload)});
+    for (const KnownTrial& known : history.trials) search.strategy->tell(known.schedule, known.nanoseconds);
+    search.outlook = {.weight = task.weight, .trials = shown.known, .best_ns = {}, .limit_ns = shown.limit_ns};
+    if (history.incumbent) {
+      enthrone(i, history.incumbent->schedule, *history.incumbent->nanoseconds);
+      shown.state = TaskState::searching;
+      settle(i);
+    }
+    challengers_.push_back(std::move(history.challenger));
+  }
+
+  // A trial on record looks faster than the incumbent on record: the duel that has not been fought yet.
+  void settle_challenge(size_t i) {
+    if (!challengers_[i]) return;
+    const KnownTrial& known = *challengers_[i];
+    const std::optional<Duel> duel = measurer_.duel(tasks_[i].kernel, known.schedule, *progress_.tasks[i].best);
+    if (!duel || !promotes(*duel)) return;
+    journal_.confirm(known.id);
+    enthrone(i, known.schedule, median(duel->candidate_ns));
+    settle(i);
+  }
+
+  // Proposals for the trials to come, their builds announced.
+  void look_ahead() {
+    const auto wanted = static_cast<size_t>(std::max(1, options_.jobs));
+    while (ahead_.size() < wanted) {
+      const auto planned = progress_.trials + static_cast<int64_t>(ahead_.size());
+      if (options_.trials && planned >= *options_.trials) return;
+      std::vector<TaskOutlook> outlooks;
+      for (const Search& search : searches_) outlooks.push_back(search.outlook);
+      const std::optional<size_t> task = next_task(outlooks);
+      if (!task) return;
+      std::vector<Schedule> asked = searches_[*task].strategy->ask(1);
+      if (asked.empty()) {
+        close(*task, TaskState::exhausted);
+        continue;
+      }
+      ++searches_[*task].outlook.trials;
+      measurer_.prepare(tasks_[*task].kernel, asked.front());
+      ahead_.push_back({*task, std::move(asked.front())});
+    }
+  }
+
+  void trial(const Proposal& proposal) {
+    const Kernel& kernel = tasks_[proposal.task].kernel;
+    Search& search = searches_[proposal.task];
+    TaskProgress& shown = progress_.tasks[proposal.task];
+    std::optional<double> hopeless;
+    if (shown.best_ns) hopeless = kEarlyStop * *shown.best_ns;
+    Measurement measurement = measurer_.measure(kernel, proposal.schedule, hopeless);
+    progress_.current = proposal.task;
+    if (measurement.hopeless) {
+      shown.message = measurement.message;
+      return close(proposal.task, TaskState::unmeasurable);
+    }
+    ++progress_.trials;
+    ++shown.trials;
+    if (shown.state == TaskState::waiting) shown.state = TaskState::searching;
+
+    const bool promoted = measurement.ok() && !measurement.repeated && challenge(proposal, measurement);
+    if (!measurement.repeated) journal_.commit(kernel, proposal.schedule, measurement, promoted);
+    const std::optional<double> time = measurement.ok() ? std::optional(measurement.nanoseconds()) : std::nullopt;
+    search.strategy->tell(proposal.schedule, time);
+
+    const double before = shown.best_ns.value_or(0);
+    if (promoted) enthrone(proposal.task, proposal.schedule, *time);
+    if (promoted && before > 0) spread(proposal);
+    const double gain = promoted && before > 0 ? std::max(0.0, 1 - *shown.best_ns / before) : 0;
+    if (before > 0) search.outlook.momentum = after_trial(search.outlook.momentum, gain);
+    if (!measurement.ok()) {
+      ++shown.failed;
+      shown.message = measurement.message;
+    }
+    search.failures_in_a_row = measurement.ok() ? 0 : search.failures_in_a_row + 1;
+    settle(proposal.task);
+  }
+
+  // Does the candidate become the incumbent? The first one that works does; any other has to win a duel, and what it is
+  // recorded with are the duel's times, which are the better ones.
+  bool challenge(const Proposal& proposal, Measurement& measurement) {
+    TaskProgress& shown = progress_.tasks[proposal.task];
+    if (!shown.best_ns) return true;
+    if (measurement.nanoseconds() >= kWorthADuel * *shown.best_ns) return false;
+    const std::optional<Duel> duel = measurer_.duel(tasks_[proposal.task].kernel, proposal.schedule, *shown.best);
+    if (!duel || duel->candidate_ns.empty()) return false;
+    measurement.samples_ns = duel->candidate_ns;
+    // The incumbent has just been timed anew, perhaps on a busier machine than the day it won.
+    shown.best_ns = median(duel->incumbent_ns);
+    searches_[proposal.task].outlook.best_ns = shown.best_ns;
+    return promotes(*duel);
+  }
+
+  // What won a duel here is worth a try in workloads of the same op: register tiles depend on the machine more than on
+  // shapes.
+  void spread(const Proposal& winner) {
+    const std::string& op = tasks_[winner.task].kernel.anchor_node().op;
+    for (size_t i = 0; i < tasks_.size(); ++i) {
+      Search& search = searches_[i];
+      const Kernel& kernel = tasks_[i].kernel;
+      if (i == winner.task || search.tips >= kMaxTips || kernel.family != winner.schedule.family) continue;
+      if (kernel.anchor_node().op != op || !why_illegal(kernel, target_, winner.schedule).empty()) continue;
+      search.strategy->suggest(winner.schedule);
+      ++search.tips;
+    }
+  }
+
+  void enthrone(size_t i, const Schedule& schedule, double nanoseconds) {
+    TaskProgress& shown = progress_.tasks[i];
+    shown.best = schedule;
+    shown.best_ns = nanoseconds;
+    if (!shown.first_ns) shown.first_ns = nanoseconds;
+    searches_[i].outlook.best_ns = nanoseconds;
+  }
+
+  // Ends the search of a task that has nothing left to win.
+  void settle(size_t i) {
+    if (near_limit(searches_[i].outlook)) close(i, TaskState::near_limit);
+    if (searches_[i].failures_in_a_row >= kHopelessFailures && !progress_.tasks[i].best)
+      close(i, TaskState::unmeasurable);
+  }
+
+  void close(size_t i, TaskState state) {
+    searches_[i].outlook.open = false;
+    progress_.tasks[i].state = state;
+  }
+
+  void report() {
+    progress_.elapsed = now() - start_;
+    progress_.eta.reset();
+    if (options_.time) progress_.eta = std::max(Seconds(0), *options_.time - progress_.elapsed);
+    if (options_.trials && progress_.trials > 0) {
+      const Seconds left =
+          progress_.elapsed / progress_.trials * static_cast<double>(*options_.trials - progress_.trials);
+      progress_.eta = progress_.eta ? std::min(*progress_.eta, left) : left;
+    }
+    if (callback_) callback_(progress_);
+  }
+
+  std::span<const TuneTask> tasks_;
+  const Target& target_;
+  int threads_;
+  Measurer& measurer_;
+  const TuneOptions& options_;
+  const std::function<void(const TuneProgress&)>& callback_;
+  Journal journal_;
+  Seconds start_;
+  std::vector<Search> searches_;
+  std::vector<std::optional<KnownTrial>> challengers_;  // by task
+  std::deque<Proposal> ahead_;
+  TuneProgress progress_;
+};
+
+double total(const std::vector<TaskProgress>& tasks, std::optional<double> TaskProgress::* time) {
+  double sum = 0;
+  for (const TaskProgress& task : tasks) sum += task.weight * (task.*time).value_or(0);
+  return sum;
+}
+
+}  // namespace
+
+std::string_view task_state_name(TaskState state) {
+  constexpr std::string_view kNames[] = {"waiting", "searching", "near limit", "exhausted", "unmeasurable"};
+  return kNames[static_cast<size_t>(state)];
+}
+
+double TaskProgress::share_of_limit() const {
+  return best_ns && *best_ns > 0 ? std::min(1.0, limit_ns / *best_ns) : 0;
+}
+double TuneProgress::total_best_ns() const {
+  return total(tasks, &TaskProgress::best_ns);
+}
+double TuneProgress::total_first_ns() const {
+  return total(tasks, &TaskProgress::first_ns);
+}
+
+TuneReport tune(std::span<const TuneTask> tasks, const Target& target, int threads, Database& database,
+                Measurer& measurer, const TuneOptions& options,
+                const std::function<void(const TuneProgress&)>& progress) {
+  if (tasks.empty()) user_error("nothing to tune: the model has no kernels");
+  if (threads < 1) user_error("cannot tune for {} threads; give 1 or more", threads);
+  return Tuner(tasks, target, threads, database, measurer, options, progress).run();
+}
+
+}  // namespace oc

@@ -1,0 +1,149 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <random>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+
+namespace oc {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kMaxFileBytes = int64_t{4} << 30;
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::string reason() {
+  return std::generic_category().message(errno);
+}
+
+std::string random_name() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+// Writes everything, or returns false with errno set.
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+// An XDG variable counts only when absolute; the specification says to ignore others.
+fs::path from_home(const char* variable, const char* below_home) {
+  const char* value = std::getenv(variable);
+  if (value != nullptr && value[0] == '/') return value;
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || home[0] != '/')
+    user_error("neither {} nor HOME is set to an absolute path: set one, or name the file on the command line",
+               variable);
+  return fs::path(home) / below_home;
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0) user_error("cannot read {}: {}", path.string(), reason());
+  struct stat info{};
+  if (::fstat(fd.get(), &info) != 0) user_error("cannot read {}: {}", path.string(), reason());
+  if (S_ISDIR(info.st_mode)) user_error("cannot read {}: it is a folder", path.string());
+  if (info.st_size > kMaxFileBytes)
+    user_error("cannot read {}: {} bytes, the limit is {}", path.string(), static_cast<int64_t>(info.st_size),
+               kMaxFileBytes);
+  // The size is a hint: files under /proc report 0, and a file may grow while it is read.
+  std::string bytes(static_cast<size_t>(info.st_size) + 1, '\0');
+  size_t used = 0;
+  for (;;) {
+    if (used == bytes.size()) bytes.resize(bytes.size() * 2 + 4096);
+    const ssize_t n = ::read(fd.get(), bytes.data() + used, bytes.size() - used);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) user_error("cannot read {}: {}", path.string(), reason());
+    if (n == 0) break;
+    used += static_cast<size_t>(n);
+    if (used > static_cast<size_t>(kMaxFileBytes))
+      user_error("cannot read {}: over the limit of {} bytes", path.string(), kMaxFileBytes);
+  }
+  bytes.resize(used);
+  return bytes;
+}
+
+void write_file_atomic(const fs::path& path, std::string_view bytes) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const fs::path temporary = folder / fmt::format(".{}.{}", path.filename().string(), random_name());
+  const auto fail = [&](const std::string& why) {
+    ::unlink(temporary.c_str());
+    user_error("cannot write {}: {}", path.string(), why);
+  };
+  if (fs::is_directory(path)) user_error("cannot write {}: it is a folder", path.string());
+  {
+    const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (fd.get() < 0) user_error("cannot write {}: {}", path.string(), reason());
+    if (!write_all(fd.get(), bytes) || ::fsync(fd.get()) != 0) fail(reason());
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(reason());
+  // Makes the rename itself durable; some file systems refuse to sync a folder, which loses nothing that was there.
+  const Fd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (directory.get() >= 0) (void)::fsync(directory.get());
+}
+
+TempDir::TempDir() {
+  std::string name = (fs::temp_directory_path() / "opencompiler-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) user_error("cannot make a temporary folder {}: {}", name, reason());
+  path_ = name;
+}
+
+TempDir::~TempDir() {
+  std::error_code ignored;
+  if (!path_.empty()) fs::remove_all(path_, ignored);
+}
+
+TempDir::TempDir(TempDir&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+
+TempDir& TempDir::operator=(TempDir&& other) noexcept {
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+fs::path default_database_path() {
+  if (const char* path = std::getenv("OPENCOMPILER_DB"); path != nullptr && *path != '\0') return path;
+  return from_home("XDG_DATA_HOME", ".local/share") / "opencompiler" / "tuning.db";
+}
+
+fs::path default_cache_path() {
+  if (const char* path = std::getenv("OPENCOMPILER_CACHE"); path != nullptr && *path != '\0') return path;
+  return from_home("XDG_CACHE_HOME", ".cache") / "opencompiler";
+}
+
+fs::path executable_path() {
+  std::error_code error;
+  const fs::path path = fs::read_symlink("/proc/self/exe", error);
+  if (error) user_error("cannot find the running program through /proc/self/exe: {}", error.message());
+  return path;
+}
+
+}  // namespace oc

@@ -1,0 +1,33 @@
+// Files: whole reads, atomic writes, temporary folders, the project's own folders. UserError names the path.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace oc {
+
+[[nodiscard]] std::string read_file(const std::filesystem::path& path);  // UserError if unreadable or over 4 GiB
+// Writes a temporary file beside `path`, fsyncs, renames: readers see the old or the new file, never half of one.
+void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
+
+// A folder under TMPDIR that is removed with its contents on destruction.
+class TempDir {
+ public:
+  TempDir();
+  ~TempDir();
+  TempDir(TempDir&&) noexcept;
+  TempDir& operator=(TempDir&&) noexcept;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// $OPENCOMPILER_DB, else $XDG_DATA_HOME/opencompiler/tuning.db, else ~/.local/share/opencompiler/tuning.db
+[[nodiscard]] std::filesystem::path default_database_path();
+// $OPENCOMPILER_CACHE, else $XDG_CACHE_HOME/opencompiler, else ~/.cache/opencompiler
+[[nodiscard]] std::filesystem::path default_cache_path();
+[[nodiscard]] std::filesystem::path executable_path();  // of the running program, symlinks resolved
+
+}  // namespace oc

@@ -1,0 +1,249 @@
+"""Times a model against peers: interleaved rounds, outputs compared, median of the per-round ratios.
+
+The protocol: a process per contestant started once; at least 15 rounds, each timing every contestant for the same
+span after a warm-up run; the ratio is peer time / our time (above 1: we are faster), its median with a bootstrap 95 %
+interval; rounds go on until the interval is at most 4 % wide or the time is up.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+CLI = HERE.parent / ".venv/bin/opencompiler"
+MIN_ROUNDS = 15
+TOLERANCE = 1e-3
+
+
+def err(a, b) -> float:
+    """max |a − b| / max(|b|, 0.1·max|b|), b the reference; infinite where NaN or Inf differ in place."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return float("inf")
+    finite = np.isfinite(b)
+    if not finite.any():
+        return 0.0
+    a, b = a[finite], b[finite]
+    scale = np.maximum(np.abs(b), 0.1 * np.max(np.abs(b)))
+    return float(np.max(np.abs(a - b) / np.where(scale > 0, scale, 1)))
+
+
+class Contestant:
+    def __init__(self, name, kind, arguments, folder, **paths):
+        self.name = name
+        self.outputs_file = folder / f"{name}.npz"
+        command = [sys.executable, HERE / "contestant.py", kind]
+        for key, value in paths.items():
+            command += [f"--{key}", value]
+        command += ["--threads", str(arguments.threads)]
+        command += ["--inputs", folder / "inputs.npz", "--outputs", self.outputs_file]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.about = self._answer()
+        self.medians = []
+
+    def _answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"benchmark: {self.name} failed to open the model")
+        return json.loads(line)
+
+    def time(self, span):
+        self.process.stdin.write(json.dumps({"span": span}) + "\n")
+        self.process.stdin.flush()
+        self.medians.append(statistics.median(self._answer()["nanoseconds"]) / 1e6)
+
+    def outputs(self):
+        return dict(np.load(self.outputs_file))
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def interval(ratios, random):
+    """Median and its bootstrap 95 % interval."""
+    ratios = np.asarray(ratios)
+    resampled = np.median(
+        ratios[random.integers(0, len(ratios), (2000, len(ratios)))], axis=1
+    )
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return float(np.median(ratios)), float(low), float(high)
+
+
+def compile_library(arguments, shapes, default_database=None) -> str:
+    """The library in the cache; a `default_database` that does not exist gives the default schedules."""
+    command = [CLI, "compile", arguments.model, "--cache", "--json"]
+    command += ["--threads", str(arguments.threads), "--target", arguments.target]
+    for name, shape in shapes.items():
+        command += ["--shape", f"{name}={'x'.join(map(str, shape))}"]
+    environment = dict(os.environ)
+    if default_database:
+        environment["OPENCOMPILER_DB"] = str(default_database)
+    elif arguments.db:
+        command += ["--db", arguments.db]
+    done = subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    if done.returncode != 0:
+        raise SystemExit(done.returncode)
+    return json.loads(done.stdout)["library"]
+
+
+def make_inputs(arguments) -> dict[str, np.ndarray]:
+    """Given ones, else random: floats in [−1, 1]; integers that may be indices stay small; masks are ones."""
+    import _opencompiler
+
+    random = np.random.default_rng(0)
+    given = dict(text.split("=@", 1) for text in arguments.input)
+    shapes = dict(text.split("=", 1) for text in arguments.shape)
+    inputs = {}
+    for name, dtype, shape in _opencompiler.read_model(arguments.model)["inputs"]:
+        if name in given:
+            inputs[name] = np.load(given[name])
+            continue
+        if name in shapes:
+            shape = [int(extent) for extent in shapes[name].split("x")]
+        elif shape and shape[0] is None:
+            shape = [1, *shape[1:]]
+        if shape is None or None in shape:
+            raise SystemExit(
+                f"benchmark: input '{name}' has open dims; give --shape {name}=…"
+            )
+        if dtype == "f32":
+            inputs[name] = random.uniform(-1, 1, shape).astype(np.float32)
+        elif dtype == "i64" and "mask" in name:
+            inputs[name] = np.ones(shape, np.int64)
+        elif dtype == "i64":
+            inputs[name] = random.integers(0, 1000, shape)
+        else:
+            raise SystemExit(
+                f"benchmark: input '{name}' is {dtype}; give --input {name}=@file.npy"
+            )
+    return inputs
+
+
+def disagreement(outputs, reference) -> float:
+    return max(err(outputs[name], value) for name, value in reference.items())
+
+
+def compare(arguments, contestants, first):
+    """Rounds until the intervals of first's ratios are narrow or the time is up; rows for the table."""
+    random = np.random.default_rng(0)
+    span = arguments.time / (MIN_ROUNDS * len(contestants))
+    spent, result = 0.0, {}
+    while True:
+        for contestant in contestants:
+            contestant.time(span)
+            spent += span
+        if len(first.medians) < MIN_ROUNDS:
+            continue
+        result = {
+            other.name: interval(np.divide(other.medians, first.medians), random)
+            for other in contestants
+        }
+        widest = max((high - low) / mid for mid, low, high in result.values())
+        if widest <= 0.04 or spent >= max(60.0, arguments.time):
+            return result, widest > 0.04
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("--against", default="onnxruntime")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--time", type=float, default=30.0, help="seconds")
+    parser.add_argument("--target", default="host")
+    parser.add_argument("--shape", action="append", default=[])
+    parser.add_argument("--input", action="append", default=[])
+    parser.add_argument("--db")
+    parser.add_argument(
+        "--untuned",
+        action="store_true",
+        help="also time the model compiled without a database",
+    )
+    parser.add_argument("--json")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
+        folder = pathlib.Path(name)
+        inputs = make_inputs(arguments)
+        np.savez(folder / "inputs.npz", **inputs)
+        shapes = {key: value.shape for key, value in inputs.items()}
+        ours = compile_library(arguments, shapes)
+        contestants = [
+            Contestant("opencompiler", "opencompiler", arguments, folder, library=ours)
+        ]
+        if arguments.untuned:
+            empty = compile_library(arguments, shapes, folder / "none.db")
+            contestants.append(
+                Contestant("untuned", "opencompiler", arguments, folder, library=empty)
+            )
+        contestants += [
+            Contestant(peer, peer, arguments, folder, model=arguments.model)
+            for peer in filter(None, arguments.against.split(","))
+        ]
+        try:
+            reference = contestants[-1]
+            errors = {
+                each.name: disagreement(each.outputs(), reference.outputs())
+                for each in contestants
+            }
+            ratios, noisy = compare(arguments, contestants, contestants[0])
+        finally:
+            for contestant in contestants:
+                contestant.close()
+    rows = []
+    for each in contestants:
+        mid, low, high = ratios[each.name]
+        rows.append(
+            {
+                "name": each.name,
+                "milliseconds": statistics.median(each.medians),
+                "ratio": mid,
+                "interval": [low, high],
+                "err": errors[each.name],
+                **each.about,
+            }
+        )
+    print(f"{arguments.model}, {arguments.threads} thread(s), {arguments.target}")
+    print("contestant      ms (median)   its time / ours (95 %)       err")
+    for row in rows:
+        wrong = "  WRONG OUTPUT, its time does not count" * (row["err"] > TOLERANCE)
+        low, high = row["interval"]
+        print(
+            f"{row['name']:14} {row['milliseconds']:11.3f}   {row['ratio']:6.3f} ({low:.3f} to {high:.3f})   {row['err']:9.1e}{wrong}"
+        )
+    if noisy:
+        print("noisy: an interval is still wider than 4 %")
+    if arguments.json:
+        pathlib.Path(arguments.json).write_text(
+            json.dumps(
+                {
+                    "model": arguments.model,
+                    "machine": platform.processor() or platform.machine(),
+                    "threads": arguments.threads,
+                    "rounds": len(contestants[0].medians),
+                    "noisy": noisy,
+                    "rows": rows,
+                },
+                indent=2,
+            )
+            + "\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

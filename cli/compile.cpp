@@ -1,0 +1,116 @@
+#include "compiler/compile.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/verb.h"
+#include "opencompiler/dsl.h"
+
+namespace oc::cli {
+namespace {
+
+struct Flags {
+  ModelFlags model;
+  std::string out, name, lock;
+  std::vector<std::string> emit, schedules;
+  bool cache = false, json = false;
+  int jobs = 0;
+};
+
+std::set<Emit> parse_emit(const std::vector<std::string>& words) {
+  if (words.empty()) return {Emit::static_library, Emit::shared_library, Emit::header, Emit::manifest, Emit::lock};
+  const std::map<std::string, Emit> known{
+      {"static", Emit::static_library}, {"shared", Emit::shared_library}, {"header", Emit::header}};
+  std::set<Emit> result{Emit::manifest, Emit::lock};
+  for (const std::string& word : words) {
+    const auto found = known.find(word);
+    if (found == known.end()) user_error("--emit {}: static, shared and header are known", word);
+    result.insert(found->second);
+  }
+  return result;
+}
+
+CompileOptions compile_options(const Flags& flags) {
+  CompileOptions options;
+  options.model = flags.model.model_options();
+  options.target = flags.model.parsed_target();
+  options.threads = flags.model.thread_count();
+  options.name = flags.name;
+  options.layers = flags.model.layers();
+  options.jobs = flags.jobs > 0 ? flags.jobs : usable_cores();
+  options.cache = default_cache_path();
+  if (!flags.lock.empty()) options.lock = flags.lock;
+  for (const std::string& text : flags.schedules) {
+    const auto [kernel, file] = parse_assignment(text, "--schedule");
+    options.forced[kernel] = read_file(file);
+  }
+  return options;
+}
+
+void print_result(const CompileResult& result, double seconds, bool json) {
+  if (json) {
+    nlohmann::json files = nlohmann::json::array();
+    for (const auto& path : result.files) files.push_back(path.string());
+    std::cout << nlohmann::json{{"library", result.shared_library.string()},
+                                {"files", files},
+                                {"kernels", result.picks.size()},
+                                {"built", result.kernels_built},
+                                {"seconds", seconds}}
+                     .dump()
+              << '\n';
+    return;
+  }
+  for (const auto& path : result.files) fmt::print("{}\n", path.string());
+  std::map<std::string, int> rungs;
+  for (const Pick& pick : result.picks) ++rungs[pick.rung];
+  std::string summary;
+  for (const auto& [rung, count] : rungs) summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", count, rung);
+  fmt::print(stderr, "{} kernels ({} built, {} cached; schedules: {}) in {:.1f} s\n", result.picks.size(),
+             result.kernels_built, result.kernels_cached, summary, seconds);
+}
+
+int run_compile(const Flags& flags) {
+  if (flags.out.empty() && !flags.cache) user_error("say where to write: -o FOLDER (or --cache)");
+  const auto started = std::chrono::steady_clock::now();
+  const CompileOptions options = compile_options(flags);
+  const std::set<Emit> emit = parse_emit(flags.emit);
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  const BuildProgress progress = [&](size_t done, size_t all) {
+    if (terminal)
+      std::cerr << fmt::format("\r\033[K{} of {} kernels", done, all) << (done == all ? "\r\033[K" : "") << std::flush;
+  };
+  const CompileResult result = flags.cache
+                                   ? compile_to_cache(flags.model.file, builtin_ops(), options, progress)
+                                   : compile_model(flags.model.file, builtin_ops(), options, flags.out, emit, progress);
+  warn(result.warnings);
+  print_result(result, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), flags.json);
+  return kOk;
+}
+
+}  // namespace
+
+std::function<int()> add_compile(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("compile", "Model to libraries and a C header");
+  verb->footer("Example: opencompiler compile model.onnx -o out/ --name model --threads 1");
+  auto flags = std::make_shared<Flags>();
+  flags->model.add_to(*verb);
+  flags->model.add_passes_to(*verb);
+  verb->add_option("-o,--output", flags->out, "Folder for the library, header, manifest and lock");
+  verb->add_option("--name", flags->name, "Of the library and its C functions; default: the model file's");
+  verb->add_option("--emit", flags->emit, "static, shared, header; default all")->delimiter(',');
+  verb->add_option("--lock", flags->lock, "Use the schedules of this lock");
+  verb->add_option("--schedule", flags->schedules, "KERNEL=FILE: force a schedule; KERNEL is a hash from `explain`")
+      ->take_all();
+  verb->add_option("--jobs", flags->jobs, "Kernel builds at once; 0: one a core")->check(CLI::Range(0, 1024));
+  verb->add_flag("--cache", flags->cache, "Only make the shared library in the cache, as `run` does");
+  verb->add_flag("--json", flags->json, "Print the result as JSON");
+  return [flags] { return run_compile(*flags); };
+}
+
+}  // namespace oc::cli

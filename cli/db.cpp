@@ -1,0 +1,171 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/verb.h"
+#include "tuning_db/database.h"
+
+namespace oc::cli {
+namespace {
+
+struct Flags {
+  std::string database, file, workload, trial, mark, note;
+  bool best = false;
+  [[nodiscard]] std::filesystem::path path() const {
+    return database.empty() ? default_database_path() : std::filesystem::path(database);
+  }
+};
+
+Database open(const Flags& flags, OpenMode mode) {
+  return Database::open(flags.path(), mode);
+}
+
+int show_path(const Flags& flags) {
+  fmt::print("{}\n", flags.path().string());
+  return kOk;
+}
+
+int list(const Flags& flags) {
+  const Database db = open(flags, OpenMode::read_only);
+  for (const WorkloadRow& row : db.workloads()) {
+    const auto trials = db.trials_of(row.text);
+    fmt::print("{}  {:<12} {:>6} trials\n", row_id(row), row.family, trials.size());
+  }
+  return kOk;
+}
+
+// The workload whose id begins with `prefix`.
+WorkloadRow find_workload(const Database& db, const std::string& prefix) {
+  std::vector<WorkloadRow> found;
+  for (const WorkloadRow& row : db.workloads())
+    if (row_id(row).starts_with(prefix)) found.push_back(row);
+  if (found.size() != 1)
+    user_error("{} workloads have an id that begins with '{}'; `db ls` lists them", found.size(), prefix);
+  return found.front();
+}
+
+void print_trial(const Trial& trial, bool best) {
+  const std::string time =
+      trial.samples_ns.empty() ? "-" : fmt::format("{:.3f} us", static_cast<double>(median_ns(trial.samples_ns)) / 1e3);
+  fmt::print("{} {}  {:<13} {:>12}  threads {}  machine {}  {}\n", best ? "*" : " ", row_id(trial),
+             status_name(trial.status), time, trial.threads, trial.machine.substr(0, 8), trial.message);
+}
+
+int show(const Flags& flags) {
+  const Database db = open(flags, OpenMode::read_only);
+  const WorkloadRow row = find_workload(db, flags.workload);
+  fmt::print("{}\n", row.text);
+  std::vector<std::string> winners;
+  for (const Key& key : db.keys_of(row.text))
+    if (const auto best = db.best(key)) winners.push_back(best->id);
+  for (const Trial& trial : db.trials_of(row.text))
+    print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end());
+  return kOk;
+}
+
+int best(const Flags& flags) {
+  const Database db = open(flags, OpenMode::read_only);
+  for (const WorkloadRow& row : db.workloads())
+    for (const Key& key : db.keys_of(row.text))
+      if (const auto hit = db.best(key)) {
+        print_trial(hit->trial, true);
+        if (!flags.workload.empty() && row_id(row).starts_with(flags.workload)) fmt::print("{}\n", hit->trial.schedule);
+      }
+  return kOk;
+}
+
+int stats(const Flags& flags) {
+  const DatabaseStats s = open(flags, OpenMode::read_only).stats();
+  fmt::print("workloads {}\nmachines {}\nbuilds {}\nschedules {}\ntrials {}\nmarks {}\nbytes {}\nschema {}\n",
+             s.workloads, s.machines, s.builds, s.schedules, s.trials, s.marks, s.file_bytes, s.schema_version);
+  for (const auto& [status, count] : s.trials_by_status) fmt::print("  {} {}\n", status, count);
+  return kOk;
+}
+
+void report(const ImportReport& r) {
+  fmt::print("added {}, known {}, skipped {}\n", r.added, r.known, r.skipped);
+  for (const auto& [reason, count] : r.reasons) fmt::print("  {} × {}\n", count, reason);
+  for (const std::string& example : r.examples) std::cerr << example << '\n';
+}
+
+int export_rows(const Flags& flags) {
+  const std::string lines =
+      open(flags, OpenMode::read_only).export_jsonl(flags.best ? ExportScope::best : ExportScope::everything);
+  if (flags.file == "-") {
+    std::cout << lines;
+  } else {
+    write_file_atomic(flags.file, lines);
+  }
+  return kOk;
+}
+
+int import_rows(const Flags& flags) {
+  std::ifstream in(flags.file, std::ios::binary);
+  if (!in) user_error("{}: cannot be read", flags.file);
+  report(open(flags, OpenMode::create).import_jsonl(in));
+  return kOk;
+}
+
+int merge(const Flags& flags) {
+  report(open(flags, OpenMode::create).merge(flags.file));
+  return kOk;
+}
+
+int mark(const Flags& flags) {
+  const auto kind = parse_mark(flags.mark);
+  if (!kind) user_error("'{}' is no mark; pin, quarantine, confirm and clear are", flags.mark);
+  Database db = open(flags, OpenMode::read_write);
+  if (!db.trial(flags.trial)) user_error("no trial has the id '{}'; `db show` lists them", flags.trial);
+  db.add_mark({*kind, flags.trial, unix_ms_now(), flags.note});
+  return kOk;
+}
+
+int doctor(const Flags& flags) {
+  const DoctorReport r = open(flags, OpenMode::read_only).doctor();
+  for (const std::string& fact : r.facts) fmt::print("{}\n", fact);
+  for (const std::string& problem : r.problems) fmt::print("problem: {}\n", problem);
+  if (!r.problems.empty()) user_error("{}: {} problems", flags.path().string(), r.problems.size());
+  fmt::print("healthy\n");
+  return kOk;
+}
+
+}  // namespace
+
+std::function<int()> add_db(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("db", "The tuning database");
+  verb->require_subcommand(1);
+  verb->footer("Example: opencompiler db export --best schedules.jsonl");
+  auto flags = std::make_shared<Flags>();
+  auto chosen = std::make_shared<int (*)(const Flags&)>(nullptr);
+  auto add = [&](const char* name, const char* what, int (*action)(const Flags&)) {
+    CLI::App* sub = verb->add_subcommand(name, what);
+    sub->add_option("--db", flags->database, "Database file; default: $OPENCOMPILER_DB or the user's own");
+    sub->callback([chosen, action] { *chosen = action; });
+    return sub;
+  };
+  add("path", "Where it is", show_path);
+  add("ls", "Workloads and their trials", list);
+  add("show", "All trials of a workload", show)
+      ->add_option("workload", flags->workload, "Id, or its first digits")
+      ->required();
+  add("best", "The winning trial of every key", best)
+      ->add_option("workload", flags->workload, "Print the schedule of this one");
+  add("stats", "Counts", stats);
+  CLI::App* exporting = add("export", "Write canonical JSON lines", export_rows);
+  exporting->add_option("file", flags->file, "- for standard output")->required();
+  exporting->add_flag("--best", flags->best, "Only the winning trials");
+  add("import", "Add rows from JSON lines", import_rows)->add_option("file", flags->file, "File")->required();
+  add("merge", "Add all rows of another database", merge)->add_option("file", flags->file, "Database file")->required();
+  CLI::App* marking = add("mark", "Pin, quarantine, confirm or clear a trial", mark);
+  marking->add_option("kind", flags->mark, "pin, quarantine, confirm, clear")->required();
+  marking->add_option("trial", flags->trial, "Trial id")->required();
+  marking->add_option("--note", flags->note, "Why");
+  add("doctor", "Check the file", doctor);
+  return [flags, chosen] { return (*chosen)(*flags); };
+}
+
+}  // namespace oc::cli

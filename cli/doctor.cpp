@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <iostream>
+
+#include "autotune/measure/kernel_measurer.h"
+#include "base/files.h"
+#include "cli/verb.h"
+#include "generators/build.h"
+#include "opencompiler/dsl.h"
+#include "tuning_db/database.h"
+
+namespace oc::cli {
+namespace {
+
+std::string database_state(const std::filesystem::path& path) {
+  const auto opened = Database::try_open(path, OpenMode::read_only);
+  if (const auto* failure = std::get_if<OpenFailure>(&opened)) return failure->message;
+  const DatabaseStats stats = std::get<Database>(opened).stats();
+  return fmt::format("{} ({} workloads, {} trials)", path.string(), stats.workloads, stats.trials);
+}
+
+int run_doctor(bool measure) {
+  const Machine machine = host_machine();
+  const Target target = host_target();
+  fmt::print("cpu         {} {}, {} usable cores\n", machine.vendor, machine.model, machine.cores);
+  fmt::print("caches      L1d {} KiB, L2 {} KiB a core, L3 {} KiB\n", machine.l1_bytes >> 10, machine.l2_bytes >> 10,
+             machine.l3_bytes >> 10);
+  fmt::print("target      {} ({} vector registers of {} bytes)\n", target.name(), target.vector_registers,
+             target.vector_bytes);
+  fmt::print("machine id  {}\n", machine.hash());
+  fmt::print("toolchain   {}\n", toolchain_id());
+  fmt::print("database    {}\n", database_state(default_database_path()));
+  fmt::print("cache       {}\n", default_cache_path().string());
+  if (!measure) return kOk;
+  const Calibration best = make_kernel_measurer(target, builtin_ops(), {})->calibrate();
+  fmt::print("measured    {:.0f} GFLOP/s f32, {:.1f} GB/s from memory, {:.1f} GB/s from L2 (one thread)\n",
+             best.flops / 1e9, best.bandwidth / 1e9, best.cached_bandwidth / 1e9);
+  return kOk;
+}
+
+}  // namespace
+
+std::function<int()> add_doctor(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("doctor", "What this machine is, what is installed, what it measures");
+  verb->footer("Example: opencompiler doctor");
+  auto measure = std::make_shared<bool>(true);
+  verb->add_flag("--measure,!--no-measure", *measure, "Measure peak arithmetic and bandwidth (about a second)");
+  return [measure] { return run_doctor(*measure); };
+}
+
+}  // namespace oc::cli

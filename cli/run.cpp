@@ -1,0 +1,152 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/npy.h"
+#include "cli/verb.h"
+#include "compiler/compile.h"
+#include "dsl/ops/host_scalar.h"
+#include "opencompiler/dsl.h"
+#include "opencompiler/runtime.hpp"
+
+namespace oc::cli {
+namespace {
+
+struct Flags {
+  ModelFlags model;
+  std::vector<std::string> inputs, outputs;
+};
+
+// "@x.npy", or "1x3xf32=0.5": a shape, a dtype, the value of every element.
+Tensor parse_tensor(const std::string& text) {
+  if (text.starts_with('@')) return read_npy(text.substr(1));
+  const size_t equals = text.find('='), type_at = text.rfind('x', equals);
+  const size_t name_at = type_at == std::string::npos || type_at > equals ? 0 : type_at + 1;
+  const auto dtype = equals == std::string::npos
+                         ? std::nullopt
+                         : parse_dtype(std::string_view(text).substr(name_at, equals - name_at));
+  if (!dtype) user_error("--input value '{}': write @file.npy or 1x3xf32=0.5", text);
+  Tensor tensor =
+      make_tensor(*dtype, name_at == 0 ? Extents{} : parse_extents(std::string_view(text).substr(0, type_at)));
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str() + equals + 1, &end);
+  if (*end != '\0' || end == text.c_str() + equals + 1)
+    user_error("--input value '{}': '{}' is no number", text, text.substr(equals + 1));
+  for (int64_t i = 0; i < element_count(tensor.shape); ++i) store_scalar(tensor, i, {true, 0, value});
+  return tensor;
+}
+
+std::map<std::string, Tensor> parse_inputs(const Flags& flags) {
+  std::map<std::string, Tensor> given;
+  for (const std::string& text : flags.inputs) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      user_error("--input '{}': write NAME=@file.npy or NAME=1x3xf32=0.5", text);
+    given.emplace(text.substr(0, equals), parse_tensor(text.substr(equals + 1)));
+  }
+  return given;
+}
+
+std::string library_of(const Flags& flags, const std::map<std::string, Tensor>& given) {
+  if (flags.model.file.ends_with(".so")) return flags.model.file;
+  CompileOptions options;
+  options.model = flags.model.model_options();
+  for (const auto& [name, tensor] : given) options.model.shapes.emplace(name, tensor.shape);
+  options.target = flags.model.parsed_target();
+  options.threads = flags.model.thread_count();
+  options.layers = flags.model.layers();
+  options.jobs = usable_cores();
+  options.cache = default_cache_path();
+  if (!runs_on_host(options.target)) user_error("code for {} does not run on this machine", options.target.name());
+  const CompileResult result = compile_to_cache(flags.model.file, builtin_ops(), options);
+  warn(result.warnings);
+  return result.shared_library;
+}
+
+std::vector<const void*> bind_inputs(const opencompiler::Module& module, const std::map<std::string, Tensor>& given) {
+  std::vector<const void*> pointers;
+  const auto wanted = module.inputs();
+  for (const auto& [name, tensor] : given)
+    if (std::ranges::none_of(wanted, [&](const auto& w) { return w.name == name; })) {
+      std::string names;
+      for (const auto& w : wanted) names += " " + w.name;
+      user_error("--input {}: the model has no such input; it has:{}", name, names);
+    }
+  for (const opencompiler::TensorInfo& info : wanted) {
+    const auto found = given.find(info.name);
+    if (found == given.end())
+      user_error("input '{}' ({} of {}) is missing; give --input {}=@file.npy", info.name, info.dtype,
+                 fmt::join(info.shape, "x"), info.name);
+    const Tensor& tensor = found->second;
+    if (tensor.shape != info.shape || dtype_name(tensor.dtype) != info.dtype)
+      user_error("input '{}' is {} of {}, the model takes {} of {}", info.name, dtype_name(tensor.dtype),
+                 fmt::join(tensor.shape, "x"), info.dtype, fmt::join(info.shape, "x"));
+    pointers.push_back(tensor.bytes.data());
+  }
+  return pointers;
+}
+
+void summarise(const std::string& name, const Tensor& tensor) {
+  double low = INFINITY, high = -INFINITY;
+  std::string first;
+  for (int64_t i = 0; i < element_count(tensor.shape); ++i) {
+    const double value = load_scalar(tensor, i).real();
+    low = std::fmin(low, value);
+    high = std::fmax(high, value);
+    if (i < 6) first += fmt::format(" {:.6g}", value);
+  }
+  fmt::print("{}: {} of {}, {:.6g} to {:.6g}, first{}\n", name, dtype_name(tensor.dtype), fmt::join(tensor.shape, "x"),
+             low, high, first);
+}
+
+int run_model(const Flags& flags) {
+  const std::map<std::string, Tensor> given = parse_inputs(flags);
+  std::map<std::string, std::string> files;
+  for (const std::string& text : flags.outputs) {
+    const auto [name, file] = parse_assignment(text, "--output");
+    if (!file.starts_with('@')) user_error("--output '{}': write NAME=@file.npy", text);
+    files[name] = file.substr(1);
+  }
+  try {
+    const opencompiler::Module module(library_of(flags, given));
+    const std::vector<const void*> inputs = bind_inputs(module, given);
+    std::vector<Tensor> outputs;
+    std::vector<void*> pointers;
+    for (const opencompiler::TensorInfo& info : module.outputs())
+      outputs.push_back(make_tensor(*parse_dtype(info.dtype), info.shape));
+    for (Tensor& tensor : outputs) pointers.push_back(tensor.bytes.data());
+    opencompiler::Session session(module, {.num_threads = flags.model.threads});
+    session.run(inputs, pointers);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const std::string name = module.outputs()[i].name;
+      const auto file = files.find(name);
+      if (file != files.end()) write_npy(file->second, outputs[i]);
+      summarise(name, outputs[i]);
+      files.erase(name);
+    }
+  } catch (const opencompiler::Error& error) {
+    user_error("{}: {}", flags.model.file, error.what());
+  }
+  if (!files.empty()) user_error("--output {}: the model has no such output", files.begin()->first);
+  return kOk;
+}
+
+}  // namespace
+
+std::function<int()> add_run(CLI::App& app) {
+  CLI::App* verb = app.add_subcommand("run", "Run a model, or a compiled library, once");
+  verb->footer(
+      "Example: opencompiler run model.onnx --input x=@x.npy --output y=@y.npy\n         opencompiler run "
+      "out/libmodel.so --input x=1x3x48x192xf32=0.5");
+  auto flags = std::make_shared<Flags>();
+  flags->model.add_to(*verb);
+  verb->add_option("--input", flags->inputs, "NAME=@file.npy, or NAME=1x3xf32=0.5 for a constant tensor")->take_all();
+  verb->add_option("--output", flags->outputs, "NAME=@file.npy")->take_all();
+  return [flags] { return run_model(*flags); };
+}
+
+}  // namespace oc::cli

@@ -1,0 +1,54 @@
+// A verb of the command line: one file, one row in verbs.inc.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/model.h"
+#include "tuning_db/layers.h"
+
+namespace oc::cli {
+
+// Exit statuses.
+inline constexpr int kOk = 0, kUserError = 1, kUsage = 2, kInternalError = 70;
+
+// Adds the verb's subcommand and returns what runs it.
+#define OC_VERB(name) std::function<int()> add_##name(CLI::App& app);
+#include "cli/verbs.inc"
+#undef OC_VERB
+
+// What most verbs take of a model. Fields are filled when the command line has been parsed.
+struct ModelFlags {
+  std::string file;
+  std::vector<std::string> shapes;
+  std::string target = "host";
+  int threads = 0;
+  std::string database;
+  std::vector<std::string> disabled_passes;
+  std::string stop_after;
+
+  void add_to(CLI::App& verb);
+  void add_passes_to(CLI::App& verb);
+  // UserError when a flag's value makes no sense.
+  [[nodiscard]] Target parsed_target() const { return parse_target(target); }
+  [[nodiscard]] ModelOptions model_options() const;
+  [[nodiscard]] int thread_count() const;  // --threads, else what the process may use
+  [[nodiscard]] LayerPaths layers() const;
+};
+
+// "1x3x224x224" → extents. UserError on anything else.
+[[nodiscard]] Extents parse_extents(std::string_view text);
+// "10m", "90s", "1.5h", "45" (seconds) → seconds. UserError on anything else.
+[[nodiscard]] double parse_duration(std::string_view text);
+// "name=value" → both. UserError without "=".
+[[nodiscard]] std::pair<std::string, std::string> parse_assignment(std::string_view text, std::string_view flag);
+// The number of cores the process may use: quota and affinity.
+[[nodiscard]] int usable_cores();
+// Prints each once to stderr.
+void warn(const std::vector<std::string>& warnings);
+
+}  // namespace oc::cli

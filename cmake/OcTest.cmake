@@ -1,0 +1,18 @@
+# oc_test(<name> SOURCES <file>… LIBS <target>… [LABELS <label>…] [HALIDE])
+# One GoogleTest program, one ctest entry per test case group. HALIDE: the sources include Halide.h.
+include(GoogleTest)
+function(oc_test name)
+  cmake_parse_arguments(ARG "HALIDE" "" "SOURCES;LIBS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gtest GTest::gtest_main GTest::gmock)
+  if(ARG_HALIDE)
+    # The shared precompiled header was made with -fPIC; executables default to -fPIE.
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${name} PRIVATE -fPIC)
+    target_precompile_headers(${name} REUSE_FROM oc_halide)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  if(ARG_LABELS)
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}")
+  endif()
+endfunction()

@@ -1,0 +1,1 @@
+// Carries the precompiled header of Halide.h; holds no code.

@@ -1,0 +1,58 @@
+// compile: model file → library. A pure function of model, target, threads, schedules found, options; it reads
+// databases and never tunes.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "compiler/model.h"
+#include "compiler/pick.h"
+#include "generators/library.h"
+
+namespace oc {
+
+struct CompileOptions {
+  ModelOptions model;
+  Target target;
+  int threads = 1;
+  std::string name;  // of the library; "" = from the file's name
+  LayerPaths layers;
+  std::map<std::string, std::string> forced;  // kernel hash (prefix) → schedule text
+  std::optional<std::filesystem::path> lock;
+  int jobs = 1;                 // kernel builds at once
+  std::filesystem::path cache;  // of kernel objects and, for compile_to_cache, libraries
+};
+
+// Finished and all kernels.
+using BuildProgress = std::function<void(size_t, size_t)>;
+
+struct CompileResult {
+  Model model;
+  std::vector<Pick> picks;  // per kernel
+  Lock lock;
+  std::vector<std::filesystem::path> files;  // written
+  std::filesystem::path shared_library;      // if emitted
+  std::vector<std::string> warnings;
+  size_t kernels_built = 0, kernels_cached = 0;
+};
+
+// Model and schedules, nothing built: what explain shows.
+[[nodiscard]] CompileResult plan_compile(const std::filesystem::path& file, const OpTable& ops,
+                                         const CompileOptions& options);
+
+// Writes the library into `out_dir` (made if missing): everything or, after an error, nothing.
+[[nodiscard]] CompileResult compile_model(const std::filesystem::path& file, const OpTable& ops,
+                                          const CompileOptions& options, const std::filesystem::path& out_dir,
+                                          const std::set<Emit>& emit, const BuildProgress& progress = {});
+
+// The shared library that `run` and InferenceSession open, in the cache under a key of everything it depends on;
+// weights in a file beside it. Made if it is not there.
+[[nodiscard]] CompileResult compile_to_cache(const std::filesystem::path& file, const OpTable& ops,
+                                             const CompileOptions& options, const BuildProgress& progress = {});
+
+}  // namespace oc

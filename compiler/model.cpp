@@ -1,0 +1,42 @@
+#include "compiler/model.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "frontends/onnx/import.h"
+#include "graph/text.h"
+#include "opencompiler/dsl.h"
+
+namespace oc {
+
+Model load_model(const std::filesystem::path& file, const OpTable& ops, const Target& target,
+                 const ModelOptions& options) {
+  const OpSet traits = op_set(ops);
+  Graph imported = import_onnx(file, traits, {.shapes = options.shapes});
+  Model model;
+  model.graph = optimize(std::move(imported), {traits, target}, options.passes);
+  model.partition = partition(model.graph, traits);
+  std::map<std::string, size_t> known;
+  for (const Group& group : model.partition.groups) {
+    Workload workload{print_graph(group_graph(model.graph, group, traits), {.names = false, .weights = true})};
+    const auto [at, fresh] = known.emplace(workload.text, model.kernels.size());
+    if (fresh) {
+      model.kernels.push_back(analyse(workload, ops));
+      model.uses.push_back(0);
+    }
+    model.kernel_of.push_back(at->second);
+    ++model.uses[at->second];
+  }
+  return model;
+}
+
+std::string group_label(const Model& model, size_t group) {
+  const Group& g = model.partition.groups[group];
+  std::string ops;
+  for (NodeId id : g.nodes) ops += (ops.empty() ? "" : "+") + model.graph[id].op;
+  const NodeId named = g.anchor.valid() ? g.anchor : g.nodes.front();
+  const std::string& name = model.graph[named].name;
+  return name.empty() ? ops : fmt::format("{} ({})", ops, name);
+}
+
+}  // namespace oc

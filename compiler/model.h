@@ -1,0 +1,36 @@
+// The front half of every verb: model file → Graph → optimised Graph → fused groups → distinct kernels.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/target.h"
+#include "dsl/kernel.h"
+#include "graph/partition.h"
+#include "graph/pass.h"
+
+namespace oc {
+
+struct ModelOptions {
+  std::map<std::string, Extents> shapes;  // --shape, by input name
+  PipelineOptions passes;
+};
+
+struct Model {
+  Graph graph;
+  Partition partition;
+  std::vector<Kernel> kernels;    // distinct workloads, in order of first use
+  std::vector<size_t> kernel_of;  // per group: index into kernels
+  std::vector<int> uses;          // per kernel: how many groups run it
+};
+
+// UserError when the model cannot be read, names unsupported ops, or needs a dtype kernels do not have.
+[[nodiscard]] Model load_model(const std::filesystem::path& file, const OpTable& ops, const Target& target,
+                               const ModelOptions& options);
+
+// "conv+relu (Conv_12)": what group `i` computes and the model's name for it, for people.
+[[nodiscard]] std::string group_label(const Model& model, size_t group);
+
+}  // namespace oc

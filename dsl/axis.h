@@ -1,0 +1,28 @@
+// The loop vocabulary shared by ops (which name their axes) and schedules (which speak of them). No Halide here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace oc {
+
+// Keyed by loop structure: each has one schedule language and space.
+enum class Family : uint8_t { elementwise, reduction, contraction, window, movement };
+[[nodiscard]] std::string_view family_name(Family family);
+
+enum class Role : uint8_t { batch, m, n, channel, spatial, k };  // k: every reduced axis
+
+// A loop of the anchor: its output dims in shape order first, then the reduced axes in the order of the RDom.
+struct Axis {
+  std::string name;  // "m", "n", "k"; "n", "c", "y", "x", "ci", "ky", "kx"; for others "d0", "d1" … and "r0" …
+  Role role = Role::spatial;
+  int64_t extent = 1;
+  bool operator==(const Axis&) const = default;
+};
+
+struct OpInfo;  // opencompiler/dsl.h
+using OpTable = std::map<std::string, const OpInfo*, std::less<>>;
+
+}  // namespace oc

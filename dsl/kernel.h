@@ -1,0 +1,41 @@
+// Workload and Kernel. A Workload is the text of one fused subgraph; a Kernel is that text parsed and analysed. No
+// Halide object in either; lower.h makes those.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "dsl/axis.h"
+#include "graph/graph.h"
+
+namespace oc {
+
+struct Workload {
+  std::string text;  // print_graph(group_graph(…), {.names = false, .weights = true})
+  [[nodiscard]] std::string hash() const;
+  bool operator==(const Workload&) const = default;
+};
+
+struct Kernel {
+  Workload workload;
+  Graph graph;
+  Family family = Family::elementwise;
+  NodeId anchor;           // the node that gives the family; for elementwise chains the last node
+  std::vector<Axis> axes;  // of the anchor
+  double flops = 0;        // of the whole group
+  int64_t bytes = 0;       // read and written once each
+
+  [[nodiscard]] const Node& anchor_node() const { return graph[anchor]; }
+  [[nodiscard]] const Type& output() const { return graph[graph.outputs[0]].type; }
+  [[nodiscard]] const Type& input(size_t i) const { return graph[graph.inputs[i]].type; }
+  [[nodiscard]] bool is_weight(size_t i) const;
+  // Extent of the axis called `name`; InternalError if there is none.
+  [[nodiscard]] int64_t extent(std::string_view name) const;
+  // Position among graph.inputs of the anchor's operand i; -1 if it is made inside the group or inline.
+  [[nodiscard]] int input_of_anchor(size_t operand) const;
+};
+
+// UserError when the text is malformed, names an unknown op or is no legal group (foreign databases hold such texts).
+[[nodiscard]] Kernel analyse(const Workload& workload, const OpTable& ops);
+
+}  // namespace oc

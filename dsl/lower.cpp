@@ -1,0 +1,239 @@
+#include "dsl/lower.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+
+namespace oc {
+namespace {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::ImageParam;
+using Halide::Var;
+
+Halide::Type halide_type(DType dtype) {
+  switch (dtype) {
+    case DType::f32: return Halide::Float(32);
+    case DType::f64: return Halide::Float(64);
+    case DType::f16: return Halide::Float(16);
+    case DType::bf16: return Halide::BFloat(16);
+    case DType::i8: return Halide::Int(8);
+    case DType::u8: return Halide::UInt(8);
+    case DType::i16: return Halide::Int(16);
+    case DType::u16: return Halide::UInt(16);
+    case DType::i32: return Halide::Int(32);
+    case DType::u32: return Halide::UInt(32);
+    case DType::i64: return Halide::Int(64);
+    case DType::u64: return Halide::UInt(64);
+    case DType::boolean: return Halide::UInt(8);  // stored as 0 or 1; a Bool inside expressions
+  }
+  internal_error("a dtype without a Halide type");
+}
+
+// Physical coordinates, outermost first, of a logical index.
+Index physical_index(const Layout& layout, const Index& index) {
+  if (layout.plain()) return index;
+  Index physical;
+  std::vector<int64_t> remaining(index.size());
+  for (size_t d = 0; d < index.size(); ++d) remaining[d] = layout.block(static_cast<int>(d));
+  for (int d : layout.order)
+    physical.push_back(remaining[d] == 1 ? index[d] : index[d] / static_cast<int>(remaining[d]));
+  for (const Layout::Block& b : layout.blocks) {
+    Expr e = index[b.dim] % static_cast<int>(remaining[b.dim]);
+    remaining[b.dim] /= b.size;
+    physical.push_back(remaining[b.dim] == 1 ? e : e / static_cast<int>(remaining[b.dim]));
+  }
+  return physical;
+}
+
+std::vector<Expr> reversed(Index index) {
+  std::ranges::reverse(index);
+  return index;
+}
+
+// Fixes extents and strides, so that the kernel reads nothing of the buffer but its host pointer.
+template <class Param>
+void fix_dims(Param& param, const Extents& physical) {
+  int64_t stride = 1;
+  for (size_t i = physical.size(); i-- > 0;) {
+    param.dim(static_cast<int>(physical.size() - 1 - i))
+        .set_bounds(0, static_cast<int>(physical[i]))
+        .set_stride(static_cast<int>(stride));
+    stride *= physical[i];
+  }
+  if (stride > std::numeric_limits<int32_t>::max())
+    user_error("a tensor of {} elements: kernels address at most 2^31 - 1", stride);
+}
+
+int64_t padded_extent(const Type& type, size_t dim) {
+  const int64_t block = type.layout.block(static_cast<int>(dim));
+  return (type.shape[dim].extent + block - 1) / block * block;
+}
+
+// Does any tensor of the group store lanes beyond its logical extent? Then indices reach that far.
+bool has_padding(const Graph& graph) {
+  return std::ranges::any_of(graph.values, [](const Value& value) {
+    const Extents extents = value.type.extents();
+    return physical_size(value.type.layout, extents) != element_count(extents);
+  });
+}
+
+// Highest index along each dim that exists in memory where the group's indices may go beyond it, else −1: the padding
+// lanes of the output reach past operands that are not padded as far. Weights are indexed by roles unknown here: all
+// their dims.
+Extents index_limits(const Kernel& kernel, size_t input, const Type& type) {
+  const size_t rank = type.shape.size(), out_rank = kernel.output().shape.size();
+  Extents limits(rank, -1);
+  if (!has_padding(kernel.graph)) return limits;
+  for (size_t d = 0; d < rank; ++d) {
+    const int64_t exists = padded_extent(type, d);
+    const bool aligned = d + out_rank >= rank;
+    const size_t out_dim = d + out_rank - rank;
+    const bool reaches = kernel.is_weight(input)
+                             ? type.layout.block(static_cast<int>(d)) == 1
+                             : aligned && padded_extent(kernel.output(), out_dim) >
+                                              std::max(exists, kernel.output().shape[out_dim].extent);
+    if (reaches) limits[d] = exists - 1;
+  }
+  return limits;
+}
+
+Operand buffer_operand(const ImageParam& param, Type type, const Extents& limits) {
+  const bool is_bool = type.dtype == DType::boolean;
+  auto at = [param, type, limits, is_bool](const Index& index) {
+    Index safe = index;
+    for (size_t d = 0; d < safe.size(); ++d)
+      if (limits[d] >= 0) safe[d] = Halide::clamp(safe[d], 0, static_cast<int>(limits[d]));
+    const Expr value = param(reversed(physical_index(type.layout, safe)));
+    return is_bool ? value != 0 : value;
+  };
+  return {std::move(type), at};
+}
+
+Expr immediate(const Tensor& tensor, size_t i) {
+  switch (tensor.dtype) {
+    case DType::f32: return Expr(tensor.as<float>()[i]);
+    case DType::f64: return Expr(tensor.as<double>()[i]);
+    case DType::boolean:
+      return tensor.as<uint8_t>()[i] != 0 ? Halide::Internal::const_true() : Halide::Internal::const_false();
+    default: return Halide::Internal::make_const(halide_type(tensor.dtype), to_int64(tensor)[i]);
+  }
+}
+
+// A small constant written into the workload: its elements become immediates.
+Operand inline_operand(const std::shared_ptr<const Tensor>& data, const Type& type) {
+  auto at = [data, type](const Index& index) {
+    const auto count = static_cast<size_t>(element_count(data->shape));
+    const Tensor plain = relayout(*data, {});
+    std::vector<Expr> elements;
+    for (size_t i = 0; i < count; ++i) elements.push_back(immediate(plain, i));
+    if (count == 1) return elements[0];
+    Expr linear = 0;
+    for (size_t d = 0; d < index.size(); ++d) {
+      const int extent = static_cast<int>(type.shape[d].extent);
+      linear = linear * extent + Halide::clamp(index[d], 0, extent - 1);
+    }
+    return Expr(Halide::mux(linear, elements));
+  };
+  return {type, at};
+}
+
+struct Lowering {
+  const Kernel& kernel;
+  const OpTable& ops;
+  Lowered result;
+  std::vector<Operand> operands;  // by value
+
+  void add_inputs(const std::vector<std::optional<Layout>>& packing) {
+    operands.resize(kernel.graph.values.size());
+    for (size_t i = 0; i < kernel.graph.inputs.size(); ++i) {
+      Type type = kernel.input(i);
+      if (i < packing.size() && packing[i]) type.layout = *packing[i];
+      const Extents physical = physical_extents(type.layout, type.extents());
+      ImageParam param(halide_type(type.dtype), static_cast<int>(physical.size()), fmt::format("in{}", i));
+      fix_dims(param, physical);
+      result.inputs.push_back(param);
+      operands[kernel.graph.inputs[i].index] = buffer_operand(param, type, index_limits(kernel, i, type));
+    }
+    for (size_t v = 0; v < operands.size(); ++v)
+      if (kernel.graph.values[v].data)
+        operands[v] = inline_operand(kernel.graph.values[v].data, kernel.graph.values[v].type);
+  }
+
+  void add_node(const Node& node) {
+    const ValueId out = node.outputs[0];
+    const Type& type = kernel.graph[out].type;
+    OpCall call{.node = node, .inputs = {}, .out = type, .vars = {}, .index = {}, .stages = result.stages};
+    for (ValueId input : node.inputs) call.inputs.push_back(input.valid() ? operands[input.index] : Operand{});
+    for (size_t d = 0; d < type.shape.size(); ++d) {
+      call.vars.emplace_back(fmt::format("d{}", d));
+      call.index.emplace_back(call.vars.back());
+    }
+    Expr value = op_info(ops, node.op).define(call);
+    const Halide::Type wanted = type.dtype == DType::boolean ? Halide::Bool() : halide_type(type.dtype);
+    if (value.type() != wanted) internal_error("op '{}' computes another type than its rule states", node.op);
+    Func func(fmt::format("v{}", out.index));
+    func(std::vector<Var>(call.vars.rbegin(), call.vars.rend())) = value;
+    operands[out.index] = {type, [func](const Index& index) { return Expr(func(reversed(index))); }};
+  }
+
+  void add_output() {
+    const ValueId out = kernel.graph.outputs[0];
+    const Type& type = kernel.graph[out].type;
+    const Layout& layout = type.layout;
+    const Extents shape = type.extents();
+    const Extents physical = physical_extents(layout, shape);
+    Index index(shape.size(), Expr(0));
+    std::vector<Expr> strides(shape.size());
+    auto add_var = [&](int dim, int64_t step, bool block, int64_t extent) {
+      Var var(block ? fmt::format("b{}", dim) : fmt::format("d{}", dim));
+      index[dim] += step == 1 ? Expr(var) : var * static_cast<int>(step);
+      result.output_vars.push_back({var, dim, block, extent});
+    };
+    std::vector<int64_t> remaining(shape.size());
+    for (size_t d = 0; d < shape.size(); ++d) remaining[d] = layout.block(static_cast<int>(d));
+    for (size_t i = 0; i < physical.size(); ++i) {
+      if (layout.plain()) {
+        add_var(static_cast<int>(i), 1, false, physical[i]);
+      } else if (i < shape.size()) {
+        add_var(layout.order[i], remaining[layout.order[i]], false, physical[i]);
+      } else {
+        const Layout::Block& b = layout.blocks[i - shape.size()];
+        remaining[b.dim] /= b.size;
+        add_var(b.dim, remaining[b.dim], true, b.size);
+      }
+    }
+    Expr value = operands[out.index].at(index);
+    if (type.dtype == DType::boolean) value = Halide::cast<uint8_t>(value);
+    for (size_t d = 0; d < shape.size(); ++d)
+      if (shape[d] % layout.block(static_cast<int>(d)) != 0)
+        value = Halide::select(index[d] < static_cast<int>(shape[d]), value, Halide::Internal::make_zero(value.type()));
+    std::vector<Var> args;
+    for (size_t i = result.output_vars.size(); i-- > 0;) args.push_back(result.output_vars[i].var);
+    result.output = Func("out");
+    result.output(args) = value;
+    auto buffer = result.output.output_buffer();
+    fix_dims(buffer, physical);
+    for (const OutputVar& v : result.output_vars) result.output.bound(v.var, 0, static_cast<int>(v.extent));
+  }
+};
+
+}  // namespace
+
+const Stage* Lowered::stage(std::string_view name) const {
+  for (const Stage& s : stages)
+    if (s.name == name) return &s;
+  return nullptr;
+}
+
+Lowered lower(const Kernel& kernel, const OpTable& ops, const std::vector<std::optional<Layout>>& packing) {
+  Lowering lowering{kernel, ops, {}, {}};
+  lowering.add_inputs(packing);
+  for (const Node& node : kernel.graph.nodes) lowering.add_node(node);
+  lowering.add_output();
+  return std::move(lowering.result);
+}
+
+}  // namespace oc

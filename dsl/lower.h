@@ -1,0 +1,34 @@
+// Workload → Halide Funcs, unscheduled. Schedules are applied to the result by schedules/apply.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "dsl/kernel.h"
+#include "opencompiler/dsl.h"
+
+namespace oc {
+
+// One physical loop of the output buffer.
+struct OutputVar {
+  Halide::Var var;
+  int dim = 0;         // logical dim it walks
+  bool block = false;  // an inner block of that dim (innermost vars)
+  int64_t extent = 1;
+};
+
+struct Lowered {
+  std::vector<Halide::ImageParam> inputs;  // in the order of the workload's inputs; bounds and strides fixed
+  Halide::Func output;                     // over physical dims; bounds and strides fixed
+  std::vector<OutputVar> output_vars;      // outermost first
+  std::deque<Stage> stages;                // producers first; everything else is inlined
+  [[nodiscard]] const Stage* stage(std::string_view name) const;  // null if there is none
+};
+
+// `packing[i]` is the layout in which weight input i arrives (nullopt: as the workload says). Inputs are Halide buffers
+// with physical dims, innermost first. Lanes of the output that lie in its layout's padding are stored as zero.
+[[nodiscard]] Lowered lower(const Kernel& kernel, const OpTable& ops,
+                            const std::vector<std::optional<Layout>>& packing = {});
+
+}  // namespace oc

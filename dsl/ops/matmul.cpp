@@ -1,0 +1,111 @@
+// matmul(a [.., m, k], b [.., k, n]) → [.., m, n], numpy broadcasting over the leading dims (ONNX MatMul; operands of
+// rank 1 are reshaped by the importer).
+#include "base/error.h"
+#include "opencompiler/dsl.h"
+
+namespace oc {
+namespace {
+
+Dim broadcast_dim(const Dim& a, const Dim& b) {
+  if (a == b || b.extent == 1) return a;
+  if (a.extent == 1) return b;
+  if (a.known() && b.known()) user_error("matmul: batch extents {} and {} do not broadcast", a.extent, b.extent);
+  return a.known() ? a : b;
+}
+
+std::vector<Type> infer(const NodeView& node) {
+  const Shape& a = node.in(0).shape;
+  const Shape& b = node.in(1).shape;
+  if (a.size() < 2 || b.size() < 2)
+    user_error("matmul needs operands of rank 2 or more, got {} and {}", a.size(), b.size());
+  const Dim& ka = a[a.size() - 1];
+  const Dim& kb = b[b.size() - 2];
+  if (ka.known() && kb.known() && ka != kb) user_error("matmul: inner extents differ, {} and {}", ka.extent, kb.extent);
+  if (node.in(0).dtype != node.in(1).dtype)
+    user_error("matmul: operands of dtypes {} and {}", dtype_name(node.in(0).dtype), dtype_name(node.in(1).dtype));
+  const size_t rank = std::max(a.size(), b.size());
+  Type out{node.in(0).dtype, Shape(rank, Dim(1)), {}};
+  for (size_t i = 0; i + 2 < rank; ++i) {
+    const Dim da = i + a.size() >= rank ? a[i + a.size() - rank] : Dim(1);
+    const Dim db = i + b.size() >= rank ? b[i + b.size() - rank] : Dim(1);
+    out.shape[i] = broadcast_dim(da, db);
+  }
+  out.shape[rank - 2] = a[a.size() - 2];
+  out.shape[rank - 1] = b[b.size() - 1];
+  return {out};
+}
+
+std::vector<Axis> axes(const NodeView& node) {
+  const Extents out = infer(node)[0].extents();
+  std::vector<Axis> result;
+  for (size_t i = 0; i + 2 < out.size(); ++i) result.push_back({fmt::format("b{}", i), Role::batch, out[i]});
+  result.push_back({"m", Role::m, out[out.size() - 2]});
+  result.push_back({"n", Role::n, out[out.size() - 1]});
+  result.push_back({"k", Role::k, node.in(0).shape.back().extent});
+  return result;
+}
+
+double flops(const NodeView& node) {
+  return 2.0 * static_cast<double>(element_count(infer(node)[0].extents())) *
+         static_cast<double>(node.in(0).shape.back().extent);
+}
+
+// Rows of all batches are one long m when every batch multiplies by the same b.
+bool collapsible(const NodeView& node, size_t dim) {
+  return node.in(1).shape.size() == 2 && dim + 2 < node.in(0).shape.size();
+}
+
+Index operand_index(const Operand& operand, const Index& out, Halide::Expr row, Halide::Expr column) {
+  const size_t rank = operand.rank();
+  Index at(rank);
+  for (size_t i = 0; i + 2 < rank; ++i) at[i] = operand.extent(i) == 1 ? Halide::Expr(0) : out[out.size() - rank + i];
+  at[rank - 2] = std::move(row);
+  at[rank - 1] = std::move(column);
+  return at;
+}
+
+Halide::Expr define(OpCall& call) {
+  const Operand& a = call.inputs[0];
+  const Operand& b = call.inputs[1];
+  const size_t rank = call.index.size();
+  const Halide::Expr zero = Halide::Internal::make_zero(a.at(operand_index(a, call.index, 0, 0)).type());
+  const Stage& acc =
+      call.reduce("acc", call.vars, {a.extent(a.rank() - 1)}, zero, [&](const Halide::Expr& self, const Index& r) {
+        return self + a.at(operand_index(a, call.index, call.index[rank - 2], r[0])) *
+                          b.at(operand_index(b, call.index, r[0], call.index[rank - 1]));
+      });
+  return acc.at(call.index);
+}
+
+OpCase product(Extents a, Extents b, bool weight) {
+  return {
+      .inputs = {{.shape = std::move(a)}, {.shape = std::move(b), .weight = weight}}, .attrs = {}, .out_layout = {}};
+}
+
+}  // namespace
+
+const OpInfo& op_matmul() {
+  static const OpInfo info = [] {
+    OpInfo op;
+    op.name = "matmul";
+    op.kind = OpKind::anchor;
+    op.layout = LayoutRule::plain;
+    op.min_inputs = op.max_inputs = 2;
+    op.infer = infer;
+    op.collapsible = collapsible;
+    op.flops = flops;
+    op.family = Family::contraction;
+    op.define = define;
+    op.axes = axes;
+    for (int64_t n : {1, 2, 3, 7, 15, 17, 31, 33, 127}) op.cases.push_back(product({n, n}, {n, n}, n % 2 == 1));
+    op.cases.push_back(product({1, 40}, {40, 70}, true));
+    op.cases.push_back(product({128, 96}, {96, 64}, true));
+    op.cases.push_back(product({3, 17, 20}, {3, 20, 33}, false));
+    op.cases.push_back(product({2, 1, 5, 8}, {3, 8, 16}, false));
+    op.cases.push_back(product({2, 7, 24}, {24, 48}, true));
+    return op;
+  }();
+  return info;
+}
+
+}  // namespace oc

@@ -1,0 +1,167 @@
+// softmax, log_softmax and layer_norm along one axis (softmax) or all axes from one on (layer_norm).
+#include <limits>
+
+#include "base/error.h"
+#include "dsl/ops/elementwise.h"
+
+namespace oc {
+namespace {
+
+using Halide::Expr;
+
+size_t axis_of(const NodeView& node) {
+  const int64_t axis = node.attrs().integer("axis");
+  check_axis(node.node.op, axis, node.in(0).shape.size());
+  return static_cast<size_t>(axis);
+}
+
+std::vector<Type> infer_same(const NodeView& node) {
+  static_cast<void>(axis_of(node));
+  if (!dtype_is_float(node.in(0).dtype))
+    user_error("{} of {}: needs a floating-point type", node.node.op, dtype_name(node.in(0).dtype));
+  return {{node.in(0).dtype, node.in(0).shape, {}}};
+}
+
+// The dims of a row come last: the kept ones and the reduced one.
+std::vector<Axis> axes_from(const NodeView& node, size_t first, size_t last) {
+  const Extents out = node.in(0).extents();
+  std::vector<Axis> result;
+  for (size_t d = 0; d < out.size(); ++d) result.push_back({fmt::format("d{}", d), Role::spatial, out[d]});
+  for (size_t d = first; d <= last; ++d) result.push_back({fmt::format("r{}", d), Role::k, out[d]});
+  return result;
+}
+
+// A statistic of the row: a stage over the kept dims.
+struct Row {
+  OpCall& call;
+  size_t first, last;  // reduced dims, inclusive
+
+  [[nodiscard]] std::vector<Halide::Var> kept_vars() const {
+    std::vector<Halide::Var> vars;
+    for (size_t d = 0; d < call.vars.size(); ++d)
+      if (d < first || d > last) vars.push_back(call.vars[d]);
+    return vars;
+  }
+  [[nodiscard]] Index kept(const Index& index) const {
+    Index result;
+    for (size_t d = 0; d < index.size(); ++d)
+      if (d < first || d > last) result.push_back(index[d]);
+    return result;
+  }
+  Expr reduce(const char* name, const Expr& init, const std::function<Expr(const Expr&, const Index&)>& combine) {
+    std::vector<int64_t> extents;
+    for (size_t d = first; d <= last; ++d) extents.push_back(call.inputs[0].extent(d));
+    const Stage& stage = call.reduce(name, kept_vars(), extents, init, [&](const Expr& self, const Index& r) {
+      Index at = call.index;
+      for (size_t d = first; d <= last; ++d) at[d] = r[d - first];
+      return combine(self, at);
+    });
+    return stage.at(kept(call.index));
+  }
+};
+
+Expr define_softmax(OpCall& call, bool logarithm) {
+  const auto axis = static_cast<size_t>(call.attrs().integer("axis"));
+  Row row{call, axis, axis};
+  const Operand& x = call.inputs[0];
+  const Expr max = row.reduce("max", -std::numeric_limits<float>::infinity(),
+                              [&](const Expr& self, const Index& at) { return Halide::max(self, x.at(at)); });
+  if (logarithm) {
+    const Expr sum =
+        row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + Halide::exp(x.at(at) - max); });
+    return x.at(call.index) - max - Halide::log(sum);
+  }
+  const Stage& exp = call.stage("exp", call.vars, Halide::exp(x.at(call.index) - max));
+  const Expr sum = row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + exp.at(at); });
+  return exp.at(call.index) / sum;
+}
+
+OpInfo make_row_op(std::string name, int min_inputs, int max_inputs) {
+  OpInfo op;
+  op.name = std::move(name);
+  op.kind = OpKind::anchor;
+  op.layout = LayoutRule::plain;
+  op.reads_once = true;
+  op.min_inputs = min_inputs;
+  op.max_inputs = max_inputs;
+  op.attrs = {{"axis", AttrSpec::Type::integer, true}};
+  op.family = Family::reduction;
+  op.flops = [](const NodeView& node) { return 8.0 * static_cast<double>(element_count(node.in(0).extents())); };
+  return op;
+}
+
+OpInfo make_softmax(std::string name, bool logarithm) {
+  OpInfo op = make_row_op(std::move(name), 1, 1);
+  op.infer = infer_same;
+  op.axes = [](const NodeView& node) { return axes_from(node, axis_of(node), axis_of(node)); };
+  op.collapsible = [](const NodeView& node, size_t dim) { return axis_of(node) != dim && axis_of(node) != dim + 1; };
+  op.define = [logarithm](OpCall& call) { return define_softmax(call, logarithm); };
+  for (int64_t n : {1, 2, 3, 7, 15, 17, 31, 33, 127})
+    for (int64_t axis : {0, 1})
+      op.cases.push_back(
+          {.inputs = {{.shape = {n, n + 1}, .low = -4, .high = 4}}, .attrs = {{"axis", axis}}, .out_layout = {}});
+  op.cases.push_back({.inputs = {{.shape = {2, 3, 130, 5}}}, .attrs = {{"axis", int64_t{2}}}, .out_layout = {}});
+  op.cases.push_back({.inputs = {{.shape = {4, 1000}}}, .attrs = {{"axis", int64_t{1}}}, .out_layout = {}});
+  return op;
+}
+
+std::vector<Type> infer_layer_norm(const NodeView& node) {
+  const std::vector<Type> out = infer_same(node);
+  for (size_t i = 1; i < node.inputs.size(); ++i)
+    if (node.inputs[i] != nullptr && broadcast_shapes(out[0].shape, node.in(i).shape) != out[0].shape)
+      user_error("layer_norm: scale and bias must broadcast to the input");
+  return out;
+}
+
+Expr define_layer_norm(OpCall& call) {
+  const Operand& x = call.inputs[0];
+  const auto axis = static_cast<size_t>(call.attrs().integer("axis"));
+  Row row{call, axis, call.index.size() - 1};
+  int64_t count = 1;
+  for (size_t d = axis; d < call.index.size(); ++d) count *= x.extent(d);
+  const float share = 1.0f / static_cast<float>(count);
+  const Expr mean = row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + x.at(at); }) * share;
+  const Expr variance = row.reduce("squares", 0.0f, [&](const Expr& self, const Index& at) {
+    const Expr d = x.at(at) - mean;
+    return self + d * d;
+  }) * share;
+  const auto epsilon = static_cast<float>(call.attrs().number("epsilon", 1e-5));
+  const Stage& inverse = call.stage("inverse", row.kept_vars(), 1.0f / Halide::sqrt(variance + epsilon));
+  Expr value = (x.at(call.index) - mean) * inverse.at(row.kept(call.index));
+  if (call.has(1)) value = value * call.in(1);
+  if (call.has(2)) value = value + call.in(2);
+  return value;
+}
+
+}  // namespace
+
+const OpInfo& op_softmax() {
+  static const OpInfo info = make_softmax("softmax", false);
+  return info;
+}
+
+const OpInfo& op_log_softmax() {
+  static const OpInfo info = make_softmax("log_softmax", true);
+  return info;
+}
+
+const OpInfo& op_layer_norm() {
+  static const OpInfo info = [] {
+    OpInfo op = make_row_op("layer_norm", 1, 3);
+    op.attrs.push_back({"epsilon", AttrSpec::Type::number, false});
+    op.infer = infer_layer_norm;
+    op.axes = [](const NodeView& node) { return axes_from(node, axis_of(node), node.in(0).shape.size() - 1); };
+    op.collapsible = [](const NodeView& node, size_t dim) { return dim + 1 < axis_of(node); };
+    op.define = define_layer_norm;
+    for (int64_t n : {2, 3, 7, 15, 17, 31, 33, 127}) {
+      OpCase c;
+      c.inputs = {{.shape = {3, n}}, {.shape = {n}, .weight = true}, {.shape = {n}, .weight = true}};
+      c.attrs = {{"axis", int64_t{1}}, {"epsilon", 1e-5}};
+      op.cases.push_back(c);
+    }
+    return op;
+  }();
+  return info;
+}
+
+}  // namespace oc

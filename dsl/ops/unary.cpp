@@ -1,0 +1,238 @@
+// Elementwise ops of one operand. A row: name, host formula, Halide formula, range of its test values.
+#include <cmath>
+
+#include "base/error.h"
+#include "dsl/ops/elementwise.h"
+
+namespace oc {
+namespace {
+
+using Halide::Expr;
+
+// 1 − 2/(1 + e^{2x}): Halide's tanh is a scalar libm call. Saturates without overflow trouble: e^{2x} = ∞ gives 1.
+Expr tanh_expr(const Expr& x) {
+  return 1.0f - 2.0f / (1.0f + Halide::exp(2.0f * x));
+}
+Expr sigmoid_expr(const Expr& x) {
+  return 1.0f / (1.0f + Halide::exp(-x));
+}
+
+struct UnaryRow {
+  double (*host)(double);
+  Expr (*define)(const Expr&);
+  double low, high;
+  bool floats_only;
+};
+
+OpInfo make_unary(std::string name, const UnaryRow& row) {
+  OpInfo op = elementwise_op(std::move(name), 1);
+  op.infer = [name = op.name, row](const NodeView& node) -> std::vector<Type> {
+    if (row.floats_only && !dtype_is_float(node.in(0).dtype))
+      user_error("{} of {}: needs a floating-point type", name, dtype_name(node.in(0).dtype));
+    return {{node.in(0).dtype, node.in(0).shape, {}}};
+  };
+  op.define = [row](OpCall& call) { return Halide::cast(call.in(0).type(), row.define(call.in(0))); };
+  op.evaluate = [row](const NodeView& node) {
+    return evaluate_elementwise(node, {node.in(0).dtype, node.in(0).shape, {}}, [&](const std::vector<Scalar>& x) {
+      const double value = row.host(x[0].real());
+      return x[0].is_float ? Scalar{true, 0, value} : Scalar{false, static_cast<int64_t>(value), 0};
+    });
+  };
+  op.cheap = !row.floats_only;
+  op.cases = elementwise_cases(1, row.low, row.high);
+  return op;
+}
+
+Expr zero_of(const Expr& x) {
+  return Halide::Internal::make_zero(x.type());
+}
+Expr one_of(const Expr& x) {
+  return Halide::Internal::make_one(x.type());
+}
+
+}  // namespace
+
+#define UNARY(name, host_formula, halide_formula, low, high, floats)                                  \
+  const OpInfo& op_##name() {                                                                         \
+    static const OpInfo info =                                                                        \
+        make_unary(#name, {[](double x) -> double { return host_formula; },                           \
+                           [](const Expr& x) -> Expr { return halide_formula; }, low, high, floats}); \
+    return info;                                                                                      \
+  }
+
+UNARY(relu, x < 0 ? 0 : x, at_least(x, zero_of(x)), -2, 2, false)
+UNARY(sigmoid, 1 / (1 + std::exp(-x)), sigmoid_expr(x), -8, 8, true)
+UNARY(tanh, std::tanh(x), tanh_expr(x), -8, 8, true)
+UNARY(erf, std::erf(x), Halide::erf(x), -4, 4, true)
+UNARY(exp, std::exp(x), Halide::exp(x), -10, 10, true)
+UNARY(log, std::log(x), Halide::log(x), 0.01, 20, true)
+UNARY(sqrt, std::sqrt(x), Halide::sqrt(x), 0, 20, true)
+UNARY(reciprocal, 1 / x, one_of(x) / x, 0.1, 4, true)
+UNARY(neg, -x, -x, -4, 4, false)
+UNARY(abs, std::fabs(x), Halide::abs(x), -4, 4, false)
+UNARY(floor, std::floor(x), Halide::floor(x), -4, 4, true)
+UNARY(ceil, std::ceil(x), Halide::ceil(x), -4, 4, true)
+UNARY(round, std::nearbyint(x), Halide::round(x), -4, 4, true)
+UNARY(sin, std::sin(x), Halide::sin(x), -3, 3, true)
+UNARY(cos, std::cos(x), Halide::cos(x), -3, 3, true)
+#undef UNARY
+
+namespace {
+
+// Ops of one operand with parameters.
+OpInfo make_parametric(std::string name, std::vector<AttrSpec> attrs, Expr (*define)(const Expr&, const Attrs&),
+                       double (*host)(double, const Attrs&)) {
+  OpInfo op = elementwise_op(std::move(name), 1);
+  op.attrs = std::move(attrs);
+  op.cheap = true;
+  op.infer = [](const NodeView& node) -> std::vector<Type> { return {{node.in(0).dtype, node.in(0).shape, {}}}; };
+  op.define = [define](OpCall& call) { return Halide::cast(call.in(0).type(), define(call.in(0), call.attrs())); };
+  op.evaluate = [host](const NodeView& node) {
+    return evaluate_elementwise(node, {node.in(0).dtype, node.in(0).shape, {}}, [&](const std::vector<Scalar>& x) {
+      return Scalar{true, 0, host(x[0].real(), node.attrs())};
+    });
+  };
+  return op;
+}
+
+// A bound as a constant of x's type; integers saturate, infinities of a float stay.
+Expr bound(const Expr& x, double value) {
+  if (x.type().is_float()) return Halide::cast(x.type(), Expr(value));
+  const double low = static_cast<double>(Halide::Internal::as_const_int(x.type().min()).value_or(0));
+  if (value <= low || std::isinf(value)) return value < 0 ? x.type().min() : x.type().max();
+  return Halide::Internal::make_const(x.type(), value);
+}
+
+Expr clip_expr(const Expr& x, const Attrs& attrs) {
+  const double low = attrs.number("min"), high = attrs.number("max");
+  Expr value = x;
+  if (!std::isinf(low)) value = at_least(value, bound(x, low));
+  if (!std::isinf(high)) value = at_most(value, bound(x, high));
+  return value;
+}
+
+double clip_host(double x, const Attrs& attrs) {
+  if (x < attrs.number("min")) x = attrs.number("min");
+  return x > attrs.number("max") ? attrs.number("max") : x;
+}
+
+template <class T>
+std::vector<OpCase> with_attrs(std::vector<OpCase> cases, const T& attrs) {
+  for (OpCase& c : cases) c.attrs = attrs;
+  return cases;
+}
+
+}  // namespace
+
+const OpInfo& op_clip() {
+  static const OpInfo info = [] {
+    OpInfo op = make_parametric("clip", {{"min", AttrSpec::Type::number, true}, {"max", AttrSpec::Type::number, true}},
+                                clip_expr, clip_host);
+    op.cases = with_attrs(elementwise_cases(1, -4, 8), Attrs{{"min", 0.0}, {"max", 6.0}});
+    return op;
+  }();
+  return info;
+}
+
+const OpInfo& op_leaky_relu() {
+  static const OpInfo info = [] {
+    OpInfo op = make_parametric(
+        "leaky_relu", {{"alpha", AttrSpec::Type::number, true}},
+        [](const Expr& x, const Attrs& a) {
+          return Halide::select(x < 0, x * static_cast<float>(a.number("alpha")), x);
+        },
+        [](double x, const Attrs& a) { return x < 0 ? x * a.number("alpha") : x; });
+    op.cases = with_attrs(elementwise_cases(1, -2, 2), Attrs{{"alpha", 0.1}});
+    return op;
+  }();
+  return info;
+}
+
+const OpInfo& op_elu() {
+  static const OpInfo info = [] {
+    OpInfo op = make_parametric(
+        "elu", {{"alpha", AttrSpec::Type::number, true}},
+        [](const Expr& x, const Attrs& a) {
+          return Halide::select(x < 0,
+                                static_cast<float>(a.number("alpha")) * (Halide::exp(Halide::min(x, 0.0f)) - 1.0f), x);
+        },
+        [](double x, const Attrs& a) { return x < 0 ? a.number("alpha") * std::expm1(x) : x; });
+    op.cheap = false;
+    op.cases = with_attrs(elementwise_cases(1, -2, 2), Attrs{{"alpha", 1.0}});
+    return op;
+  }();
+  return info;
+}
+
+const OpInfo& op_not() {
+  static const OpInfo info = [] {
+    OpInfo op = elementwise_op("not", 1);
+    op.cheap = true;
+    op.infer = [](const NodeView& node) -> std::vector<Type> {
+      if (node.in(0).dtype != DType::boolean) user_error("not of {}: needs bool", dtype_name(node.in(0).dtype));
+      return {{DType::boolean, node.in(0).shape, {}}};
+    };
+    op.define = [](OpCall& call) { return !call.in(0); };
+    op.evaluate = [](const NodeView& node) {
+      return evaluate_elementwise(node, {DType::boolean, node.in(0).shape, {}},
+                                  [](const std::vector<Scalar>& x) { return Scalar{false, x[0].i == 0, 0}; });
+    };
+    op.cases = elementwise_cases(1, 0, 1, DType::boolean);
+    return op;
+  }();
+  return info;
+}
+
+namespace {
+
+Halide::Expr cast_to(DType dtype, const Expr& x) {
+  switch (dtype) {
+    case DType::boolean: return x.type().is_bool() ? x : x != zero_of(x);
+    case DType::f32: return Halide::cast<float>(x);
+    case DType::f64: return Halide::cast<double>(x);
+    case DType::f16: return Halide::cast(Halide::Float(16), x);
+    case DType::bf16: return Halide::cast(Halide::BFloat(16), x);
+    case DType::i8: return Halide::cast<int8_t>(x);
+    case DType::u8: return Halide::cast<uint8_t>(x);
+    case DType::i16: return Halide::cast<int16_t>(x);
+    case DType::u16: return Halide::cast<uint16_t>(x);
+    case DType::i32: return Halide::cast<int32_t>(x);
+    case DType::u32: return Halide::cast<uint32_t>(x);
+    case DType::i64: return Halide::cast<int64_t>(x);
+    case DType::u64: return Halide::cast<uint64_t>(x);
+  }
+  return x;
+}
+
+DType cast_target(const Attrs& attrs) {
+  const std::optional<DType> to = parse_dtype(attrs.text("to"));
+  if (!to) user_error("cast to unknown dtype '{}'", attrs.text("to"));
+  return *to;
+}
+
+}  // namespace
+
+const OpInfo& op_cast() {
+  static const OpInfo info = [] {
+    OpInfo op = elementwise_op("cast", 1);
+    op.cheap = true;
+    op.attrs = {{"to", AttrSpec::Type::text, true}};
+    op.infer = [](const NodeView& node) -> std::vector<Type> {
+      return {{cast_target(node.attrs()), node.in(0).shape, {}}};
+    };
+    op.define = [](OpCall& call) { return cast_to(call.out.dtype, call.in(0)); };
+    op.evaluate = [](const NodeView& node) {
+      return evaluate_elementwise(node, {cast_target(node.attrs()), node.in(0).shape, {}},
+                                  [](const std::vector<Scalar>& x) { return x[0]; });
+    };
+    for (const char* to : {"i32", "i64", "bool", "f64"})
+      for (OpCase& c : with_attrs(elementwise_cases(1, -4, 4), Attrs{{"to", std::string(to)}}))
+        if (c.out_layout.empty()) op.cases.push_back(c);
+    for (OpCase& c : with_attrs(elementwise_cases(1, -4, 4, DType::i64), Attrs{{"to", std::string("f32")}}))
+      op.cases.push_back(c);
+    return op;
+  }();
+  return info;
+}
+
+}  // namespace oc

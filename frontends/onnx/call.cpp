@@ -1,0 +1,190 @@
+#include "frontends/onnx/call.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "frontends/onnx/names.h"
+#include "graph/fold.h"
+
+namespace oc::from_onnx {
+namespace {
+
+using ::onnx::AttributeProto;
+
+// Old files leave the type out and only fill the field.
+AttributeProto::AttributeType type_of(const AttributeProto& attr) {
+  if (attr.type() != AttributeProto::UNDEFINED) return attr.type();
+  if (attr.has_f()) return AttributeProto::FLOAT;
+  if (attr.has_i()) return AttributeProto::INT;
+  if (attr.has_s()) return AttributeProto::STRING;
+  if (attr.ints_size() > 0) return AttributeProto::INTS;
+  if (attr.floats_size() > 0) return AttributeProto::FLOATS;
+  return AttributeProto::UNDEFINED;
+}
+
+// The attribute if there is one, of the type asked for.
+const AttributeProto* typed(const Call& n, std::string_view name, AttributeProto::AttributeType type,
+                            std::string_view word, bool required) {
+  const AttributeProto* attr = n.attribute(name);
+  if (attr == nullptr) {
+    if (required) user_error("lacks the attribute '{}'", name);
+    return nullptr;
+  }
+  if (!attr->ref_attr_name().empty())
+    user_error("attribute '{}' refers to a function's attribute outside a function", name);
+  if (type_of(*attr) != type) user_error("attribute '{}' must be {}", name, word);
+  return attr;
+}
+
+bool is_integer(DType dtype) {
+  return !dtype_is_float(dtype);
+}
+
+}  // namespace
+
+ValueId Call::in(size_t i) const {
+  if (!has(i)) user_error("lacks its input {}", i);
+  return inputs[i];
+}
+
+const AttributeProto* Call::attribute(std::string_view attr_name) const {
+  for (const AttributeProto& attr : proto.attribute())
+    if (attr.name() == attr_name) return &attr;
+  return nullptr;
+}
+
+int64_t Call::integer(std::string_view attr_name, std::optional<int64_t> fallback) const {
+  const auto* attr = typed(*this, attr_name, AttributeProto::INT, "an integer", !fallback);
+  return attr != nullptr ? attr->i() : *fallback;
+}
+
+double Call::number(std::string_view attr_name, std::optional<double> fallback) const {
+  const auto* attr = typed(*this, attr_name, AttributeProto::FLOAT, "a number", !fallback);
+  return attr != nullptr ? static_cast<double>(attr->f()) : *fallback;
+}
+
+std::string Call::text(std::string_view attr_name, std::optional<std::string> fallback) const {
+  const auto* attr = typed(*this, attr_name, AttributeProto::STRING, "a text", !fallback);
+  return attr != nullptr ? printable(attr->s()) : *fallback;
+}
+
+std::vector<int64_t> Call::integers(std::string_view attr_name, std::optional<std::vector<int64_t>> fallback) const {
+  const auto* attr = attribute(attr_name);
+  if (attr != nullptr && attr->type() == AttributeProto::UNDEFINED && attr->ints_size() == 0) return {};
+  attr = typed(*this, attr_name, AttributeProto::INTS, "a list of integers", !fallback);
+  if (attr == nullptr) return *fallback;
+  return {attr->ints().begin(), attr->ints().end()};
+}
+
+bool Call::flag(std::string_view attr_name, bool fallback) const {
+  const int64_t value = integer(attr_name, fallback ? 1 : 0);
+  if (value != 0 && value != 1) user_error("attribute '{}' is {}, must be 0 or 1", attr_name, value);
+  return value == 1;
+}
+
+std::optional<std::vector<double>> Call::known_numbers(ValueId value) {
+  if (known(value) == nullptr) return std::nullopt;
+  const Tensor* tensor = known(cast(value, DType::f64));
+  if (tensor == nullptr) return std::nullopt;
+  const auto numbers = tensor->as<double>();
+  return std::vector<double>(numbers.begin(), numbers.end());
+}
+
+std::vector<int64_t> Call::known_integers(size_t i, std::string_view what) const {
+  const Tensor* tensor = known(in(i));
+  if (tensor == nullptr)
+    user_error("its {} (input {} '{}') depend on the data; only values that follow from the shapes are supported", what,
+               i, import.graph[inputs[i]].name);
+  if (tensor->dtype == DType::i64) return {tensor->as<int64_t>().begin(), tensor->as<int64_t>().end()};
+  if (tensor->dtype == DType::i32) return {tensor->as<int32_t>().begin(), tensor->as<int32_t>().end()};
+  user_error("its {} (input {}) are {}, must be i32 or i64", what, i, dtype_name(tensor->dtype));
+}
+
+std::optional<std::vector<int64_t>> Call::integers_or_input(std::string_view attr, size_t i) const {
+  if (has(i)) return known_integers(i, attr);
+  if (attribute(attr) != nullptr) return integers(attr);
+  return std::nullopt;
+}
+
+ValueId Call::emit(std::string_view op, Values operands, Attrs attrs) {
+  Graph& graph = import.graph;
+  const auto is_known = [&](ValueId value) { return !value.valid() || graph[value].data != nullptr; };
+  if (std::ranges::all_of(operands, is_known)) {
+    const Node node{std::string(op), operands, {}, attrs, name};
+    int64_t budget = import.fold_budget_bytes;
+    auto results = evaluate_node(graph, node, import.ops, budget);
+    if (budget < 0)
+      user_error(
+          "folding it takes {} bytes more than the {} that are left; give a larger budget if the model is trusted",
+          -budget, import.fold_budget_bytes);
+    import.fold_budget_bytes = budget;
+    if (results) return constant(std::move(results->at(0)));
+  }
+  const ValueId result = add_op(graph, import.ops, std::string(op), std::move(operands), std::move(attrs), name);
+  if (const int64_t bytes = graph[result].type.bytes(); bytes > kMaxTensorBytes)
+    user_error("its result has {} bytes, more than a tensor may have", bytes);
+  return result;
+}
+
+ValueId Call::constant(Tensor tensor) {
+  return import.graph.add_constant({}, std::make_shared<const Tensor>(std::move(tensor)));
+}
+
+ValueId Call::scalar(DType to, double value) {
+  Tensor tensor = make_tensor(is_integer(to) ? DType::i64 : to == DType::f64 ? DType::f64 : DType::f32, {});
+  if (tensor.dtype == DType::i64) tensor.as<int64_t>()[0] = static_cast<int64_t>(value);
+  if (tensor.dtype == DType::f64) tensor.as<double>()[0] = value;
+  if (tensor.dtype == DType::f32) tensor.as<float>()[0] = static_cast<float>(value);
+  return cast(constant(std::move(tensor)), to);
+}
+
+ValueId Call::cast(ValueId value, DType to) {
+  if (dtype(value) == to) return value;
+  return emit("cast", {value}, {{"to", std::string(dtype_name(to))}});
+}
+
+ValueId Call::reshape(ValueId value, const Extents& to) {
+  if (shape(value) == to) return value;
+  return emit("reshape", {value}, {{"shape", to}});
+}
+
+ValueId Call::transpose(ValueId value, const std::vector<int64_t>& perm) {
+  if (std::ranges::is_sorted(perm)) return value;
+  return emit("transpose", {value}, {{"perm", perm}});
+}
+
+ValueId Call::expand(ValueId value, const Extents& to) {
+  if (shape(value) == to) return value;
+  return emit("expand", {value}, {{"shape", to}});
+}
+
+void Call::spend(DType type, int64_t count) {
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(count, static_cast<int64_t>(dtype_size(type)), &bytes) || bytes > import.fold_budget_bytes)
+    user_error(
+        "makes a constant of {} elements, more than the {} bytes that are left for folding; give a larger budget if "
+        "the model is trusted",
+        count, import.fold_budget_bytes);
+  import.fold_budget_bytes -= bytes;
+}
+
+int64_t normal_axis(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank) user_error("axis {} is out of range for a tensor of rank {}", axis, rank);
+  return axis < 0 ? axis + rank : axis;
+}
+
+std::vector<int64_t> normal_axes(std::span<const int64_t> axes, int64_t rank) {
+  std::vector<int64_t> result;
+  for (int64_t axis : axes) result.push_back(normal_axis(axis, rank));
+  std::ranges::sort(result);
+  if (const auto twice = std::ranges::adjacent_find(result); twice != result.end())
+    user_error("axis {} stands twice in its axes", *twice);
+  return result;
+}
+
+int64_t product(std::span<const int64_t> extents) {
+  return element_count(extents);
+}
+
+}  // namespace oc::from_onnx

@@ -1,0 +1,95 @@
+// One ONNX node on its way into the graph: what an op's function sees of it and builds with.
+#pragma once
+
+#include <onnx-ml.pb.h>
+
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/op_set.h"
+
+namespace oc::from_onnx {
+
+using Values = std::vector<ValueId>;
+struct Call;
+
+// A row of ops.inc.
+struct OpRow {
+  std::string_view domain, name;
+  Values (*convert)(Call&);  // the node's outputs; may be fewer than named when the rest is unused
+  std::string_view op;       // our op, for functions that serve several rows
+};
+[[nodiscard]] const OpRow* find_op(std::string_view domain, std::string_view name);
+
+// What all nodes share.
+struct Import {
+  Graph graph;
+  const OpSet& ops;
+  int64_t fold_budget_bytes;
+  std::filesystem::path folder;  // of external data, "" = none
+};
+
+// Every function throws UserError with a reason alone; the caller adds file and node.
+struct Call {
+  Import& import;
+  ::onnx::NodeProto& proto;
+  const OpRow& row;
+  int64_t opset;             // of the node's domain
+  Values inputs;             // absent ones invalid
+  std::vector<bool> wanted;  // outputs that somebody reads
+  std::string name;
+
+  // Inputs. `in` demands presence.
+  [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && inputs[i].valid(); }
+  [[nodiscard]] ValueId in(size_t i) const;
+  [[nodiscard]] DType dtype(ValueId value) const { return import.graph[value].type.dtype; }
+  [[nodiscard]] Extents shape(ValueId value) const { return import.graph[value].type.extents(); }
+  [[nodiscard]] int64_t rank(ValueId value) const {
+    return static_cast<int64_t>(import.graph[value].type.shape.size());
+  }
+  [[nodiscard]] bool wants(size_t i) const { return i < wanted.size() && wanted[i]; }
+
+  // Attributes; UserError when of another type, or absent without a fallback.
+  [[nodiscard]] const ::onnx::AttributeProto* attribute(std::string_view name) const;
+  [[nodiscard]] int64_t integer(std::string_view name, std::optional<int64_t> fallback = {}) const;
+  [[nodiscard]] double number(std::string_view name, std::optional<double> fallback = {}) const;
+  [[nodiscard]] std::string text(std::string_view name, std::optional<std::string> fallback = {}) const;
+  [[nodiscard]] std::vector<int64_t> integers(std::string_view name,
+                                              std::optional<std::vector<int64_t>> fallback = {}) const;
+  [[nodiscard]] bool flag(std::string_view name, bool fallback) const;  // 0 or 1
+
+  // Constants. Null or nullopt when the value is only known at run time.
+  [[nodiscard]] const Tensor* known(ValueId value) const { return import.graph[value].data.get(); }
+  [[nodiscard]] std::optional<std::vector<double>> known_numbers(ValueId value);
+  // The integers of input i, whose role is `what`; UserError when only known at run time or not integer.
+  [[nodiscard]] std::vector<int64_t> known_integers(size_t i, std::string_view what) const;
+  // The integers given as attribute by old opsets and as input `i` by new ones; nullopt when given neither way.
+  [[nodiscard]] std::optional<std::vector<int64_t>> integers_or_input(std::string_view attr, size_t i) const;
+
+  // Building. A node of constants is folded at once; UserError when the result is too large.
+  ValueId emit(std::string_view op, Values operands, Attrs attrs = {});
+  ValueId constant(Tensor tensor);
+  ValueId scalar(DType dtype, double value);
+  ValueId like(ValueId value, double number) { return scalar(dtype(value), number); }
+  ValueId cast(ValueId value, DType to);                 // the value itself when nothing changes
+  ValueId reshape(ValueId value, const Extents& shape);  // likewise
+  ValueId transpose(ValueId value, const std::vector<int64_t>& perm);
+  ValueId expand(ValueId value, const Extents& shape);
+  // Takes `count` elements of `dtype` out of the folding budget before they are made.
+  void spend(DType dtype, int64_t count);
+};
+
+// `axis` from −rank … rank−1 to 0 … rank−1.
+[[nodiscard]] int64_t normal_axis(int64_t axis, int64_t rank);
+// The same for all, sorted; UserError when one stands twice.
+[[nodiscard]] std::vector<int64_t> normal_axes(std::span<const int64_t> axes, int64_t rank);
+// The whole of a shape from `begin` to `end` as one extent.
+[[nodiscard]] int64_t product(std::span<const int64_t> extents);
+
+}  // namespace oc::from_onnx

@@ -1,0 +1,54 @@
+// ONNX models into Graphs. Needs the model's bytes and the OpSet; gives a verified graph whose types are all static:
+// the caller's shapes are bound here and arithmetic on shapes is folded on the way. A model is data from strangers:
+// whatever it holds, the answer is a graph or a UserError that names the file, the node and what to do.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph.h"
+#include "graph/op_set.h"
+
+namespace oc {
+
+struct ImportOptions {
+  // All dims of an input (`--shape name=1x3x224x224`). Without one, an unknown leading dim is 1 and any other unknown
+  // dim an error. A dim is unknown when the model gives a name, 0, a negative number or nothing for it.
+  std::map<std::string, Extents> shapes;
+  // Bytes that folding at import may make in all: constants that a small file can blow up (Expand, Tile, Range …).
+  int64_t fold_budget_bytes = int64_t{1} << 30;
+};
+
+// Opsets 7 to 28 of ai.onnx, and a few ops of com.microsoft. Names of values and nodes and the model's metadata are
+// kept; bytes in them that are no printable UTF-8 become U+FFFD. Weights in other files are read from the model's own
+// folder or below, never through links.
+[[nodiscard]] Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options = {});
+// `folder_for_external_data` empty: the model may not refer to other files. `display_name` stands for the file in
+// messages.
+[[nodiscard]] Graph import_onnx_bytes(std::string_view bytes, const std::filesystem::path& folder_for_external_data,
+                                      std::string_view display_name, const OpSet& ops,
+                                      const ImportOptions& options = {});
+
+struct ModelInput {
+  std::string name;
+  std::optional<DType> dtype;  // none: a type no tensor of ours has (strings, sequences …)
+  std::optional<Shape> shape;  // as declared: unknown dims keep their symbols; none: even the rank is unknown
+};
+
+// What a model says of itself, without importing: for messages and the faces.
+struct ModelInputs {
+  std::vector<ModelInput> inputs, outputs;
+  std::map<std::string, std::string> metadata;
+  std::map<std::string, int64_t> opsets;  // by domain, "" = ai.onnx
+  int64_t ir_version = 0;
+  std::string producer;
+};
+[[nodiscard]] ModelInputs read_model_inputs(const std::filesystem::path& file);
+[[nodiscard]] ModelInputs read_model_inputs_bytes(std::string_view bytes, std::string_view display_name);
+
+}  // namespace oc

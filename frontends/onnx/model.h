@@ -1,0 +1,37 @@
+// From bytes to a ModelProto that can be trusted to be one: sizes, versions, opsets.
+#pragma once
+
+#include <onnx-ml.pb.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace oc::from_onnx {
+
+inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;
+
+// Runs `f`; a UserError thrown inside gets "<where>: " in front.
+template <class F>
+auto within(std::string_view where, F&& f) {
+  try {
+    return f();
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{}: {}", where, error.what()));
+  }
+}
+
+// Whatever the file holds: a message, or a UserError (without the file's name: the caller adds it).
+[[nodiscard]] ::onnx::ModelProto parse_model_file(const std::filesystem::path& file);
+[[nodiscard]] ::onnx::ModelProto parse_model_bytes(std::string_view bytes);
+
+// The domain's usual name: "" for ai.onnx.
+[[nodiscard]] std::string_view canonical_domain(std::string_view domain);
+// Opset versions by domain. UserError on an unknown IR version, a domain listed twice or an unsupported ai.onnx
+// version.
+[[nodiscard]] std::map<std::string, int64_t, std::less<>> checked_opsets(const ::onnx::ModelProto& model);
+
+}  // namespace oc::from_onnx

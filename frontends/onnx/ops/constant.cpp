@@ -1,0 +1,143 @@
+// Constants, and ops that we can only evaluate: their results must be known at import.
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "frontends/onnx/call.h"
+#include "frontends/onnx/tensor.h"
+
+namespace oc::from_onnx {
+namespace {
+
+Tensor float_tensor(const ::google::protobuf::RepeatedField<float>& values, Extents shape) {
+  Tensor tensor = make_tensor(DType::f32, std::move(shape));
+  std::copy(values.begin(), values.end(), tensor.as<float>().begin());
+  return tensor;
+}
+
+Tensor int_tensor(const ::google::protobuf::RepeatedField<int64_t>& values, Extents shape) {
+  return int64_tensor({values.data(), static_cast<size_t>(values.size())}, std::move(shape));
+}
+
+// Shapes given as data: no negative extents.
+Extents known_shape(const Call& n, size_t i) {
+  Extents shape = n.known_integers(i, "sizes");
+  for (int64_t extent : shape)
+    if (extent < 0) user_error("its sizes hold {}", extent);
+  return shape;
+}
+
+template <class T>
+Tensor filled_range(DType dtype, T start, T delta, int64_t count) {
+  Tensor tensor = make_tensor(dtype, {count});
+  const auto out = tensor.as<T>();
+  for (int64_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = static_cast<T>(start + static_cast<T>(i) * delta);
+  return tensor;
+}
+
+bool is_zero(const std::byte* element, const Tensor& tensor) {
+  const size_t size = dtype_size(tensor.dtype);
+  for (size_t b = 0; b < size; ++b) {
+    const bool sign_byte = dtype_is_float(tensor.dtype) && b + 1 == size;
+    if ((element[b] & std::byte(sign_byte ? 0x7F : 0xFF)) != std::byte{0}) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Values constant(Call& n) {
+  if (n.proto.attribute_size() != 1) user_error("has {} attributes, needs one value", n.proto.attribute_size());
+  ::onnx::AttributeProto& attr = *n.proto.mutable_attribute(0);
+  const std::string& kind = attr.name();
+  if (kind == "value" && attr.has_t())
+    return {n.import.graph.add_constant({}, take_tensor(*attr.mutable_t(), n.import.folder))};
+  if (kind == "value_float")
+    return {n.constant([&] {
+      Tensor t = make_tensor(DType::f32, {});
+      t.as<float>()[0] = attr.f();
+      return t;
+    }())};
+  if (kind == "value_floats") return {n.constant(float_tensor(attr.floats(), {attr.floats_size()}))};
+  const int64_t integer = attr.i();
+  if (kind == "value_int") return {n.constant(int64_tensor({&integer, 1}, {}))};
+  if (kind == "value_ints") return {n.constant(int_tensor(attr.ints(), {attr.ints_size()}))};
+  user_error("a constant given as '{}' is not supported; dense tensors of numbers are", kind);
+}
+
+Values constant_of_shape(Call& n) {
+  const Extents shape = known_shape(n, 0);
+  ValueId value = n.scalar(DType::f32, 0);
+  if (const auto* attr = n.attribute("value"); attr != nullptr) {
+    if (!attr->has_t()) user_error("attribute 'value' must be a tensor");
+    ::onnx::TensorProto copy = attr->t();
+    value = n.import.graph.add_constant({}, take_tensor(copy, n.import.folder));
+    if (product(n.shape(value)) != 1) user_error("attribute 'value' must hold one element");
+    value = n.reshape(value, {});
+  }
+  return {n.expand(value, shape)};
+}
+
+Values range(Call& n) {
+  const DType dtype = n.dtype(n.in(0));
+  for (size_t i = 1; i < 3; ++i)
+    if (n.dtype(n.in(i)) != dtype) user_error("its inputs are of different types");
+  std::vector<double> bounds;
+  for (size_t i = 0; i < 3; ++i) {
+    const auto value = n.known_numbers(n.in(i));
+    if (!value || value->size() != 1) user_error("its bounds must be scalars that are known at import");
+    bounds.push_back(value->at(0));
+  }
+  if (bounds[2] == 0) user_error("its delta is 0");
+  const double steps = std::ceil((bounds[1] - bounds[0]) / bounds[2]);
+  if (!(std::abs(steps) < 1e15))
+    user_error("a range from {} to {} by {} has no length", bounds[0], bounds[1], bounds[2]);
+  const int64_t count = std::max<int64_t>(static_cast<int64_t>(steps), 0);
+  n.spend(dtype, count);
+  if (dtype_is_float(dtype)) {
+    const ValueId wide = n.constant(filled_range<double>(DType::f64, bounds[0], bounds[2], count));
+    return {n.cast(wide, dtype)};
+  }
+  if (dtype != DType::i64 && dtype != DType::i32 && dtype != DType::i16)
+    user_error("a range of {} is not supported", dtype_name(dtype));
+  const ValueId wide = n.constant(
+      filled_range<int64_t>(DType::i64, static_cast<int64_t>(bounds[0]), static_cast<int64_t>(bounds[2]), count));
+  return {n.cast(wide, dtype)};
+}
+
+// [rank, count]: the coordinates of the elements that are not 0, in row-major order.
+Values non_zero(Call& n) {
+  const Tensor* x = n.known(n.in(0));
+  if (x == nullptr)
+    user_error("its input depends on the data, and so would the shape of its result; only constants are supported");
+  const size_t rank = x->shape.size(), size = dtype_size(x->dtype);
+  std::vector<int64_t> found;
+  const int64_t count = element_count(x->shape);
+  for (int64_t i = 0; i < count; ++i)
+    if (!is_zero(x->bytes.data() + static_cast<size_t>(i) * size, *x)) found.push_back(i);
+  const auto columns = static_cast<int64_t>(found.size());
+  int64_t cells = 0;
+  if (__builtin_mul_overflow(columns, static_cast<int64_t>(rank), &cells)) user_error("its result is too large");
+  n.spend(DType::i64, cells);
+  Tensor result = make_tensor(DType::i64, {static_cast<int64_t>(rank), columns});
+  const auto out = result.as<int64_t>();
+  for (size_t c = 0; c < found.size(); ++c)
+    for (size_t d = rank; d-- > 0; found[c] /= x->shape[d]) out[d * found.size() + c] = found[c] % x->shape[d];
+  return {n.constant(std::move(result))};
+}
+
+// Ones on the k-th diagonal of a matrix.
+Values eye_like(Call& n) {
+  const Extents shape = n.shape(n.in(0));
+  if (shape.size() != 2) user_error("its input has rank {}, must be a matrix", shape.size());
+  const DType dtype =
+      n.attribute("dtype") != nullptr ? known_dtype(static_cast<int32_t>(n.integer("dtype"))) : n.dtype(n.in(0));
+  const int64_t k = n.integer("k", 0);
+  n.spend(DType::f32, product(shape));
+  Tensor eye = make_tensor(DType::f32, shape);
+  for (int64_t row = 0; row < shape[0]; ++row)
+    if (k >= -row && k < shape[1] - row) eye.as<float>()[static_cast<size_t>(row * shape[1] + row + k)] = 1;
+  return {n.cast(n.constant(std::move(eye)), dtype)};
+}
+
+}  // namespace oc::from_onnx

@@ -1,0 +1,120 @@
+// Elementwise ops but activations. The exported functions are declared through ops.inc.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "frontends/onnx/call.h"
+#include "frontends/onnx/tensor.h"
+
+namespace oc::from_onnx {
+
+Values unary(Call& n) {
+  return {n.emit(n.row.op, {n.in(0)})};
+}
+Values binary(Call& n) {
+  return {n.emit(n.row.op, {n.in(0), n.in(1)})};
+}
+Values where(Call& n) {
+  return {n.emit("where", {n.in(0), n.in(1), n.in(2)})};
+}
+
+Values variadic(Call& n) {
+  ValueId result = n.in(0);
+  for (size_t i = 1; i < n.inputs.size(); ++i) result = n.emit(n.row.op, {result, n.in(i)});
+  return {result};
+}
+
+Values mean_of(Call& n) {
+  ValueId sum = n.in(0);
+  for (size_t i = 1; i < n.inputs.size(); ++i) sum = n.emit("add", {sum, n.in(i)});
+  return {n.emit("mul", {sum, n.like(sum, 1.0 / static_cast<double>(n.inputs.size()))})};
+}
+
+Values cast_to(Call& n) {
+  return {n.cast(n.in(0), known_dtype(static_cast<int32_t>(n.integer("to"))))};
+}
+Values cast_like(Call& n) {
+  return {n.cast(n.in(0), n.dtype(n.in(1)))};
+}
+
+// Bounds: attributes before opset 11, inputs after. Integers are bounded by max and min, whose constants are exact.
+Values clip(Call& n) {
+  ValueId x = n.in(0);
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  if (n.opset < 11) {
+    const double low = n.number("min", -kInf), high = n.number("max", kInf);
+    return {n.emit("clip", {x}, {{"min", low}, {"max", high}})};
+  }
+  const auto bound = [&](size_t i, double none) {
+    if (!n.has(i)) return std::optional<double>(none);
+    if (n.import.graph[n.in(i)].type.shape.size() > 1 || (n.rank(n.in(i)) == 1 && n.shape(n.in(i))[0] != 1))
+      user_error("its bounds must be scalars");
+    const auto values = n.known_numbers(n.in(i));
+    return values ? std::optional<double>(values->at(0)) : std::nullopt;
+  };
+  const auto low = bound(1, -kInf), high = bound(2, kInf);
+  const bool ordinary = low && high && *low <= *high && dtype_is_float(n.dtype(x));
+  if (ordinary) return {n.emit("clip", {x}, {{"min", *low}, {"max", *high}})};
+  if (n.has(1)) x = n.emit("max", {x, n.reshape(n.in(1), {})});
+  if (n.has(2)) x = n.emit("min", {x, n.reshape(n.in(2), {})});
+  return {x};
+}
+
+// The exponent may be of another type; the result is of the base's.
+Values pow_of(Call& n) {
+  return {n.emit("pow", {n.in(0), n.cast(n.in(1), n.dtype(n.in(0)))})};
+}
+
+// fmod = 0: the result takes the divisor's sign; 1: the dividend's. Our mod does the first for integers, the second for
+// floats; the other two follow from it.
+Values mod(Call& n) {
+  const ValueId a = n.in(0), b = n.in(1);
+  const bool fmod = n.flag("fmod", false);
+  const ValueId rest = n.emit("mod", {a, b});
+  if (fmod == dtype_is_float(n.dtype(a))) return {rest};
+  if (fmod) return {n.emit("sub", {a, n.emit("mul", {n.emit("div", {a, b}), b})})};
+  const ValueId zero = n.like(a, 0);
+  const ValueId opposite = n.emit("less", {n.emit("mul", {rest, b}), zero});
+  return {n.emit("where", {opposite, n.emit("add", {rest, b}), rest})};
+}
+
+Values exclusive_or(Call& n) {
+  return {n.emit("not", {n.emit("equal", {n.in(0), n.in(1)})})};
+}
+Values is_nan(Call& n) {
+  return {n.emit("not", {n.emit("equal", {n.in(0), n.in(0)})})};
+}
+
+// 1 for positive, −1 for negative, and x itself for zeros and NaN.
+Values sign(Call& n) {
+  const ValueId x = n.in(0), zero = n.like(x, 0);
+  const bool is_unsigned = !dtype_is_float(n.dtype(x)) && dtype_name(n.dtype(x))[0] != 'i';
+  const ValueId upper = n.emit("where", {n.emit("greater", {x, zero}), n.like(x, 1), x});
+  if (is_unsigned) return {upper};
+  return {n.emit("where", {n.emit("less", {x, zero}), n.like(x, -1), upper})};
+}
+
+Values tan_of(Call& n) {
+  return {n.emit("div", {n.emit("sin", {n.in(0)}), n.emit("cos", {n.in(0)})})};
+}
+
+namespace {
+
+// (eˣ ± e⁻ˣ) / 2
+ValueId hyperbolic(Call& n, std::string_view op) {
+  const ValueId x = n.in(0);
+  const ValueId both = n.emit(op, {n.emit("exp", {x}), n.emit("exp", {n.emit("neg", {x})})});
+  return n.emit("mul", {both, n.like(x, 0.5)});
+}
+
+}  // namespace
+
+Values cosh_of(Call& n) {
+  return {hyperbolic(n, "add")};
+}
+Values sinh_of(Call& n) {
+  return {hyperbolic(n, "sub")};
+}
+
+}  // namespace oc::from_onnx

@@ -1,0 +1,138 @@
+// Softmax and the normalisations.
+#include <cmath>
+
+#include "base/error.h"
+#include "frontends/onnx/ops/reduce.h"
+
+namespace oc::from_onnx {
+namespace {
+
+// A vector of channels as [c, 1, 1, …] against an input of `rank`.
+ValueId per_channel(Call& n, ValueId vector, int64_t rank) {
+  Extents shape(static_cast<size_t>(std::max<int64_t>(rank - 1, 1)), 1);
+  shape[0] = product(n.shape(vector));
+  return n.reshape(vector, shape);
+}
+
+ValueId scaled(Call& n, ValueId x, ValueId scale, ValueId bias) {
+  const ValueId result = n.emit("mul", {x, scale});
+  return bias.valid() ? n.emit("add", {result, bias}) : result;
+}
+
+// scale / √(variance + ε) and bias − mean · that, in double precision; nullopt unless all four are known.
+struct Affine {
+  ValueId factor, offset;
+};
+Affine fold_statistics(Call& n, double epsilon) {
+  const DType dtype = n.dtype(n.in(0));
+  const auto wide = [&](size_t i) { return n.cast(n.in(i), DType::f64); };
+  const bool known = n.known(n.in(1)) != nullptr && n.known(n.in(2)) != nullptr && n.known(n.in(3)) != nullptr &&
+                     n.known(n.in(4)) != nullptr;
+  const auto get = [&](size_t i) { return known ? wide(i) : n.cast(n.in(i), dtype); };
+  const ValueId variance = get(4);
+  const ValueId deviation = n.emit("sqrt", {n.emit("add", {variance, n.like(variance, epsilon)})});
+  const ValueId factor = n.emit("div", {get(1), deviation});
+  const ValueId offset = n.emit("sub", {get(2), n.emit("mul", {get(3), factor})});
+  return {n.cast(factor, dtype), n.cast(offset, dtype)};
+}
+
+}  // namespace
+
+// Opset 13 on: along one axis. Before: the input is a matrix [dims before axis, dims from axis on], rows normalised.
+Values softmax(Call& n) {
+  const ValueId x = n.in(0);
+  const int64_t rank = n.rank(x);
+  if (rank == 0) user_error("its input must not be a scalar");
+  const int64_t axis = normal_axis(n.integer("axis", n.opset < 13 ? 1 : -1), rank);
+  if (n.opset >= 13 || axis == rank - 1) return {n.emit(n.row.op, {x}, {{"axis", axis}})};
+  const Extents shape = n.shape(x);
+  const std::span<const int64_t> dims(shape);
+  const Extents matrix{product(dims.first(static_cast<size_t>(axis))),
+                       product(dims.subspan(static_cast<size_t>(axis)))};
+  return {n.reshape(n.emit(n.row.op, {n.reshape(x, matrix)}, {{"axis", int64_t{1}}}), shape)};
+}
+
+// With fixed statistics: one multiplication and one addition per channel.
+Values batch_normalization(Call& n) {
+  if (n.integer("training_mode", 0) != 0) user_error("training_mode is not supported; export the model for inference");
+  if (n.opset < 9 && n.integer("spatial", 1) == 0)
+    user_error("spatial = 0 is not supported; export with a newer opset");
+  const ValueId x = n.in(0);
+  const int64_t rank = n.rank(x);
+  if (rank < 2) user_error("its input has rank {}, needs a channel dim", rank);
+  for (size_t i = 1; i < 5; ++i)
+    if (n.shape(n.in(i)) != Extents{n.shape(x)[1]})
+      user_error("its input {} must have the shape [{}]", i, n.shape(x)[1]);
+  const Affine affine = fold_statistics(n, n.number("epsilon", 1e-5f));
+  return {scaled(n, x, per_channel(n, affine.factor, rank), per_channel(n, affine.offset, rank))};
+}
+
+Values instance_normalization(Call& n) {
+  const ValueId x = n.in(0);
+  const int64_t rank = n.rank(x);
+  if (rank < 3) user_error("its input has rank {}, needs spatial dims", rank);
+  const ValueId unit = normalised(n, moments(n, x, axes_from(2, rank)), n.number("epsilon", 1e-5f));
+  return {scaled(n, unit, per_channel(n, n.in(1), rank), per_channel(n, n.in(2), rank))};
+}
+
+// [n, c, …] → [n, groups, c/groups · …], rows normalised; scale and bias per channel (opset 21) or per group (18).
+Values group_normalization(Call& n) {
+  const ValueId x = n.in(0);
+  const Extents shape = n.shape(x);
+  const int64_t groups = n.integer("num_groups"), rank = n.rank(x);
+  if (rank < 2 || groups < 1 || shape[1] % groups != 0)
+    user_error("num_groups {} does not divide its channels", groups);
+  const Extents rows{shape[0], groups, product(shape) / std::max<int64_t>(shape[0] * groups, 1)};
+  ValueId unit = normalised(n, moments(n, n.reshape(x, rows), {2}), n.number("epsilon", 1e-5f));
+  const bool per_group = n.opset < 21;
+  if (per_group) unit = scaled(n, unit, per_channel(n, n.in(1), 3), per_channel(n, n.in(2), 3));
+  const ValueId result = n.reshape(unit, shape);
+  return {per_group ? result : scaled(n, result, per_channel(n, n.in(1), rank), per_channel(n, n.in(2), rank))};
+}
+
+// Outputs Mean and InvStdDev are computed only when read.
+Values layer_normalization(Call& n) {
+  const ValueId x = n.in(0);
+  const int64_t axis = normal_axis(n.integer("axis", -1), n.rank(x));
+  const double epsilon = n.number("epsilon", 1e-5f);
+  Values operands{x, n.in(1)};
+  if (n.has(2)) operands.push_back(n.in(2));
+  Values results{n.emit("layer_norm", operands, {{"axis", axis}, {"epsilon", epsilon}}), {}, {}};
+  if (!n.wants(1) && !n.wants(2)) return results;
+  const std::vector<int64_t> axes = axes_from(axis, n.rank(x));
+  const Moments m = moments(n, x, axes);
+  results[1] = reduce_over(n, "reduce_mean", x, axes);
+  results[2] = n.emit("reciprocal", {n.emit("sqrt", {n.emit("add", {m.variance, n.like(x, epsilon)})})});
+  return results;
+}
+
+Values rms_normalization(Call& n) {
+  const ValueId x = n.in(0);
+  const int64_t axis = normal_axis(n.integer("axis", -1), n.rank(x));
+  const ValueId mean_square = reduce_over(n, "reduce_mean", n.emit("mul", {x, x}), axes_from(axis, n.rank(x)));
+  return {scaled(n, normalised(n, {x, mean_square}, n.number("epsilon", 1e-5f)), n.in(1), {})};
+}
+
+// x / ‖x‖ₚ along one axis; a zero vector stays zero.
+Values lp_normalization(Call& n) {
+  const ValueId x = n.in(0);
+  const std::vector<int64_t> axes{normal_axis(n.integer("axis", -1), n.rank(x))};
+  const int64_t p = n.integer("p", 2);
+  if (p != 1 && p != 2) user_error("p is {}, must be 1 or 2", p);
+  const ValueId sum = reduce_over(n, "reduce_sum", p == 1 ? n.emit("abs", {x}) : n.emit("mul", {x, x}), axes);
+  const ValueId norm = p == 1 ? sum : n.emit("sqrt", {sum});
+  const ValueId divisor = n.emit("where", {n.emit("equal", {norm, n.like(x, 0)}), n.like(x, 1), norm});
+  return {n.emit("div", {x, divisor})};
+}
+
+// layer_norm(input + skip + bias); output 3 is that sum.
+Values skip_layer_normalization(Call& n) {
+  ValueId sum = n.emit("add", {n.in(0), n.in(1)});
+  if (n.has(4)) sum = n.emit("add", {sum, n.in(4)});
+  Values operands{sum, n.in(2)};
+  if (n.has(3)) operands.push_back(n.in(3));
+  const Attrs attrs{{"axis", n.rank(sum) - 1}, {"epsilon", n.number("epsilon", 1e-12f)}};
+  return {n.emit("layer_norm", operands, attrs), {}, {}, sum};
+}
+
+}  // namespace oc::from_onnx

@@ -1,0 +1,136 @@
+#include "frontends/onnx/wiring.h"
+
+#include <functional>
+#include <queue>
+#include <string>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "frontends/onnx/names.h"
+
+namespace oc::from_onnx {
+namespace {
+
+constexpr int kLeaf = -1;  // defined by no node: an input or an initializer
+
+struct Wirer {
+  const ::onnx::GraphProto& graph;
+  std::unordered_map<std::string_view, int> producer;
+  Wiring result;
+
+  void define(std::string_view name, int node, std::string_view what) {
+    if (name.empty()) user_error("{} has no name", what);
+    const auto [at, fresh] = producer.emplace(name, node);
+    if (fresh) return;
+    const std::string first = at->second == kLeaf ? "an input or initializer" : describe_node(graph, at->second);
+    user_error("the name '{}' is defined twice: by {} and by {}", printable(name), first, what);
+  }
+
+  void define_all() {
+    producer.reserve(static_cast<size_t>(graph.node_size()) * 2 + graph.initializer_size() + graph.input_size());
+    for (const auto& initializer : graph.initializer()) define(initializer.name(), kLeaf, "an initializer");
+    for (const auto& initializer : graph.sparse_initializer())
+      define(initializer.values().name(), kLeaf, "a sparse initializer");
+    const std::unordered_map<std::string_view, int> constants = producer;
+    // Up to IR version 3 every initializer stands among the inputs too, later it may (a default that we do not let
+    // override).
+    std::unordered_set<std::string_view> inputs;
+    for (const auto& input : graph.input()) {
+      if (!inputs.insert(input.name()).second) user_error("the input '{}' is listed twice", printable(input.name()));
+      if (!constants.contains(input.name())) define(input.name(), kLeaf, "an input");
+    }
+    for (int n = 0; n < graph.node_size(); ++n)
+      for (const std::string& output : graph.node(n).output())
+        if (!output.empty()) define(output, n, describe_node(graph, n));
+  }
+
+  // The node behind a name; kLeaf for inputs and initializers.
+  [[nodiscard]] int find(std::string_view name, const std::function<std::string()>& reader) const {
+    const auto at = producer.find(name);
+    if (at == producer.end())
+      user_error("{} '{}', which no node, input or initializer defines", reader(), printable(name));
+    return at->second;
+  }
+
+  // Kahn's algorithm; of the nodes that are ready the first in the file goes first.
+  std::vector<int> sorted() const {
+    const int count = graph.node_size();
+    std::vector<int> waiting(count, 0), order;
+    std::vector<std::vector<int>> readers(count);
+    for (int n = 0; n < count; ++n) {
+      for (const std::string& input : graph.node(n).input()) {
+        if (input.empty()) continue;
+        const int source = find(input, [&] { return describe_node(graph, n) + " reads"; });
+        if (source == kLeaf) continue;
+        readers[source].push_back(n);
+        ++waiting[n];
+      }
+    }
+    std::priority_queue<int, std::vector<int>, std::greater<>> ready;
+    for (int n = 0; n < count; ++n)
+      if (waiting[n] == 0) ready.push(n);
+    order.reserve(count);
+    while (!ready.empty()) {
+      const int node = ready.top();
+      ready.pop();
+      order.push_back(node);
+      for (int reader : readers[node])
+        if (--waiting[reader] == 0) ready.push(reader);
+    }
+    if (static_cast<int>(order.size()) < count) report_cycle(waiting);
+    return order;
+  }
+
+  // Every node that still waits reads from one that still waits: walking backwards must meet a node again.
+  [[noreturn]] void report_cycle(const std::vector<int>& waiting) const {
+    int node = 0;
+    while (waiting[node] == 0) ++node;
+    std::vector<char> seen(waiting.size(), 0);
+    while (seen[node] == 0) {
+      seen[node] = 1;
+      for (const std::string& input : graph.node(node).input()) {
+        const auto at = producer.find(input);
+        if (input.empty() || at == producer.end() || at->second == kLeaf || waiting[at->second] == 0) continue;
+        node = at->second;
+        break;
+      }
+    }
+    user_error("{} depends on its own result: the graph has a cycle", describe_node(graph, node));
+  }
+
+  void keep_live(const std::vector<int>& order) {
+    for (const auto& output : graph.output()) {
+      static_cast<void>(find(output.name(), [] { return std::string("the model returns"); }));
+      result.used.insert(output.name());
+    }
+    std::vector<int> live;
+    for (size_t i = order.size(); i-- > 0;) {
+      const auto& node = graph.node(order[i]);
+      bool needed = false;
+      for (const std::string& output : node.output()) needed |= !output.empty() && result.used.contains(output);
+      if (!needed) continue;
+      live.push_back(order[i]);
+      for (const std::string& input : node.input())
+        if (!input.empty()) result.used.insert(input);
+    }
+    result.order.assign(live.rbegin(), live.rend());
+  }
+};
+
+}  // namespace
+
+Wiring wire(const ::onnx::GraphProto& graph) {
+  Wirer wirer{graph, {}, {}};
+  wirer.define_all();
+  if (graph.output_size() == 0) user_error("the graph has no outputs");
+  wirer.keep_live(wirer.sorted());
+  return std::move(wirer.result);
+}
+
+std::string describe_node(const ::onnx::GraphProto& graph, int index) {
+  const auto& node = graph.node(index);
+  if (node.name().empty()) return fmt::format("node #{} ({})", index, printable(node.op_type()));
+  return fmt::format("node '{}' ({})", printable(node.name()), printable(node.op_type()));
+}
+
+}  // namespace oc::from_onnx

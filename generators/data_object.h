@@ -1,0 +1,29 @@
+// The data of a compiled model as an object file: plan table, names and shapes, metadata, weights.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/target.h"
+#include "generators/cpu_features.h"
+#include "generators/interface.h"
+#include "generators/plan.h"
+
+namespace oc {
+
+struct DataObjectRequest {
+  const Target& target;
+  const Interface& interface;
+  const Plan& plan;
+  std::string_view weights;       // the blob
+  std::string_view weights_file;  // "": the blob becomes part of the object
+  std::span<const CpuNeed> cpu_needs;
+  int default_threads = 0;
+};
+
+// Bytes of a relocatable object that defines oc_plan_data and `<name>_inputs`, `_outputs`, `_metadata`,
+// `_metadata_<key>` and refers to `<symbol>_argv` of each kernel. Uses LLVM: call it in a child process.
+[[nodiscard]] std::string make_data_object(const DataObjectRequest& request);
+
+}  // namespace oc

@@ -1,0 +1,45 @@
+#include "generators/manifest.h"
+
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "generators/build.h"
+#include "runtime/embedded/abi.h"
+
+namespace oc {
+
+using nlohmann::json;
+
+namespace {
+
+json tensors(const std::vector<TensorInterface>& list) {
+  json result = json::array();
+  for (const TensorInterface& t : list)
+    result.push_back({{"name", t.name}, {"parameter", t.c_name}, {"dtype", dtype_name(t.dtype)}, {"shape", t.shape}});
+  return result;
+}
+
+}  // namespace
+
+std::string print_manifest(const Interface& interface, const Target& target, const Plan& plan,
+                           std::span<const CpuNeed> needs, size_t weights_bytes, int default_threads) {
+  std::set<std::string> features;
+  for (const CpuNeed& need : needs) features.insert(need.name);
+  json metadata = json::object();
+  for (const MetadataInterface& entry : interface.metadata) metadata[entry.key] = entry.value;
+  const json manifest = {{"name", interface.name},
+                         {"abi_version", OC_ABI_VERSION},
+                         {"toolchain", toolchain_id()},
+                         {"target", target.name()},
+                         {"cpu_features", features},
+                         {"inputs", tensors(interface.inputs)},
+                         {"outputs", tensors(interface.outputs)},
+                         {"arena_bytes", plan.arena_bytes},
+                         {"weights_bytes", weights_bytes},
+                         {"steps", plan.steps.size()},
+                         {"default_threads", default_threads},
+                         {"metadata", metadata}};
+  return manifest.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace oc

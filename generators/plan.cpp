@@ -1,0 +1,274 @@
+#include "generators/plan.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+
+#include "base/error.h"
+#include "generators/alias.h"
+
+namespace oc {
+namespace {
+
+struct Spot {
+  ValueId root;
+  int64_t offset = 0;
+};
+
+struct CopyPart {
+  ValueId from;
+  ValueId root;  // the concat that holds the destination
+  int64_t offset = 0, bytes = 0;
+};
+
+// Works out where every value stands, in the order of the methods. Times are indices of groups; copies to graph outputs
+// come after all of them.
+class Planner {
+ public:
+  Planner(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
+          const PackedWeights& weights)
+      : graph_(graph), partition_(partition), bindings_(bindings), weights_(weights) {
+    if (bindings.size() != partition.groups.size() || weights.offsets.size() != bindings.size())
+      internal_error("a plan needs one binding and one row of weights for each of {} groups", partition.groups.size());
+    for (size_t v = 0; v < graph.values.size(); ++v) parent_.push_back({ValueId(v), 0});
+    elided_.resize(partition.groups.size());
+    parts_.resize(partition.groups.size());
+  }
+
+  Plan run() {
+    alias_nodes();
+    place_concats();
+    find_lifetimes();
+    reuse_inputs();
+    place_outputs();
+    place_arena();
+    emit();
+    return std::move(plan_);
+  }
+
+ private:
+  [[nodiscard]] Spot find(ValueId value) const {
+    Spot spot{value, 0};
+    while (parent_[spot.root.index].root != spot.root) {
+      const Spot& up = parent_[spot.root.index];
+      spot = {up.root, spot.offset + up.offset};
+    }
+    return spot;
+  }
+  [[nodiscard]] int64_t bytes(ValueId value) const { return graph_[value].type.bytes(); }
+  [[nodiscard]] bool is_computed(ValueId value) const { return graph_[value].kind == ValueKind::node; }
+  [[nodiscard]] bool is_output(ValueId root) const {
+    return std::ranges::any_of(graph_.outputs, [&](ValueId o) { return find(o).root == root; });
+  }
+  [[nodiscard]] int end_time() const { return static_cast<int>(partition_.groups.size()); }
+
+  // Reshapes, and single-node groups that move nothing. Slices of constants keep their kernel: packing knows whole
+  // constants only.
+  void alias_nodes() {
+    std::vector<int> group_of(graph_.nodes.size(), -1);
+    std::vector<bool> is_view(graph_.nodes.size());
+    for (size_t g = 0; g < partition_.groups.size(); ++g)
+      if (partition_.groups[g].nodes.size() == 1) group_of[partition_.groups[g].nodes[0].index] = static_cast<int>(g);
+    for (NodeId view : partition_.views) is_view[view.index] = true;
+    for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      const Node& node = graph_.nodes[n];
+      if (!is_view[n] && group_of[n] < 0) continue;
+      std::optional<int64_t> offset;
+      if (is_view[n]) {
+        offset = 0;
+      } else if (graph_[find(node.inputs[0]).root].kind != ValueKind::constant) {
+        offset = contiguous_slice(graph_, node);
+        if (!offset && moves_nothing(graph_, node)) offset = 0;
+      }
+      if (!offset) continue;
+      parent_[node.outputs[0].index] = {node.inputs[0], *offset};
+      if (group_of[n] >= 0) elided_[group_of[n]] = true;
+    }
+  }
+
+  // Can the producer of `value` write it elsewhere? It must own all of its buffer, and nothing may pin that.
+  [[nodiscard]] bool movable(ValueId value, ValueId into) const {
+    const Spot spot = find(value);
+    return is_computed(spot.root) && spot.root != into && spot.offset == 0 && bytes(spot.root) == bytes(value) &&
+           !is_output(spot.root);
+  }
+
+  void place_concats() {
+    for (size_t g = 0; g < partition_.groups.size(); ++g) {
+      const Group& group = partition_.groups[g];
+      if (elided_[g] || group.nodes.size() != 1) continue;
+      const Node& node = graph_[group.nodes[0]];
+      const auto offsets = contiguous_concat(graph_, node);
+      const ValueId whole = group.output;
+      const auto fits = [&](ValueId part) { return movable(part, whole); };
+      const auto constant = [&](ValueId part) { return graph_[find(part).root].kind == ValueKind::constant; };
+      if (!offsets || std::ranges::none_of(node.inputs, fits) || std::ranges::any_of(node.inputs, constant)) continue;
+      elided_[g] = true;
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        const ValueId part = node.inputs[i];
+        if (fits(part)) {
+          parent_[find(part).root.index] = {whole, (*offsets)[i]};
+        } else {
+          parts_[g].push_back({part, whole, (*offsets)[i], bytes(part)});
+        }
+      }
+    }
+  }
+
+  void find_lifetimes() {
+    first_.assign(graph_.values.size(), INT32_MAX);
+    last_.assign(graph_.values.size(), -1);
+    const auto touch = [&](ValueId value, int time) {
+      const uint32_t root = find(value).root.index;
+      first_[root] = std::min(first_[root], time);
+      last_[root] = std::max(last_[root], time);
+    };
+    for (size_t g = 0; g < partition_.groups.size(); ++g) {
+      const int time = static_cast<int>(g);
+      for (const CopyPart& part : parts_[g]) {
+        touch(part.from, time);
+        touch(part.root, time);
+      }
+      if (elided_[g]) continue;
+      touch(partition_.groups[g].output, time);
+      for (ValueId input : bindings_[g].inputs) touch(input, time);
+    }
+    for (ValueId output : graph_.outputs) touch(output, end_time());
+  }
+
+  // May the output of group g stand in the memory of `input`?
+  [[nodiscard]] bool reusable(size_t g, ValueId input) const {
+    const ValueId output = partition_.groups[g].output;
+    const ValueId root = find(input).root;
+    if (!movable(input, output) || graph_[input].type != graph_[output].type) return false;
+    if (last_[root.index] != static_cast<int>(g)) return false;
+    return std::ranges::all_of(bindings_[g].inputs, [&](ValueId other) {
+      const Spot spot = find(other);
+      return spot.root != root || (spot.offset == 0 && graph_[other].type == graph_[output].type);
+    });
+  }
+
+  void reuse_inputs() {
+    for (size_t g = 0; g < partition_.groups.size(); ++g) {
+      const ValueId output = partition_.groups[g].output;
+      if (elided_[g] || !bindings_[g].in_place_ok || find(output).root != output) continue;
+      for (ValueId input : bindings_[g].inputs) {
+        if (!reusable(g, input)) continue;
+        const ValueId root = find(input).root;
+        parent_[output.index] = {root, 0};
+        last_[root.index] = std::max(last_[root.index], last_[output.index]);
+        break;
+      }
+    }
+  }
+
+  void place_outputs() {
+    for (size_t o = 0; o < graph_.outputs.size(); ++o) {
+      const ValueId value = graph_.outputs[o];
+      if (!graph_[value].type.layout.plain()) internal_error("output '{}' is not in plain layout", graph_[value].name);
+      const Spot spot = find(value);
+      const bool whole = is_computed(spot.root) && spot.offset == 0 && bytes(spot.root) == bytes(value);
+      if (whole && !output_of_.contains(spot.root)) {
+        output_of_[spot.root] = static_cast<uint32_t>(o);
+      } else if (bytes(value) > 0) {
+        output_copies_.push_back(static_cast<uint32_t>(o));
+      }
+    }
+  }
+
+  void place_arena() {
+    for (size_t v = 0; v < graph_.values.size(); ++v) {
+      const ValueId value(v);
+      if (find(value).root != value || !is_computed(value) || last_[v] < 0 || output_of_.contains(value)) continue;
+      buffer_of_[value] = plan_.buffers.size();
+      plan_.buffers.push_back({0, bytes(value), first_[v], last_[v]});
+    }
+    plan_.arena_bytes = assign_offsets(plan_.buffers);
+  }
+
+  [[nodiscard]] Location at(ValueId root, int64_t offset, int64_t size) const {
+    if (const auto output = output_of_.find(root); output != output_of_.end())
+      return {Place::output, output->second, offset, size};
+    if (graph_[root].kind == ValueKind::input) {
+      const auto input = std::ranges::find(graph_.inputs, root);
+      return {Place::input, static_cast<uint32_t>(input - graph_.inputs.begin()), offset, size};
+    }
+    return {Place::arena, 0, plan_.buffers[buffer_of_.at(root)].offset + offset, size};
+  }
+  [[nodiscard]] Location locate(ValueId value) const {
+    const Spot spot = find(value);
+    return at(spot.root, spot.offset, bytes(value));
+  }
+
+  void emit() {
+    for (size_t g = 0; g < partition_.groups.size(); ++g) {
+      const GroupBinding& binding = bindings_[g];
+      for (const CopyPart& part : parts_[g]) {
+        const Spot to = find(part.root);
+        plan_.steps.push_back(
+            {"", "copy into " + binding.label, {locate(part.from), at(to.root, to.offset + part.offset, part.bytes)}});
+      }
+      if (elided_[g]) continue;
+      Step step{binding.symbol, binding.label, {}};
+      for (size_t i = 0; i < binding.inputs.size(); ++i) {
+        const int64_t offset = weights_.offsets[g][i];
+        step.args.push_back(offset >= 0 ? Location{Place::weights, 0, offset, 0} : locate(binding.inputs[i]));
+      }
+      step.args.push_back(locate(partition_.groups[g].output));
+      plan_.steps.push_back(std::move(step));
+    }
+    for (uint32_t o : output_copies_) {
+      const ValueId value = graph_.outputs[o];
+      const auto constant = weights_.outputs.find(value);
+      const Location from = constant != weights_.outputs.end()
+                                ? Location{Place::weights, 0, constant->second, bytes(value)}
+                                : locate(value);
+      plan_.steps.push_back({"", "copy to output " + graph_[value].name, {from, {Place::output, o, 0, bytes(value)}}});
+    }
+  }
+
+  const Graph& graph_;
+  const Partition& partition_;
+  std::span<const GroupBinding> bindings_;
+  const PackedWeights& weights_;
+  std::vector<Spot>
+      parent_;  // by value: where it stands relative to another value; itself if it has a buffer of its own
+  std::vector<bool> elided_;                  // by group: no kernel runs
+  std::vector<std::vector<CopyPart>> parts_;  // by group, an elided concat: inputs that could not be made in place
+  std::vector<int> first_, last_;             // by root value
+  std::map<ValueId, uint32_t> output_of_;     // roots that live in a graph output
+  std::vector<uint32_t> output_copies_;
+  std::map<ValueId, size_t> buffer_of_;
+  Plan plan_;
+};
+
+}  // namespace
+
+int64_t assign_offsets(std::vector<Buffer>& buffers) {
+  std::vector<size_t> by_size(buffers.size());
+  std::iota(by_size.begin(), by_size.end(), size_t{0});
+  std::ranges::stable_sort(by_size, [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  const auto rounded = [](int64_t n) { return (n + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; };
+  std::vector<const Buffer*> placed;  // by offset
+  int64_t total = 0;
+  for (size_t i : by_size) {
+    Buffer& buffer = buffers[i];
+    buffer.offset = 0;
+    for (const Buffer* other : placed) {
+      if (other->last < buffer.first || buffer.last < other->first) continue;
+      if (other->offset >= buffer.offset + rounded(buffer.bytes)) break;
+      buffer.offset = std::max(buffer.offset, other->offset + rounded(other->bytes));
+    }
+    const auto later = std::ranges::upper_bound(placed, buffer.offset, {}, &Buffer::offset);
+    placed.insert(later, &buffer);
+    total = std::max(total, buffer.offset + rounded(buffer.bytes));
+  }
+  return total;
+}
+
+Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
+               const PackedWeights& weights) {
+  return Planner(graph, partition, bindings, weights).run();
+}
+
+}  // namespace oc

@@ -1,0 +1,51 @@
+// The plan: which kernels run in which order on which bytes. Plain data; library.h writes it into a library.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "generators/pack.h"
+#include "graph/partition.h"
+
+namespace oc {
+
+enum class Place : uint8_t { arena, weights, input, output };
+
+struct Location {
+  Place place = Place::arena;
+  uint32_t index = 0;  // of the graph input or output
+  int64_t offset = 0;  // bytes
+  int64_t bytes = 0;
+  bool operator==(const Location&) const = default;
+};
+
+struct Step {
+  std::string symbol;  // the kernel; "" copies args[0] to args[1]
+  std::string label;
+  std::vector<Location> args;  // inputs, then the output
+};
+
+// A stretch of the arena and the steps between which it is in use, both included.
+struct Buffer {
+  int64_t offset = 0, bytes = 0;
+  int first = 0, last = 0;
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  std::vector<Buffer> buffers;
+  int64_t arena_bytes = 0;
+};
+
+// bindings[i] is that of partition.groups[i], weights = pack(graph, bindings). Views, contiguous slices, transposes and
+// relayouts that move nothing become aliases; producers write straight into a concat whose parts are contiguous; graph
+// outputs are written in place where one kernel makes them, else copied at the end. InternalError when the graph is not
+// fully static or an output is not in plain layout.
+[[nodiscard]] Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
+                             const PackedWeights& weights);
+
+// Offsets of the buffers, greedy by size over lifetimes, 64-byte aligned; returns the arena's size.
+int64_t assign_offsets(std::vector<Buffer>& buffers);
+
+}  // namespace oc

@@ -1,0 +1,28 @@
+// The passes. Each takes a verified graph and gives a verified graph that computes the same; graph inputs and outputs,
+// with their names and types, stay. Their order stands in pipeline.cpp.
+#pragma once
+
+#include "graph/pass.h"
+
+namespace oc {
+
+// Nodes and constants that no output depends on go; nodes come into topological order.
+[[nodiscard]] Graph eliminate_dead(Graph graph, const PassContext& context);
+
+// add(2, 3) → 5, within a memory budget.
+[[nodiscard]] Graph fold_constants(Graph graph, const PassContext& context);
+
+// Local rewrites to less work: transpose(transpose(x)) → transpose(x) or x, mul(x, 1) → x, clip(relu(x)) → clip(x) …
+[[nodiscard]] Graph simplify(Graph graph, const PassContext& context);
+
+// Equal nodes on equal inputs, and equal constants, become one.
+[[nodiscard]] Graph eliminate_common(Graph graph, const PassContext& context);
+
+// conv(x, w, b)·s + t → conv(x, w·s, b·s + t) for constant w, b, s, t with s and t constant along all dims but the
+// output channels; the same for conv_transpose and, for factors, matmul(x, w). This is how BatchNormalization vanishes.
+[[nodiscard]] Graph fold_scale(Graph graph, const PassContext& context);
+
+// Gives activations around convolutions channel-blocked layouts, with `relayout` nodes at the borders.
+[[nodiscard]] Graph assign_layout(Graph graph, const PassContext& context);
+
+}  // namespace oc

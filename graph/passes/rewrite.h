@@ -1,0 +1,33 @@
+// What rewriting passes share.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace oc {
+
+// Redirects uses of values in bulk: linear where replace_uses after every rewrite would be quadratic.
+class Redirects {
+ public:
+  explicit Redirects(const Graph& graph);
+  // From now on `from` means `to`. False, and nothing happens, when that would lose a graph output: an output keeps its
+  // name, so `to` takes it over, unless it is an input, a constant or another output.
+  [[nodiscard]] bool redirect(Graph& graph, ValueId from, ValueId to);
+  [[nodiscard]] ValueId find(ValueId value);
+  void resolve(Node& node);   // rewrites the node's inputs
+  void finish(Graph& graph);  // rewrites all nodes and the outputs
+
+ private:
+  std::vector<ValueId> target_;
+  std::vector<char> is_output_;
+};
+
+// The constant's data when it is known and plain, else null.
+[[nodiscard]] const Tensor* plain_data(const Graph& graph, ValueId value);
+// The one value all elements of a known plain constant have, as double; nullopt otherwise (or without elements).
+[[nodiscard]] std::optional<double> uniform_value(const Graph& graph, ValueId value);
+
+}  // namespace oc

@@ -1,0 +1,276 @@
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "graph/passes/passes.h"
+#include "graph/passes/rewrite.h"
+
+namespace oc {
+namespace {
+
+constexpr int kMaxSweeps = 8;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+struct Rewriter {
+  Graph& graph;
+  const OpSet& ops;
+
+  [[nodiscard]] const Type& type(ValueId value) const { return graph[value].type; }
+  // The node that makes `value` if it is an `op`, else null. Invalidated by add.
+  [[nodiscard]] const Node* made_by(ValueId value, std::string_view op) const {
+    if (!value.valid() || !graph[value].producer.valid()) return nullptr;
+    const Node& node = graph[graph[value].producer];
+    return node.op == op ? &node : nullptr;
+  }
+  // A node like `model` (its name and output type) with another op.
+  ValueId add(const Node& model, std::string op, std::vector<ValueId> inputs, Attrs attrs) {
+    Type out = type(model.outputs[0]);
+    return graph.add_node(std::move(op), std::move(inputs), std::move(attrs), std::move(out), model.name);
+  }
+  [[nodiscard]] bool has_op(std::string_view op) const { return ops.contains(op); }
+};
+
+// A rule looks at a node whose inputs are already rewritten and returns the value that replaces its output, or none.
+using Rule = ValueId (*)(Rewriter&, const Node&);
+
+// reshape, cast, expand, relayout to what it is already → x
+ValueId same_type(Rewriter& r, const Node& n) {
+  return r.type(n.inputs[0]) == r.type(n.outputs[0]) ? n.inputs[0] : ValueId();
+}
+
+ValueId identity_slice(Rewriter& r, const Node& n) {
+  return std::ranges::all_of(n.attrs.integers("steps"), [](int64_t s) { return s == 1; }) ? same_type(r, n) : ValueId();
+}
+
+ValueId identity_resize(Rewriter& r, const Node& n) {
+  return std::ranges::all_of(n.attrs.numbers("scales"), [](double s) { return s == 1; }) ? same_type(r, n) : ValueId();
+}
+
+ValueId identity_pad(Rewriter& /*r*/, const Node& n) {
+  return std::ranges::all_of(n.attrs.integers("pads"), [](int64_t p) { return p == 0; }) ? n.inputs[0] : ValueId();
+}
+
+ValueId concat_of_one(Rewriter& /*r*/, const Node& n) {
+  return n.inputs.size() == 1 ? n.inputs[0] : ValueId();
+}
+
+ValueId identity_transpose(Rewriter& /*r*/, const Node& n) {
+  return std::ranges::is_sorted(n.attrs.integers("perm")) ? n.inputs[0] : ValueId();
+}
+
+// transpose(transpose(x, p), q) → transpose(x, p∘q)
+ValueId transpose_of_transpose(Rewriter& r, const Node& n) {
+  const Node* inner = r.made_by(n.inputs[0], "transpose");
+  if (inner == nullptr) return {};
+  const std::vector<int64_t> first = inner->attrs.integers("perm");
+  std::vector<int64_t> perm = n.attrs.integers("perm");
+  for (int64_t& p : perm) p = first[p];
+  return r.add(n, "transpose", {inner->inputs[0]}, {{"perm", perm}});
+}
+
+// A transpose that moves only dims of extent 1 leaves memory as it is: → reshape, which costs nothing.
+ValueId transpose_to_reshape(Rewriter& r, const Node& n) {
+  const Type& out = r.type(n.outputs[0]);
+  if (!r.has_op("reshape") || !out.is_static()) return {};
+  const std::vector<int64_t> perm = n.attrs.integers("perm");
+  int64_t last = -1;
+  for (size_t d = 0; d < perm.size(); ++d) {
+    if (out.shape[d] == Dim(1)) continue;
+    if (perm[d] < last) return {};
+    last = perm[d];
+  }
+  return r.add(n, "reshape", {n.inputs[0]}, {{"shape", out.extents()}});
+}
+
+// f(f(x)) → f(x)
+ValueId outer_suffices(Rewriter& r, const Node& n) {
+  const Node* inner = r.made_by(n.inputs[0], n.op);
+  if (inner == nullptr) return {};
+  const ValueId x = inner->inputs[0];
+  return r.add(n, n.op, {x}, n.attrs);
+}
+
+// relu(relu(x)), abs(abs(x)) → the inner one
+ValueId idempotent(Rewriter& r, const Node& n) {
+  return r.made_by(n.inputs[0], n.op) != nullptr ? n.inputs[0] : ValueId();
+}
+
+// neg(neg(x)), not(not(x)) → x
+ValueId involution(Rewriter& r, const Node& n) {
+  const Node* inner = r.made_by(n.inputs[0], n.op);
+  return inner != nullptr ? inner->inputs[0] : ValueId();
+}
+
+ValueId unbounded_clip(Rewriter& /*r*/, const Node& n) {
+  return n.attrs.number("min") == -kInfinity && n.attrs.number("max") == kInfinity ? n.inputs[0] : ValueId();
+}
+
+// clip(x, 0, ∞) → relu(x)
+ValueId clip_to_relu(Rewriter& r, const Node& n) {
+  if (n.attrs.number("min") != 0 || n.attrs.number("max") != kInfinity || !r.has_op("relu")) return {};
+  return r.add(n, "relu", {n.inputs[0]}, {});
+}
+
+struct Bounds {
+  ValueId x;
+  double min, max;
+};
+
+std::optional<Bounds> bounds(const Rewriter& r, ValueId value) {
+  if (const Node* relu = r.made_by(value, "relu")) return Bounds{relu->inputs[0], 0, kInfinity};
+  if (const Node* clip = r.made_by(value, "clip"))
+    return Bounds{clip->inputs[0], clip->attrs.number("min"), clip->attrs.number("max")};
+  return std::nullopt;
+}
+
+// clip(clip(x, a, b), c, d) → clip(x, max(a, c), min(b, d)) when the intervals meet; relu is clip(0, ∞).
+ValueId clip_of_clip(Rewriter& r, const Node& n) {
+  const auto inner = bounds(r, n.inputs[0]);
+  const auto outer = bounds(r, n.outputs[0]);
+  if (!inner || !outer || !r.has_op("clip")) return {};
+  const double min = std::max(inner->min, outer->min), max = std::min(inner->max, outer->max);
+  if (!(min <= max)) return {};
+  return r.add(n, "clip", {inner->x}, {{"min", min}, {"max", max}});
+}
+
+// x + 0, x − 0, x · 1, x / 1, x ^ 1 → x, unless the constant broadcasts x
+ValueId neutral_operand(Rewriter& r, const Node& n) {
+  const double neutral = n.op == "add" || n.op == "sub" ? 0 : 1;
+  const bool commutes = n.op == "add" || n.op == "mul";
+  for (const size_t constant : {size_t{1}, size_t{0}}) {
+    if (constant == 0 && !commutes) continue;
+    const ValueId x = n.inputs[1 - constant];
+    if (uniform_value(r.graph, n.inputs[constant]) == neutral && r.type(x) == r.type(n.outputs[0])) return x;
+  }
+  return {};
+}
+
+// pow(x, 2) → mul(x, x)
+ValueId square(Rewriter& r, const Node& n) {
+  if (uniform_value(r.graph, n.inputs[1]) != 2.0 || r.type(n.inputs[0]) != r.type(n.outputs[0]) || !r.has_op("mul"))
+    return {};
+  return r.add(n, "mul", {n.inputs[0], n.inputs[0]}, {});
+}
+
+// max(x, 0) → relu(x)
+ValueId max_to_relu(Rewriter& r, const Node& n) {
+  if (!r.has_op("relu") || r.type(n.outputs[0]).dtype != DType::f32) return {};
+  for (const size_t constant : {size_t{1}, size_t{0}}) {
+    const ValueId x = n.inputs[1 - constant];
+    if (uniform_value(r.graph, n.inputs[constant]) == 0.0 && r.type(x) == r.type(n.outputs[0]))
+      return r.add(n, "relu", {x}, {});
+  }
+  return {};
+}
+
+// Does every value of `narrow` exist in `wide`?
+bool holds(DType wide, DType narrow) {
+  constexpr std::array<std::pair<DType, DType>, 8> kWidenings{{{DType::f64, DType::f32},
+                                                               {DType::f32, DType::f16},
+                                                               {DType::f32, DType::bf16},
+                                                               {DType::i64, DType::i32},
+                                                               {DType::i64, DType::boolean},
+                                                               {DType::i32, DType::boolean},
+                                                               {DType::f32, DType::boolean},
+                                                               {DType::f64, DType::i32}}};
+  return std::ranges::find(kWidenings, std::pair(wide, narrow)) != kWidenings.end();
+}
+
+// cast(cast(x: i32, i64), i32) → x
+ValueId cast_there_and_back(Rewriter& r, const Node& n) {
+  const Node* inner = r.made_by(n.inputs[0], "cast");
+  if (inner == nullptr || r.type(inner->inputs[0]) != r.type(n.outputs[0])) return {};
+  return holds(r.type(n.inputs[0]).dtype, r.type(n.outputs[0]).dtype) ? inner->inputs[0] : ValueId();
+}
+
+// add(expand(x), y) → add(x, y) when broadcasting gives the same shape
+ValueId drop_expand(Rewriter& r, const Node& n) {
+  const OpTraits& op = traits(r.ops, n.op);
+  if (op.kind != OpKind::elementwise || n.inputs.size() < 2) return {};
+  Node trial = n;
+  bool changed = false;
+  for (ValueId& input : trial.inputs) {
+    const Node* expand = r.made_by(input, "expand");
+    if (expand == nullptr) continue;
+    const ValueId before = std::exchange(input, expand->inputs[0]);
+    if (op.infer(view(r.graph, trial))[0] == r.type(n.outputs[0]))
+      changed = true;
+    else
+      input = before;
+  }
+  return changed ? r.add(n, n.op, trial.inputs, n.attrs) : ValueId();
+}
+
+struct Entry {
+  std::string_view op;  // "" = any
+  Rule rule;
+};
+
+constexpr Entry kRules[] = {
+    {"reshape", same_type},
+    {"cast", same_type},
+    {"expand", same_type},
+    {"relayout", same_type},
+    {"slice", identity_slice},
+    {"resize", identity_resize},
+    {"pad", identity_pad},
+    {"concat", concat_of_one},
+    {"transpose", identity_transpose},
+    {"transpose", transpose_of_transpose},
+    {"transpose", transpose_to_reshape},
+    {"reshape", outer_suffices},
+    {"expand", outer_suffices},
+    {"relayout", outer_suffices},
+    {"relu", idempotent},
+    {"abs", idempotent},
+    {"floor", idempotent},
+    {"ceil", idempotent},
+    {"round", idempotent},
+    {"neg", involution},
+    {"not", involution},
+    {"clip", unbounded_clip},
+    {"clip", clip_to_relu},
+    {"clip", clip_of_clip},
+    {"relu", clip_of_clip},
+    {"add", neutral_operand},
+    {"sub", neutral_operand},
+    {"mul", neutral_operand},
+    {"div", neutral_operand},
+    {"pow", neutral_operand},
+    {"pow", square},
+    {"max", max_to_relu},
+    {"cast", cast_there_and_back},
+    {"", drop_expand},
+};
+
+bool sweep(Graph& graph, const OpSet& ops) {
+  Redirects redirects(graph);
+  Rewriter rewriter{graph, ops};
+  bool changed = false;
+  const size_t count = graph.nodes.size();
+  for (size_t i = 0; i < count; ++i) {
+    redirects.resolve(graph.nodes[i]);
+    if (graph.nodes[i].outputs.size() != 1) continue;
+    const Node node = graph.nodes[i];  // rules append to graph.nodes
+    for (const Entry& entry : kRules) {
+      if (!entry.op.empty() && entry.op != node.op) continue;
+      const ValueId replacement = entry.rule(rewriter, node);
+      if (!replacement.valid() || !redirects.redirect(graph, node.outputs[0], replacement)) continue;
+      changed = true;
+      break;
+    }
+  }
+  redirects.finish(graph);
+  return changed;
+}
+
+}  // namespace
+
+Graph simplify(Graph graph, const PassContext& context) {
+  for (int i = 0; i < kMaxSweeps && sweep(graph, context.ops); ++i) graph = compact(graph);
+  return compact(graph);
+}
+
+}  // namespace oc

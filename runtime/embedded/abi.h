@@ -1,0 +1,115 @@
+// What a compiled library is made of, as data: the plan table that generators/ writes into the data object, the
+// executor of runtime/embedded/ walks, and runtime.cpp reads from outside through the symbol `oc_library`. C11 and C++.
+// Any change of a layout or a meaning here raises OC_ABI_VERSION.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OC_ABI_VERSION 1
+
+enum { OC_PLACE_ARENA = 0, OC_PLACE_WEIGHTS = 1, OC_PLACE_INPUT = 2, OC_PLACE_OUTPUT = 3 };
+
+// Where a buffer begins; `index` is the number of the graph input or output.
+typedef struct oc_location {
+  uint32_t place;
+  uint32_t index;
+  uint64_t offset;
+} oc_location;
+
+// One call `kernel(args)` with args[0] = &user_context and then buffers[args[first_arg …]]; without a kernel, a copy of
+// `copy_bytes` from the first argument to the second.
+typedef struct oc_step {
+  int32_t (*kernel)(void** args);
+  const char* label;
+  uint32_t first_arg;
+  uint32_t num_args;
+  uint64_t copy_bytes;
+} oc_step;
+
+typedef struct oc_tensor_info {
+  const char* name;
+  const char* dtype;  // f32, i64, …
+  const int64_t* shape;
+  uint32_t rank;
+  uint32_t element_bytes;
+  uint64_t elements;
+  uint64_t bytes;
+} oc_tensor_info;
+
+typedef struct oc_pair {
+  const char* key;
+  const char* value;
+} oc_pair;
+
+// All bits of `mask` must be set in a register of the CPU. x86-64: `leaf`, `subleaf` of cpuid and `reg` 0…3 = eax, ebx,
+// ecx, edx; leaf OC_LEAF_XCR0 is the register of states the system saves. arm-64: `leaf` is a key of getauxval.
+#define OC_LEAF_XCR0 0xffffffffu
+typedef struct oc_cpu_need {
+  uint32_t leaf;
+  uint32_t subleaf;
+  uint32_t reg;
+  uint32_t mask;
+  const char* name;
+} oc_cpu_need;
+
+typedef struct oc_plan {
+  const char* name;
+  const oc_tensor_info* inputs;
+  const oc_tensor_info* outputs;
+  const oc_location* buffers;
+  const uint32_t* args;
+  const oc_step* steps;
+  const oc_cpu_need* cpu_needs;
+  const oc_pair* metadata;
+  const void* weights;       // null when they lie in a file
+  const char* weights_file;  // relative to the library; null when embedded
+  uint64_t weights_bytes;
+  uint64_t arena_bytes;
+  uint32_t num_inputs;
+  uint32_t num_outputs;
+  uint32_t num_buffers;
+  uint32_t num_args;
+  uint32_t num_steps;
+  uint32_t num_cpu_needs;
+  uint32_t num_metadata;
+  int32_t default_threads;  // 0: decided at run time
+} oc_plan;
+
+// `size` says how many of the fields the caller knows; the generated `<name>_options` ends before `weights`.
+typedef struct oc_options {
+  size_t size;
+  int num_threads;  // 0: environment, else what the process may use
+  void* arena;      // null: allocated; else 64-byte aligned memory that outlives the instance
+  size_t arena_bytes;
+  const void* weights;  // of a library whose weights lie in a file: the file's contents, 64-byte aligned
+} oc_options;
+
+typedef int (*oc_task)(void* task_context, int index);
+// Runs task(task_context, i) for all i in [0, count), in any order and on any threads, and returns after the last one.
+typedef void (*oc_parallel_for)(void* context, oc_task task, void* task_context, int count);
+
+typedef struct oc_instance oc_instance;
+
+typedef struct oc_library_table {
+  uint32_t abi_version;
+  uint32_t size;  // of this struct
+  const oc_plan* plan;
+  int (*create)(oc_instance** out, const oc_options* options);
+  int (*run)(oc_instance* instance, const void* const* inputs, void* const* outputs);
+  // The same; nanoseconds[s] is what step s took.
+  int (*run_profiled)(oc_instance* instance, const void* const* inputs, void* const* outputs, uint64_t* nanoseconds);
+  int (*destroy)(oc_instance* instance);
+  const char* (*error_string)(int status);
+  const char* (*last_error)(const oc_instance* instance);
+  void (*set_parallel_for)(oc_parallel_for parallel_for, void* context);
+  int (*num_threads)(const oc_instance* instance);
+} oc_library_table;
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,280 @@
+// The C API of a compiled library: instances and the executor that walks the plan table. The generators rename
+// `oc_model_*` to `<name>_*` and make every other symbol local.
+#include "cpu.h"
+#include "team.h"
+
+enum {
+#define OC_STATUS(name, code, text) OC_##name = code,
+#include "opencompiler/status.inc"
+#undef OC_STATUS
+};
+
+// halide_buffer_t of HalideRuntime.h (tests/generators compares the two). Extents are compiled into the kernels, which
+// read `host` only.
+typedef struct buffer {
+  uint64_t device;
+  const void* device_interface;
+  void* host;
+  uint64_t flags;
+  uint32_t type;
+  int32_t dimensions;
+  void* dim;
+  void* padding;
+} buffer;
+
+// A buffer in a caller's tensor: its address changes from run to run.
+typedef struct patch {
+  uint32_t buffer;
+  uint32_t place;
+  uint32_t index;
+  uint64_t offset;
+} patch;
+
+struct oc_instance {
+  oc_instance* next;  // in the list of live instances
+  atomic_int running;
+  char* arena;
+  bool owns_arena;
+  const char* weights;
+  buffer* buffers;
+  void** args;  // of all steps, one after the other: &user_context, then the buffers
+  patch* patches;
+  uint32_t num_patches;
+  void* user_context;
+  oc_team team;
+};
+
+// Written by the generators into the data object.
+extern const oc_plan oc_plan_data OC_INTERNAL;
+
+static struct {
+  oc_lock lock;
+  oc_instance* first;
+} live;
+
+static bool is_live(const oc_instance* instance) {
+  oc_lock_take(&live.lock);
+  const oc_instance* i = live.first;
+  while (i && i != instance) i = i->next;
+  oc_lock_drop(&live.lock);
+  return i != NULL;
+}
+
+static bool unlink_instance(oc_instance* instance) {
+  oc_lock_take(&live.lock);
+  oc_instance** link = &live.first;
+  while (*link && *link != instance) link = &(*link)->next;
+  const bool found = *link != NULL;
+  if (found) *link = instance->next;
+  oc_lock_drop(&live.lock);
+  return found;
+}
+
+static void build_buffers(oc_instance* m) {
+  const oc_plan* plan = &oc_plan_data;
+  for (uint32_t b = 0; b < plan->num_buffers; ++b) {
+    const oc_location* at = &plan->buffers[b];
+    memset(&m->buffers[b], 0, sizeof(buffer));
+    if (at->place == OC_PLACE_ARENA) {
+      m->buffers[b].host = m->arena + at->offset;
+    } else if (at->place == OC_PLACE_WEIGHTS) {
+      m->buffers[b].host = (void*)(m->weights + at->offset);
+    } else {
+      m->patches[m->num_patches++] = (patch){b, at->place, at->index, at->offset};
+    }
+  }
+  void** arg = m->args;
+  for (uint32_t s = 0; s < plan->num_steps; ++s) {
+    *arg++ = &m->user_context;
+    for (uint32_t i = 0; i < plan->steps[s].num_args; ++i)
+      *arg++ = &m->buffers[plan->args[plan->steps[s].first_arg + i]];
+  }
+}
+
+// One allocation holds the instance, its tables and the contexts of its threads.
+static oc_instance* allocate_instance(int threads) {
+  const oc_plan* plan = &oc_plan_data;
+  const size_t buffers_at = oc_round_up(sizeof(oc_instance), kCacheLine);
+  const size_t args_at = buffers_at + oc_round_up(plan->num_buffers * sizeof(buffer), kCacheLine);
+  const size_t patches_at =
+      args_at + oc_round_up(((size_t)plan->num_args + plan->num_steps) * sizeof(void*), kCacheLine);
+  const size_t contexts_at = patches_at + oc_round_up(plan->num_buffers * sizeof(patch), kCacheLine);
+  void* memory = NULL;
+  if (posix_memalign(&memory, kCacheLine, contexts_at + oc_team_bytes(threads)) != 0) return NULL;
+  memset(memory, 0, contexts_at);
+  oc_instance* m = memory;
+  m->buffers = (buffer*)((char*)memory + buffers_at);
+  m->args = (void**)((char*)memory + args_at);
+  m->patches = (patch*)((char*)memory + patches_at);
+  oc_team_init(&m->team, threads, (char*)memory + contexts_at);
+  m->user_context = &m->team.contexts[0];
+  return m;
+}
+
+// The caller's options over the defaults; fields beyond the caller's `size` keep theirs.
+static int read_options(const oc_options* given, oc_options* options) {
+  *options = (oc_options){.size = sizeof *options};
+  if (given) {
+    if (given->size < offsetof(oc_options, weights) || given->size > 4096) return OC_BAD_OPTIONS;
+    memcpy(options, given, given->size < sizeof *options ? given->size : sizeof *options);
+  }
+  return options->num_threads < 0 || options->num_threads > 65536 ? OC_BAD_OPTIONS : OC_OK;
+}
+
+OC_EXPORT int oc_model_create(oc_instance** out, const oc_options* given) {
+  const oc_plan* plan = &oc_plan_data;
+  if (!out) return OC_NULL_ARGUMENT;
+  *out = NULL;
+  oc_options options;
+  const int status = read_options(given, &options);
+  if (status != OC_OK) return status;
+  if (oc_missing_feature(plan->cpu_needs, plan->num_cpu_needs)) return OC_UNSUPPORTED_CPU;
+  const char* weights = plan->weights_file ? options.weights : plan->weights;
+  if (!weights && plan->weights_bytes > 0) return OC_MISSING_WEIGHTS;
+  if (options.arena && (options.arena_bytes < plan->arena_bytes || (uintptr_t)options.arena % kCacheLine != 0))
+    return OC_BAD_ARENA;
+
+  void* arena = options.arena;
+  if (!arena && plan->arena_bytes > 0 && posix_memalign(&arena, kCacheLine, plan->arena_bytes) != 0)
+    return OC_OUT_OF_MEMORY;
+  oc_instance* m = allocate_instance(oc_resolve_threads(options.num_threads, plan->default_threads));
+  if (!m) {
+    if (!options.arena) free(arena);
+    return OC_OUT_OF_MEMORY;
+  }
+  m->arena = arena;
+  m->owns_arena = !options.arena;
+  m->weights = weights;
+  build_buffers(m);
+  oc_lock_take(&live.lock);
+  m->next = live.first;
+  live.first = m;
+  oc_lock_drop(&live.lock);
+  *out = m;
+  return OC_OK;
+}
+
+OC_EXPORT int oc_model_destroy(oc_instance* m) {
+  if (!m) return OC_OK;
+  if (!unlink_instance(m)) return OC_INVALID_HANDLE;
+  oc_team_destroy(&m->team);
+  if (m->owns_arena) free(m->arena);
+  free(m);
+  return OC_OK;
+}
+
+static int check_tensor(const oc_tensor_info* info, const void* tensor) {
+  if (!tensor) return info->bytes > 0 ? OC_NULL_TENSOR : OC_OK;
+  return (uintptr_t)tensor % info->element_bytes != 0 ? OC_MISALIGNED_TENSOR : OC_OK;
+}
+
+static bool overlap(const void* a, uint64_t a_bytes, const void* b, uint64_t b_bytes) {
+  if (a_bytes == 0 || b_bytes == 0) return false;
+  return (const char*)a < (const char*)b + b_bytes && (const char*)b < (const char*)a + a_bytes;
+}
+
+static int check_tensors(const void* const* inputs, void* const* outputs) {
+  const oc_plan* plan = &oc_plan_data;
+  if ((!inputs && plan->num_inputs > 0) || (!outputs && plan->num_outputs > 0)) return OC_NULL_ARGUMENT;
+  int status = OC_OK;
+  for (uint32_t i = 0; i < plan->num_inputs && status == OC_OK; ++i) status = check_tensor(&plan->inputs[i], inputs[i]);
+  for (uint32_t o = 0; o < plan->num_outputs && status == OC_OK; ++o) {
+    const uint64_t bytes = plan->outputs[o].bytes;
+    status = check_tensor(&plan->outputs[o], outputs[o]);
+    if (status != OC_OK) return status;
+    for (uint32_t i = 0; i < plan->num_inputs; ++i)
+      if (overlap(outputs[o], bytes, inputs[i], plan->inputs[i].bytes)) return OC_OVERLAPPING_TENSORS;
+    for (uint32_t p = 0; p < o; ++p)
+      if (overlap(outputs[o], bytes, outputs[p], plan->outputs[p].bytes)) return OC_OVERLAPPING_TENSORS;
+  }
+  return status;
+}
+
+static uint64_t now(void) {
+  int64_t time[2] = {0, 0};
+  clock_gettime(1 /* CLOCK_MONOTONIC */, time);
+  return (uint64_t)time[0] * 1000000000u + (uint64_t)time[1];
+}
+
+static int walk(oc_instance* m, uint64_t* nanoseconds) {
+  const oc_plan* plan = &oc_plan_data;
+  void** args = m->args;
+  for (uint32_t s = 0; s < plan->num_steps; ++s) {
+    const oc_step* step = &plan->steps[s];
+    const uint64_t start = nanoseconds ? now() : 0;
+    if (step->kernel) {
+      if (step->kernel(args) != 0) {
+        oc_team_fail(&m->team, step->label);
+        return OC_KERNEL_FAILED;
+      }
+    } else {
+      memcpy(((buffer*)args[2])->host, ((buffer*)args[1])->host, step->copy_bytes);
+    }
+    if (nanoseconds) nanoseconds[s] = now() - start;
+    args += 1 + step->num_args;
+  }
+  return OC_OK;
+}
+
+OC_EXPORT int oc_model_run_profiled(oc_instance* m, const void* const* inputs, void* const* outputs,
+                                    uint64_t* nanoseconds) {
+  if (!m) return OC_NULL_ARGUMENT;
+  if (!is_live(m)) return OC_INVALID_HANDLE;
+  const int bad = check_tensors(inputs, outputs);
+  if (bad != OC_OK) return bad;
+  if (atomic_exchange_explicit(&m->running, 1, memory_order_acquire)) return OC_BUSY;
+  for (uint32_t p = 0; p < m->num_patches; ++p) {
+    const patch* at = &m->patches[p];
+    const char* base = at->place == OC_PLACE_INPUT ? inputs[at->index] : outputs[at->index];
+    m->buffers[at->buffer].host = (char*)(uintptr_t)base + at->offset;
+  }
+  oc_team_begin(&m->team);
+  const int status = walk(m, nanoseconds);
+  oc_team_end(&m->team);
+  atomic_store_explicit(&m->running, 0, memory_order_release);
+  return status;
+}
+
+OC_EXPORT int oc_model_run_arrays(oc_instance* m, const void* const* inputs, void* const* outputs) {
+  return oc_model_run_profiled(m, inputs, outputs, NULL);
+}
+
+OC_EXPORT int oc_model_run_once_arrays(const void* const* inputs, void* const* outputs) {
+  oc_instance* m = NULL;
+  int status = oc_model_create(&m, NULL);
+  if (status == OC_OK) status = oc_model_run_arrays(m, inputs, outputs);
+  oc_model_destroy(m);
+  return status;
+}
+
+OC_EXPORT const char* oc_model_error_string(int status) {
+  switch (status) {
+#define OC_STATUS(name, code, text) \
+  case code: return text;
+#include "opencompiler/status.inc"
+#undef OC_STATUS
+    default: return "unknown status";
+  }
+}
+
+OC_EXPORT const char* oc_model_last_error(const oc_instance* m) {
+  if (!m) {
+    const char* missing = oc_missing_feature(oc_plan_data.cpu_needs, oc_plan_data.num_cpu_needs);
+    return missing ? missing : "";
+  }
+  return is_live(m) && atomic_load(&m->team.has_message) ? m->team.message : "";
+}
+
+OC_EXPORT void oc_model_set_parallel_for(oc_parallel_for parallel_for, void* context) {
+  oc_set_parallel_for(parallel_for, context);
+}
+
+OC_EXPORT int oc_model_num_threads(const oc_instance* m) {
+  return m && is_live(m) ? m->team.num_threads : 0;
+}
+
+OC_EXPORT const oc_library_table oc_model_library = {
+    OC_ABI_VERSION,      sizeof(oc_library_table),  &oc_plan_data,        oc_model_create,
+    oc_model_run_arrays, oc_model_run_profiled,     oc_model_destroy,     oc_model_error_string,
+    oc_model_last_error, oc_model_set_parallel_for, oc_model_num_threads,
+};

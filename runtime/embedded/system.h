@@ -1,0 +1,45 @@
+// The few functions of libc and the kernel that a compiled library calls. Declared here: the runtime is compiled for
+// every target from one machine, without the target's headers. Valid for LP64 Linux (glibc, musl, bionic).
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define OC_EXPORT __attribute__((visibility("default")))
+#define OC_INTERNAL __attribute__((visibility("hidden")))
+
+void* memcpy(void* to, const void* from, size_t bytes);
+void* memset(void* to, int value, size_t bytes);
+size_t strlen(const char* text);
+int strcmp(const char* a, const char* b);
+void free(void* memory);
+int posix_memalign(void** out, size_t alignment, size_t bytes);
+char* getenv(const char* name);
+int getpid(void);
+int open(const char* path, int flags, ...);
+long read(int fd, void* buffer, size_t bytes);
+int close(int fd);
+long syscall(long number, ...);
+int sched_yield(void);
+int sched_getaffinity(int pid, size_t bytes, void* mask);
+int clock_gettime(int clock, void* time);
+unsigned long getauxval(unsigned long key);
+
+typedef unsigned long pthread_t;
+int pthread_create(pthread_t* thread, const void* attributes, void* (*body)(void*), void* argument);
+int pthread_join(pthread_t thread, void** result);
+int pthread_sigmask(int how, const void* set, void* old);
+
+enum { kCacheLine = 64 };
+
+static inline void oc_relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  __asm__ volatile("yield");
+#endif
+}
+
+static inline size_t oc_round_up(size_t bytes, size_t to) {
+  return (bytes + to - 1) / to * to;
+}

@@ -1,0 +1,89 @@
+/* Opens and runs compiled models: the shared libraries that `opencompiler compile` writes. C99 and C++.
+ *
+ *   oc_module* module;
+ *   oc_session* session;
+ *   if (oc_module_open("libmodel.so", &module) || oc_session_create(module, NULL, &session)) return puts(oc_message());
+ *   const void* inputs[] = {x};
+ *   void* outputs[] = {y};
+ *   if (oc_session_run(session, inputs, outputs)) puts(oc_message());
+ *   oc_session_destroy(session);
+ *   oc_module_close(module);
+ *
+ * A module may be used from any number of threads, a session from one at a time. Tensors are dense, row-major and stay
+ * the caller's. Opening a library runs its code: it is trusted. */
+#ifndef OPENCOMPILER_RUNTIME_H
+#define OPENCOMPILER_RUNTIME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OC_RUNTIME_VERSION 1
+#define OC_API __attribute__((visibility("default")))
+
+typedef int oc_status; /* 0 = OC_OK */
+enum {
+#define OC_STATUS(name, code, text) OC_##name = code,
+#include "opencompiler/status.inc"
+#undef OC_STATUS
+  OC_LAST_STATUS_UNUSED = 0x7fffffff
+};
+
+typedef struct oc_module oc_module;
+typedef struct oc_session oc_session;
+
+typedef struct oc_tensor {
+  const char* name;
+  const char* dtype; /* f32 f64 f16 bf16 i8 u8 i16 u16 i32 u32 i64 u64 bool */
+  const int64_t* shape;
+  size_t rank;
+  size_t elements;
+  size_t bytes;
+} oc_tensor;
+
+typedef struct oc_session_options {
+  size_t size;     /* sizeof(oc_session_options) */
+  int num_threads; /* 0: $OPENCOMPILER_NUM_THREADS, $OMP_NUM_THREADS, else the CPUs this process may use */
+  void* arena;     /* null: allocated; else 64-byte aligned memory of oc_module_arena_bytes that outlives the session */
+  size_t arena_bytes;
+} oc_session_options;
+
+OC_API const char* oc_status_string(oc_status status);
+/* What went wrong in this thread's last failed call, in detail; "" before the first. Valid until the next failure. */
+OC_API const char* oc_message(void);
+
+OC_API oc_status oc_module_open(const char* path, oc_module** out);
+/* The library stays loaded until its last session is destroyed. Null is allowed. */
+OC_API void oc_module_close(oc_module* module);
+
+OC_API const char* oc_module_name(const oc_module* module);
+OC_API size_t oc_module_num_inputs(const oc_module* module);
+OC_API size_t oc_module_num_outputs(const oc_module* module);
+/* The strings and the shape live as long as the module. */
+OC_API oc_status oc_module_input(const oc_module* module, size_t index, oc_tensor* out);
+OC_API oc_status oc_module_output(const oc_module* module, size_t index, oc_tensor* out);
+OC_API size_t oc_module_num_metadata(const oc_module* module);
+OC_API oc_status oc_module_metadata(const oc_module* module, size_t index, const char** key, const char** value);
+OC_API size_t oc_module_arena_bytes(const oc_module* module);
+OC_API size_t oc_module_weights_bytes(const oc_module* module);
+/* Steps of a run, in order: kernels and copies. */
+OC_API size_t oc_module_num_steps(const oc_module* module);
+OC_API const char* oc_module_step(const oc_module* module, size_t index);
+
+/* `options` null: defaults. */
+OC_API oc_status oc_session_create(oc_module* module, const oc_session_options* options, oc_session** out);
+/* One pointer per input and output, in the order of the module. */
+OC_API oc_status oc_session_run(oc_session* session, const void* const* inputs, void* const* outputs);
+/* The same; nanoseconds[step] is what each step took. */
+OC_API oc_status oc_session_run_profiled(oc_session* session, const void* const* inputs, void* const* outputs,
+                                         uint64_t* nanoseconds);
+OC_API int oc_session_num_threads(const oc_session* session);
+OC_API void oc_session_destroy(oc_session* session); /* null is allowed */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

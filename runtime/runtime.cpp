@@ -1,0 +1,227 @@
+#include "opencompiler/runtime.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include "runtime/embedded/abi.h"
+
+namespace {
+
+// In bytes and not a std::string: it must hold a message when memory is short.
+thread_local char message[512] = "";
+
+oc_status fail(oc_status status, const char* subject, const char* detail) {
+  const char* text = oc_status_string(status);
+  const bool has_detail = detail != nullptr && *detail != 0;
+  std::snprintf(message, sizeof message, "%s%s%s%s%s", subject, *subject ? ": " : "", text, has_detail ? ": " : "",
+                has_detail ? detail : "");
+  return status;
+}
+
+}  // namespace
+
+struct oc_module {
+  std::atomic<int> references{1};
+  void* handle = nullptr;
+  const oc_library_table* library = nullptr;
+  void* weights = nullptr;
+  std::string path;
+
+  [[nodiscard]] const oc_plan& plan() const { return *library->plan; }
+  void release() {
+    if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (weights != nullptr) ::munmap(weights, plan().weights_bytes);
+    if (handle != nullptr) ::dlclose(handle);
+    delete this;
+  }
+};
+
+struct oc_session {
+  oc_module* module = nullptr;
+  oc_instance* instance = nullptr;
+};
+
+namespace {
+
+oc_status map_weights(oc_module& module) {
+  const oc_plan& plan = module.plan();
+  if (plan.weights_file == nullptr || plan.weights_bytes == 0) return OC_OK;
+  const std::string path = module.path.substr(0, module.path.rfind('/') + 1) + plan.weights_file;
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
+  struct stat info{};
+  const bool fits = ::fstat(fd, &info) == 0 && static_cast<uint64_t>(info.st_size) == plan.weights_bytes;
+  void* mapped = fits ? ::mmap(nullptr, plan.weights_bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+  const int error = fits ? errno : EINVAL;
+  ::close(fd);
+  if (mapped == MAP_FAILED) return fail(OC_BAD_WEIGHTS, path.c_str(), fits ? std::strerror(error) : "wrong size");
+  module.weights = mapped;
+  return OC_OK;
+}
+
+oc_status load(oc_module& module, const char* path) {
+  // With a slash in it dlopen searches no path; resolved, the file of weights is found beside the library itself.
+  char* resolved = ::realpath(path, nullptr);
+  if (resolved == nullptr) return fail(OC_CANNOT_OPEN, path, std::strerror(errno));
+  module.path = resolved;
+  std::free(resolved);
+  module.handle = ::dlopen(module.path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (module.handle == nullptr) return fail(OC_CANNOT_OPEN, path, ::dlerror());
+  module.library = static_cast<const oc_library_table*>(::dlsym(module.handle, "oc_library"));
+  if (module.library == nullptr) return fail(OC_NOT_A_MODEL, path, nullptr);
+  if (module.library->abi_version != OC_ABI_VERSION || module.library->size < sizeof(oc_library_table))
+    return fail(OC_WRONG_ABI, path, nullptr);
+  return map_weights(module);
+}
+
+oc_status describe(const oc_tensor_info* infos, size_t count, size_t index, oc_tensor* out) {
+  if (out == nullptr) return fail(OC_NULL_ARGUMENT, "", nullptr);
+  if (index >= count) return fail(OC_OUT_OF_RANGE, "", nullptr);
+  const oc_tensor_info& info = infos[index];
+  *out = {info.name, info.dtype, info.shape, info.rank, info.elements, info.bytes};
+  return OC_OK;
+}
+
+}  // namespace
+
+const char* oc_status_string(oc_status status) {
+  switch (status) {
+#define OC_STATUS(name, code, text) \
+  case code: return text;
+#include "opencompiler/status.inc"
+#undef OC_STATUS
+    default: return "unknown status";
+  }
+}
+
+const char* oc_message() {
+  return message;
+}
+
+oc_status oc_module_open(const char* path, oc_module** out) {
+  if (path == nullptr || out == nullptr) return fail(OC_NULL_ARGUMENT, "oc_module_open", nullptr);
+  *out = nullptr;
+  try {
+    auto* module = new oc_module;
+    const oc_status status = load(*module, path);
+    if (status == OC_OK) {
+      *out = module;
+    } else {
+      module->release();
+    }
+    return status;
+  } catch (const std::bad_alloc&) {
+    return fail(OC_OUT_OF_MEMORY, path, nullptr);
+  }
+}
+
+void oc_module_close(oc_module* module) {
+  if (module != nullptr) module->release();
+}
+
+const char* oc_module_name(const oc_module* module) {
+  return module->plan().name;
+}
+size_t oc_module_num_inputs(const oc_module* module) {
+  return module->plan().num_inputs;
+}
+size_t oc_module_num_outputs(const oc_module* module) {
+  return module->plan().num_outputs;
+}
+size_t oc_module_num_metadata(const oc_module* module) {
+  return module->plan().num_metadata;
+}
+size_t oc_module_arena_bytes(const oc_module* module) {
+  return module->plan().arena_bytes;
+}
+size_t oc_module_weights_bytes(const oc_module* module) {
+  return module->plan().weights_bytes;
+}
+size_t oc_module_num_steps(const oc_module* module) {
+  return module->plan().num_steps;
+}
+
+oc_status oc_module_input(const oc_module* module, size_t index, oc_tensor* out) {
+  if (module == nullptr) return fail(OC_NULL_ARGUMENT, "oc_module_input", nullptr);
+  return describe(module->plan().inputs, module->plan().num_inputs, index, out);
+}
+
+oc_status oc_module_output(const oc_module* module, size_t index, oc_tensor* out) {
+  if (module == nullptr) return fail(OC_NULL_ARGUMENT, "oc_module_output", nullptr);
+  return describe(module->plan().outputs, module->plan().num_outputs, index, out);
+}
+
+oc_status oc_module_metadata(const oc_module* module, size_t index, const char** key, const char** value) {
+  if (module == nullptr || key == nullptr || value == nullptr)
+    return fail(OC_NULL_ARGUMENT, "oc_module_metadata", nullptr);
+  if (index >= module->plan().num_metadata) return fail(OC_OUT_OF_RANGE, "oc_module_metadata", nullptr);
+  *key = module->plan().metadata[index].key;
+  *value = module->plan().metadata[index].value;
+  return OC_OK;
+}
+
+const char* oc_module_step(const oc_module* module, size_t index) {
+  return index < module->plan().num_steps ? module->plan().steps[index].label : "";
+}
+
+oc_status oc_session_create(oc_module* module, const oc_session_options* given, oc_session** out) {
+  if (module == nullptr || out == nullptr) return fail(OC_NULL_ARGUMENT, "oc_session_create", nullptr);
+  *out = nullptr;
+  oc_options options{sizeof(oc_options), 0, nullptr, 0, module->weights};
+  if (given != nullptr) {
+    if (given->size != sizeof(oc_session_options)) return fail(OC_BAD_OPTIONS, "oc_session_create", nullptr);
+    options.num_threads = given->num_threads;
+    options.arena = given->arena;
+    options.arena_bytes = given->arena_bytes;
+  }
+  auto* session = new (std::nothrow) oc_session;
+  if (session == nullptr) return fail(OC_OUT_OF_MEMORY, "oc_session_create", nullptr);
+  const oc_status status = module->library->create(&session->instance, &options);
+  if (status != OC_OK) {
+    delete session;
+    const bool cpu = status == OC_UNSUPPORTED_CPU;
+    return fail(status, module->plan().name, cpu ? module->library->last_error(nullptr) : nullptr);
+  }
+  session->module = module;
+  module->references.fetch_add(1, std::memory_order_relaxed);
+  *out = session;
+  return OC_OK;
+}
+
+oc_status oc_session_run(oc_session* session, const void* const* inputs, void* const* outputs) {
+  return oc_session_run_profiled(session, inputs, outputs, nullptr);
+}
+
+oc_status oc_session_run_profiled(oc_session* session, const void* const* inputs, void* const* outputs,
+                                  uint64_t* nanoseconds) {
+  if (session == nullptr) return fail(OC_NULL_ARGUMENT, "oc_session_run", nullptr);
+  const oc_library_table& library = *session->module->library;
+  const oc_status status = library.run_profiled(session->instance, inputs, outputs, nanoseconds);
+  if (status == OC_OK) return OC_OK;
+  const char* detail = status == OC_KERNEL_FAILED ? library.last_error(session->instance) : nullptr;
+  return fail(status, library.plan->name, detail);
+}
+
+int oc_session_num_threads(const oc_session* session) {
+  return session->module->library->num_threads(session->instance);
+}
+
+void oc_session_destroy(oc_session* session) {
+  if (session == nullptr) return;
+  oc_module* module = session->module;
+  module->library->destroy(session->instance);
+  delete session;
+  module->release();
+}

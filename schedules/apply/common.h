@@ -1,0 +1,24 @@
+// Helpers of the families' apply files.
+#pragma once
+
+#include <vector>
+
+#include "base/error.h"
+#include "schedules/apply.h"
+
+namespace oc {
+
+// The physical loop over logical dim `dim`: its outer loop, or with `block` its innermost block (null if not blocked).
+[[nodiscard]] const OutputVar* find_var(const Lowered& lowered, int dim, bool block);
+
+// Makes the given loops one, outermost first, and runs it as about `tasks` tasks; nothing for tasks ≤ 1. They must be
+// the outermost loops of `func`, in this order. Returns the loop that takes the place of the innermost of them.
+Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& outermost_first, int64_t iterations,
+                         int64_t tasks);
+
+// Halide takes ints; extents were checked to fit when the kernel was lowered.
+[[nodiscard]] inline int to_int(int64_t value) {
+  return static_cast<int>(value);
+}
+
+}  // namespace oc

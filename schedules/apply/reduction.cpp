@@ -1,0 +1,155 @@
+#include <algorithm>
+
+#include "schedules/apply/common.h"
+#include "schedules/families/common.h"
+
+namespace oc {
+namespace {
+
+using Halide::Func;
+using Halide::LoopLevel;
+using Halide::RVar;
+using Halide::TailStrategy;
+using Halide::Var;
+using Halide::VarOrRVar;
+
+bool is_reduced(const Kernel& kernel, int dim) {
+  return std::ranges::any_of(
+      kernel.axes, [&](const Axis& axis) { return axis.role == Role::k && axis.name == fmt::format("r{}", dim); });
+}
+
+// Vectors along the innermost loop of a stage or the output; the last one shifts inwards, which is safe as neither runs
+// in place.
+void vectorise(Func& func, const Var& var, int64_t extent, int64_t lanes, int64_t unroll) {
+  const int64_t width = vector_width(lanes, extent);
+  if (width == 1) return;
+  unroll = std::max<int64_t>(1, std::min(unroll, extent / width));
+  Var outer("outer"), strip("strip");
+  const auto tail = [&](int64_t step) {
+    return extent % step == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards;
+  };
+  func.split(var, outer, strip, to_int(width * unroll), tail(width * unroll));
+  if (unroll > 1) {
+    Var vector("vector");
+    func.split(strip, strip, vector, to_int(width)).unroll(strip).vectorize(vector);
+  } else {
+    func.vectorize(strip);
+  }
+}
+
+// A reduced stage whose innermost reduced axis is contiguous: `lanes · unroll` partial results side by side, folded at
+// the end.
+void fold_lanes(const Stage& stage, const LoopLevel& at, int64_t lanes, int64_t unroll) {
+  Func func = stage.func;
+  const RVar r = stage.domain[0];
+  const auto extent =
+      Halide::Internal::as_const_int(Halide::Internal::simplify(stage.domain.domain().domain()[0].extent));
+  const int64_t width = extent ? vector_width(lanes * unroll, *extent) : 1;
+  if (width < 4) return;
+  RVar ro("ro"), ri("ri");
+  Var u("u"), strip("strip"), vector("vector");
+  func.update().split(r, ro, ri, to_int(width), TailStrategy::GuardWithIf);
+  Func partial = func.update().rfactor(ri, u);
+  partial.compute_at(at);
+  const int64_t vector_lanes = std::min(lanes, width);
+  partial.split(u, strip, vector, to_int(vector_lanes)).unroll(strip).vectorize(vector);
+  partial.update()
+      .split(u, strip, vector, to_int(vector_lanes))
+      .reorder(vector, strip, ro)
+      .unroll(strip)
+      .vectorize(vector);
+  func.update().unroll(ri);
+}
+
+void reduce_along_rows(const ApplyCall& call, int64_t lanes) {
+  Lowered& lowered = call.lowered;
+  Func& out = lowered.output;
+  const int64_t unroll = call.schedule["vector.unroll"];
+  std::vector<VarOrRVar> order;  // innermost first
+  std::vector<Var> kept;         // outermost first
+  int64_t iterations = 1;
+  for (size_t i = lowered.output_vars.size(); i-- > 0;) {
+    const OutputVar& v = lowered.output_vars[i];
+    if (is_reduced(call.kernel, v.dim)) {
+      order.emplace_back(v.var);
+    } else {
+      kept.insert(kept.begin(), v.var);
+      iterations *= v.extent;
+    }
+  }
+  for (size_t i = kept.size(); i-- > 0;) order.push_back(kept[i]);
+  out.reorder(order);
+  const OutputVar& inner = lowered.output_vars.back();
+  vectorise(out, inner.var, inner.extent, lanes, unroll);
+  const LoopLevel at = kept.empty()
+                           ? LoopLevel::root()
+                           : LoopLevel(out, run_parallel(out, kept, iterations, call.schedule["parallel.tasks"]));
+  for (Stage& stage : lowered.stages) {
+    stage.func.compute_at(at);
+    if (stage.domain.defined()) {
+      fold_lanes(stage, at, lanes, unroll);
+    } else if (stage.vars.size() == call.kernel.output().shape.size()) {
+      vectorise(stage.func, stage.vars.back(), inner.extent, lanes, unroll);
+    }
+  }
+}
+
+void reduce_across_rows(const ApplyCall& call, int64_t lanes) {
+  Lowered& lowered = call.lowered;
+  Func& out = lowered.output;
+  const OutputVar& inner = lowered.output_vars.back();
+  const int64_t width = vector_width(lanes, inner.extent);
+  Var outer("outer"), vector("vector");
+  out.split(inner.var, outer, vector, to_int(width),
+            inner.extent % width == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards);
+  std::vector<VarOrRVar> order{vector};
+  std::vector<Var> kept;
+  int64_t iterations = ceil_div(inner.extent, width);
+  for (size_t i = lowered.output_vars.size() - 1; i-- > 0;) {
+    const OutputVar& v = lowered.output_vars[i];
+    if (is_reduced(call.kernel, v.dim)) {
+      order.emplace_back(v.var);
+    } else {
+      kept.insert(kept.begin(), v.var);
+      iterations *= v.extent;
+    }
+  }
+  kept.emplace_back(outer);
+  for (size_t i = kept.size(); i-- > 0;) order.push_back(kept[i]);
+  out.reorder(order).vectorize(vector);
+  const LoopLevel at(out, run_parallel(out, kept, iterations, call.schedule["parallel.tasks"]));
+  for (Stage& stage : lowered.stages) {
+    const auto var =
+        std::ranges::find_if(stage.vars, [&](const Var& v) { return v.name() == fmt::format("d{}", inner.dim); });
+    stage.func.compute_at(at);
+    if (var == stage.vars.end()) continue;
+    const Var lane = *var;
+    std::vector<Var> storage{lane};
+    for (size_t i = stage.vars.size(); i-- > 0;)
+      if (stage.vars[i].name() != lane.name()) storage.push_back(stage.vars[i]);
+    stage.func.bound_extent(lane, to_int(width)).vectorize(lane, to_int(width));
+    if (storage.size() > 1) stage.func.reorder_storage(storage);
+    if (stage.domain.defined()) {
+      std::vector<VarOrRVar> loops{lane};
+      for (int i = 0; i < stage.domain.dimensions(); ++i) loops.emplace_back(stage.domain[i]);
+      for (size_t i = 1; i < storage.size(); ++i) loops.emplace_back(storage[i]);
+      stage.func.update().reorder(loops).vectorize(lane, to_int(width));
+    }
+  }
+}
+
+}  // namespace
+
+void apply_reduction(const ApplyCall& call) {
+  const int64_t lanes = call.target.lanes(static_cast<int>(dtype_size(call.kernel.output().dtype)));
+  const bool along = call.lowered.output_vars.empty() || is_reduced(call.kernel, call.lowered.output_vars.back().dim);
+  if (call.lowered.output_vars.empty()) {
+    for (Stage& stage : call.lowered.stages) stage.func.compute_root();
+  } else if (along) {
+    reduce_along_rows(call, lanes);
+  } else {
+    reduce_across_rows(call, lanes);
+  }
+}
+
+}  // namespace oc

@@ -1,0 +1,169 @@
+#include <algorithm>
+
+#include "schedules/apply/common.h"
+#include "schedules/families/common.h"
+
+namespace oc {
+namespace {
+
+using Halide::Func;
+using Halide::RVar;
+using Halide::TailStrategy;
+using Halide::Var;
+using Halide::VarOrRVar;
+
+enum Dim4 : int { kN, kC, kY, kX };
+
+TailStrategy shift_unless_exact(int64_t extent, int64_t tile) {
+  return extent % tile == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards;
+}
+
+// Constant extent of a reduced axis as the stage iterates it (padding of blocked channels included).
+int64_t loop_extent(const Stage& stage, size_t reduced) {
+  const auto extent = Halide::Internal::as_const_int(Halide::Internal::simplify(
+      stage.domain.domain().domain()[stage.domain.dimensions() - 1 - static_cast<int>(reduced)].extent));
+  if (!extent) internal_error("a reduced axis without a constant extent");
+  return *extent;
+}
+
+struct Tiling {
+  int64_t block;  // channels in a vector of the output; 1 when it is plain
+  int lanes;      // vector width
+  int columns;    // output columns of a register tile
+  int channels;   // channel blocks (or channels) of a register tile
+};
+
+Tiling tiling(const ApplyCall& call) {
+  const Type& out = call.kernel.output();
+  const int64_t block = out.layout.block(1);
+  const int64_t lanes =
+      block > 1 ? block
+                : vector_width(call.target.lanes(static_cast<int>(dtype_size(out.dtype))), out.shape[kX].extent);
+  const int64_t step = block > 1 ? 1 : lanes;
+  return {block, to_int(lanes), to_int(call.schedule["tile.x"] * step), to_int(call.schedule["tile.c"])};
+}
+
+// The loops of the output: bands of rows, channel tiles, rows, column tiles, then the register tile.
+Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
+  Lowered& lowered = call.lowered;
+  Func& out = lowered.output;
+  const Schedule& s = call.schedule;
+  const OutputVar &n = *find_var(lowered, kN, false), &c = *find_var(lowered, kC, false);
+  const OutputVar &y = *find_var(lowered, kY, false), &x = *find_var(lowered, kX, false);
+  Var xo("xo"), xi("xi"), co("co"), ci("ci"), yi("yi"), vector("vector");
+  out.split(x.var, xo, xi, t.columns, shift_unless_exact(x.extent, t.columns));
+  out.split(c.var, co, ci, t.channels, shift_unless_exact(c.extent, t.channels));
+  out.split(y.var, band, yi, to_int(s["band.y"]), shift_unless_exact(y.extent, s["band.y"]));
+  if (t.block > 1) {
+    vector = find_var(lowered, kC, true)->var;
+  } else {
+    out.split(xi, xi, vector, t.lanes);
+  }
+  const bool over_channels = s["parallel.axis"] == 1 && s["parallel.tasks"] > 1;
+  if (over_channels) {
+    out.reorder(vector, xi, ci, xo, yi, band, co, n.var);
+  } else {
+    out.reorder(vector, xi, ci, xo, yi, co, band, n.var);
+  }
+  out.vectorize(vector).unroll(xi).unroll(ci);
+  const int64_t iterations =
+      n.extent * (over_channels ? ceil_div(c.extent, t.channels) : ceil_div(y.extent, s["band.y"]));
+  const Var innermost = run_parallel(out, {n.var, over_channels ? co : band}, iterations, s["parallel.tasks"]);
+  if (!over_channels) band = innermost;
+  return xo;
+}
+
+void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at) {
+  const Schedule& s = call.schedule;
+  Stage acc = *call.lowered.stage("acc");
+  Func& f = acc.func;
+  const Var n = acc.vars[kN], c = acc.vars[kC], y = acc.vars[kY], x = acc.vars[kX];
+  const bool blocked = t.block > 1;
+  f.compute_at(call.lowered.output, at);
+  f.bound_extent(c, to_int(t.block) * t.channels).bound_extent(x, t.columns).bound_extent(y, 1).bound_extent(n, 1);
+  const Var along = blocked ? c : x;
+  if (blocked) f.align_bounds(c, to_int(t.block)).reorder_storage(c, x, y, n).reorder(c, x, y, n);
+  f.vectorize(along, t.lanes).unroll(along).unroll(blocked ? x : c);
+
+  Halide::Stage update = f.update();
+  Var outer("outer"), vector("vector");
+  update.split(along, outer, vector, t.lanes);
+  const Var tile_x = blocked ? x : outer, tile_c = blocked ? outer : c;
+  std::vector<VarOrRVar> order{vector};
+  if (s["order.inner"] == 0) {
+    order.insert(order.end(), {tile_x, tile_c});
+  } else {
+    order.insert(order.end(), {tile_c, tile_x});
+  }
+  std::vector<VarOrRVar> inner, outer_loops;
+  std::vector<RVar> unrolled;
+  size_t reduced = 0;
+  const int64_t in_block = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type.layout.block(1);
+  std::vector<VarOrRVar> window;  // kx, ky
+  for (const Axis& axis : call.kernel.axes) {
+    if (axis.role != Role::k) continue;
+    const RVar r = acc.reduced(reduced);
+    if (axis.name == "ci") {
+      const int64_t extent = loop_extent(acc, reduced);
+      RVar rest = r;
+      if (in_block > 1 && extent % in_block == 0 && extent > in_block) {
+        RVar block("ci_block"), lane("ci_lane");
+        update.split(r, block, lane, to_int(in_block));
+        outer_loops.emplace_back(block);
+        rest = lane;
+      }
+      const int64_t span = in_block > 1 && extent % in_block == 0 ? in_block : extent;
+      if (s["unroll.ci"] > 1 && span % s["unroll.ci"] == 0) {
+        RVar strip("ci_strip"), step("ci_step");
+        update.split(rest, strip, step, to_int(s["unroll.ci"]));
+        unrolled.push_back(step);
+        inner.insert(inner.end(), {step, strip});
+      } else {
+        inner.emplace_back(rest);
+      }
+    } else {
+      window.insert(window.begin(), r);
+      if (axis.name == "kx" && s["unroll.kx"] != 0) unrolled.push_back(r);
+    }
+    ++reduced;
+  }
+  order.insert(order.end(), inner.begin(), inner.end());
+  order.insert(order.end(), window.begin(), window.end());
+  order.insert(order.end(), outer_loops.begin(), outer_loops.end());
+  order.insert(order.end(), {y, n});
+  update.reorder(order).vectorize(vector).unroll(tile_x).unroll(tile_c);
+  for (const RVar& r : unrolled) update.unroll(r);
+}
+
+void schedule_padding(const ApplyCall& call, const Var& band) {
+  const Stage* found = call.lowered.stage("pad");
+  if (found == nullptr) return;
+  Stage pad = *found;
+  const Type& in = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type;
+  const int64_t block = in.layout.block(1);
+  const Var n = pad.vars[kN], c = pad.vars[kC], y = pad.vars[kY], x = pad.vars[kX];
+  if (call.schedule["pad.at"] == 0) {
+    pad.func.compute_at(call.lowered.output, band);
+  } else {
+    pad.func.compute_root();
+  }
+  if (block > 1) {
+    Var outer("outer"), vector("vector");
+    pad.func.align_bounds(c, to_int(block)).reorder_storage(c, x, y, n);
+    pad.func.split(c, outer, vector, to_int(block)).reorder(vector, x, y, outer, n).vectorize(vector);
+  } else {
+    pad.func.vectorize(x, call.target.lanes(4), TailStrategy::RoundUp);
+  }
+}
+
+}  // namespace
+
+void apply_window(const ApplyCall& call) {
+  const Tiling t = tiling(call);
+  Var band("band");
+  const Var tile = tile_output(call, t, band);
+  schedule_accumulator(call, t, tile);
+  schedule_padding(call, band);
+}
+
+}  // namespace oc

@@ -1,0 +1,93 @@
+#include "schedules/families/common.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace oc {
+
+namespace {
+constexpr double kAccumulatorsToHideLatency = 8;  // 4 cycles × 2 pipes
+constexpr double kSerialFlops = 1.5e6;            // about 20 µs of one core, below which waking threads costs more
+constexpr double kSerialBytes = 300e3;            // the same for kernels that only move memory
+}  // namespace
+
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+bool fits_registers(int64_t rows, int64_t vectors, const Target& target) {
+  return rows * vectors + std::min(vectors + 1, rows + 1) <= target.vector_registers;
+}
+
+double coverage(int64_t extent, int64_t tile) {
+  return static_cast<double>(extent) / static_cast<double>(ceil_div(extent, tile) * tile);
+}
+
+double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vectors_total, const Target&) {
+  const auto accumulators = static_cast<double>(rows * vectors);
+  const double latency = std::min(1.0, accumulators / kAccumulatorsToHideLatency);
+  const double operands_per_fma = static_cast<double>(rows + vectors) / accumulators;
+  const double loads = 1.0 / (1.0 + 0.15 * operands_per_fma);  // loads run beside FMAs; more of them cost a little
+  return latency * loads * coverage(rows_total, rows) * coverage(vectors_total, vectors);
+}
+
+RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target, int64_t row_multiple) {
+  RegisterTile best;
+  double best_score = -1;
+  for (int64_t rows = 1; rows <= std::min<int64_t>(rows_total, target.vector_registers); ++rows) {
+    if (rows % row_multiple != 0 && rows != rows_total) continue;
+    for (int64_t vectors = 1; vectors <= std::min<int64_t>(vectors_total, 6); ++vectors) {
+      if (!fits_registers(rows, vectors, target)) continue;
+      const double score = tile_score(rows, vectors, rows_total, vectors_total, target);
+      if (score > best_score) {
+        best_score = score;
+        best = {rows, vectors};
+      }
+    }
+  }
+  return best;
+}
+
+int64_t default_tasks(const Kernel& kernel, const Target&, int threads, int64_t most) {
+  if (threads <= 1 || (kernel.flops < kSerialFlops && static_cast<double>(kernel.bytes) < kSerialBytes)) return 1;
+  // Five tasks a thread balance the load unless a task would fall under the serial limit.
+  const int64_t by_work = std::max<int64_t>(threads, static_cast<int64_t>(kernel.flops / kSerialFlops));
+  return std::max<int64_t>(1, std::min({most, by_work, int64_t{5} * threads}));
+}
+
+Schedule make_schedule(const FamilyInfo& info, const std::vector<std::pair<std::string, int64_t>>& values) {
+  Schedule schedule{info.family, info.version, {}};
+  for (const Argument& argument : info.grammar) schedule.values[argument.name] = argument.fallback;
+  for (const auto& [name, value] : values) schedule.values.at(name) = value;
+  return schedule;
+}
+
+std::vector<int64_t> up_to(int64_t limit, std::vector<int64_t> wanted) {
+  limit = std::max<int64_t>(limit, 1);
+  std::erase_if(wanted, [&](int64_t v) { return v < 1 || v > limit; });
+  wanted.push_back(limit);
+  std::ranges::sort(wanted);
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  return wanted;
+}
+
+int64_t vector_width(int64_t lanes, int64_t extent) {
+  int64_t width = 1;
+  while (width * 2 <= std::min(lanes, extent)) width *= 2;
+  return width;
+}
+
+std::string outside_limits(const FamilyInfo& info, const Schedule& schedule) {
+  for (const Argument& argument : info.grammar) {
+    const auto found = schedule.values.find(argument.name);
+    if (found == schedule.values.end()) return fmt::format("'{}' is missing", argument.name);
+    const int64_t max = argument.words.empty() ? argument.max : static_cast<int64_t>(argument.words.size()) - 1;
+    const int64_t min = argument.words.empty() ? argument.min : 0;
+    if (found->second < min || found->second > max)
+      return fmt::format("'{}' is {}, must be {} to {}", argument.name, found->second, min, max);
+  }
+  return {};
+}
+
+}  // namespace oc

@@ -1,0 +1,42 @@
+// Formulas shared by the families. Register tiles (performance notes in docs/performance.md): an accumulator tile of
+// `rows` × `vectors` vector registers needs rows·vectors + min(vectors + 1, rows + 1) of them, hides the FMA latency
+// from about 8 accumulators on, and reads (rows + vectors) / (rows·vectors) operands per FMA.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "schedules/schedule.h"
+
+namespace oc {
+
+[[nodiscard]] int64_t ceil_div(int64_t a, int64_t b);
+[[nodiscard]] bool fits_registers(int64_t rows, int64_t vectors, const Target& target);
+// Share of useful work when `extent` is covered by tiles of `tile`: 15 by 7 → 15/21.
+[[nodiscard]] double coverage(int64_t extent, int64_t tile);
+// 0 … 1: how close a register tile over extents rows_total × vectors_total comes to the FMA peak.
+[[nodiscard]] double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vectors_total,
+                                const Target& target);
+
+struct RegisterTile {
+  int64_t rows = 1, vectors = 1;
+};
+// The best-scoring tile within the register budget; `row_multiple`: rows must be a multiple of it (or all of them).
+[[nodiscard]] RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target,
+                                     int64_t row_multiple = 1);
+
+// How many parallel tasks for a kernel of this much work; 1 when it is too small to be worth waking threads (about 20
+// µs).
+[[nodiscard]] int64_t default_tasks(const Kernel& kernel, const Target& target, int threads, int64_t most);
+// `fallback` overwritten by the given values.
+[[nodiscard]] Schedule make_schedule(const FamilyInfo& info,
+                                     const std::vector<std::pair<std::string, int64_t>>& values);
+// The values of `wanted` that lie in 1 … limit, and limit itself; sorted, unique.
+[[nodiscard]] std::vector<int64_t> up_to(int64_t limit, std::vector<int64_t> wanted);
+// The largest power of two ≤ min(lanes, extent): the vector width along a dim that is not padded.
+[[nodiscard]] int64_t vector_width(int64_t lanes, int64_t extent);
+// Empty if all of the schedule's values lie within the grammar's limits.
+[[nodiscard]] std::string outside_limits(const FamilyInfo& info, const Schedule& schedule);
+
+}  // namespace oc

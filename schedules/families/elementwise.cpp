@@ -1,0 +1,17 @@
+// Elementwise: chains of ops without an anchor.
+#include "schedules/families/pointwise.h"
+
+namespace oc {
+
+const FamilyInfo& family_elementwise() {
+  static const FamilyInfo info = {.family = Family::elementwise,
+                                  .version = 1,
+                                  .grammar = pointwise_grammar(),
+                                  .space = pointwise_space,
+                                  .fallback = pointwise_fallback,
+                                  .why_illegal = pointwise_why_illegal,
+                                  .packing = nullptr};
+  return info;
+}
+
+}  // namespace oc

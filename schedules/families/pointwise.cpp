@@ -1,0 +1,38 @@
+#include "schedules/families/pointwise.h"
+
+#include <algorithm>
+
+namespace oc {
+
+std::vector<Argument> pointwise_grammar() {
+  return {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = 1024}};
+}
+
+int64_t innermost_extent(const Type& out) {
+  const Extents physical = physical_extents(out.layout, out.extents());
+  return physical.empty() ? 1 : physical.back();
+}
+
+std::string pointwise_why_illegal(const Kernel& kernel, const Target&, const Schedule& schedule) {
+  return outside_limits(family_info(kernel.family), schedule);
+}
+
+Schedule pointwise_fallback(const Kernel& kernel, const Target& target, int threads) {
+  const int64_t vectors = ceil_div(innermost_extent(kernel.output()), target.lanes(4));
+  const int64_t iterations = ceil_div(element_count(kernel.output().extents()), target.lanes(4));
+  return make_schedule(
+      family_info(kernel.family),
+      {{"vector.unroll", vectors >= 16 ? 4 : 1},
+       {"parallel.tasks", std::min<int64_t>(threads, default_tasks(kernel, target, threads, iterations))}});
+}
+
+Space pointwise_space(const Kernel& kernel, const Target& target, int threads) {
+  Space result{kernel.family, {}, {}};
+  const int64_t vectors = ceil_div(innermost_extent(kernel.output()), target.lanes(4));
+  result.knobs.push_back({"vector.unroll", up_to(std::min<int64_t>(8, vectors), {1, 2, 4, 8})});
+  if (threads > 1) result.knobs.push_back({"parallel.tasks", {1, threads, 2 * threads, 5 * threads}});
+  result.legal = [kernel, target](const Schedule& s) { return pointwise_why_illegal(kernel, target, s).empty(); };
+  return result;
+}
+
+}  // namespace oc

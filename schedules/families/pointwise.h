@@ -1,0 +1,16 @@
+// Elementwise and movement kernels have one loop structure: every output element once, vectors along the innermost
+// physical loop. They differ in what reads cost.
+#pragma once
+
+#include "schedules/families/common.h"
+
+namespace oc {
+
+[[nodiscard]] std::vector<Argument> pointwise_grammar();
+[[nodiscard]] Space pointwise_space(const Kernel& kernel, const Target& target, int threads);
+[[nodiscard]] Schedule pointwise_fallback(const Kernel& kernel, const Target& target, int threads);
+[[nodiscard]] std::string pointwise_why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
+// Extent of the innermost physical loop of the output.
+[[nodiscard]] int64_t innermost_extent(const Type& out);
+
+}  // namespace oc

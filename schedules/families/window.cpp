@@ -1,0 +1,158 @@
+// Window: convolution, transposed convolution, pooling over [n, c, y, x]. A register tile of tile.x output columns ×
+// tile.c channel blocks (vectors of channels when the output is channel-blocked; else vectors of columns × channels).
+// Rows are walked in bands whose zero-padded input is made just before.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "schedules/families/common.h"
+
+namespace oc {
+namespace {
+
+enum Inner : int64_t { kInnerX, kInnerC };
+enum PadAt : int64_t { kPadBand, kPadRoot };
+enum ParallelAxis : int64_t { kParallelY, kParallelC };
+constexpr int64_t kMaxUnrolled = 256;
+
+struct View {
+  int64_t channels, rows, columns;  // of the output: channel blocks (or channels when plain), y, x
+  int64_t lanes;                    // vector width: the channel block, or along x when plain
+  int64_t column_step;              // output columns a unit of tile.x covers
+  int64_t stride_x = 1;             // of a transposed convolution: tile.x is best a multiple
+  int64_t ci = 1, ky, kx;
+  int64_t in_block = 1;
+};
+
+bool is_transposed(const Kernel& kernel) {
+  return kernel.anchor_node().op == "conv_transpose";
+}
+
+int64_t reduced_extent(const Kernel& kernel, std::string_view name) {
+  for (const Axis& axis : kernel.axes)
+    if (axis.name == name) return axis.extent;
+  return 1;
+}
+
+View look(const Kernel& kernel, const Target& target) {
+  const Type& out = kernel.output();
+  const int64_t block = out.layout.block(1);
+  View v{};
+  v.channels = ceil_div(out.shape[1].extent, block);
+  v.rows = out.shape[2].extent;
+  v.columns = out.shape[3].extent;
+  v.lanes = block > 1 ? block : vector_width(target.lanes(static_cast<int>(dtype_size(out.dtype))), v.columns);
+  v.column_step = block > 1 ? 1 : v.lanes;
+  if (is_transposed(kernel)) v.stride_x = kernel.anchor_node().attrs.integers("strides")[1];
+  v.ci = reduced_extent(kernel, "ci");
+  v.ky = reduced_extent(kernel, "ky");
+  v.kx = reduced_extent(kernel, "kx");
+  const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
+  v.in_block = in.layout.block(1);
+  return v;
+}
+
+int64_t column_units(const View& v) {
+  return std::max<int64_t>(1, v.columns / v.column_step);
+}
+
+std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
+  if (std::string reason = outside_limits(family_info(Family::window), s); !reason.empty()) return reason;
+  const View v = look(kernel, target);
+  if (s["tile.x"] > column_units(v)) return fmt::format("tile x={} of {}", s["tile.x"], column_units(v));
+  if (s["tile.c"] > v.channels) return fmt::format("tile c={} of {}", s["tile.c"], v.channels);
+  if (s["band.y"] > v.rows) return fmt::format("band y={} of {} rows", s["band.y"], v.rows);
+  const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"] * (s["unroll.kx"] != 0 ? v.kx : 1);
+  if (unrolled > kMaxUnrolled) return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
+  if (s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1 && s["pad.at"] == kPadBand)
+    return "parallel over c needs pad at=root, or every task pads the whole input";
+  return {};
+}
+
+Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
+  const View v = look(kernel, target);
+  const RegisterTile tile = best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
+  const int64_t per_statement = tile.rows * tile.vectors;
+  const bool unroll_kx = v.ci <= 4 && per_statement * v.kx <= kMaxUnrolled;
+  // Rows of padded input that fit half of L2 at once.
+  const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
+  const int64_t row_bytes =
+      std::max<int64_t>(1, in.bytes() / std::max<int64_t>(1, in.shape[0].extent * in.shape[2].extent));
+  int64_t band = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes, 1, v.rows);
+  const bool over_channels = v.rows < 2 * threads;
+  const int64_t tasks =
+      default_tasks(kernel, target, threads, over_channels ? ceil_div(v.channels, tile.vectors) : v.rows);
+  if (tasks > 1 && !over_channels) band = std::min(band, ceil_div(v.rows, tasks));
+  return make_schedule(family_info(Family::window), {{"tile.x", tile.rows},
+                                                     {"tile.c", tile.vectors},
+                                                     {"unroll.ci", unroll_kx ? 1 : 2},
+                                                     {"unroll.kx", unroll_kx ? 1 : 0},
+                                                     {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
+                                                     {"band.y", band},
+                                                     {"pad.at", tasks > 1 && over_channels ? kPadRoot : kPadBand},
+                                                     {"parallel.axis", over_channels ? kParallelC : kParallelY},
+                                                     {"parallel.tasks", tasks}});
+}
+
+Space space(const Kernel& kernel, const Target& target, int threads) {
+  const View v = look(kernel, target);
+  Space result{Family::window, {}, {}};
+  result.knobs.push_back(
+      {"tile.x", up_to(std::min<int64_t>(column_units(v), 28), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 28})});
+  result.knobs.push_back({"tile.c", up_to(std::min<int64_t>(v.channels, 6), {1, 2, 3, 4, 6})});
+  if (v.ci > 1) result.knobs.push_back({"unroll.ci", up_to(std::min<int64_t>(v.ci, 8), {1, 2, 4, 8})});
+  if (v.kx > 1) result.knobs.push_back({"unroll.kx", {0, 1}});
+  result.knobs.push_back({"order.inner", {kInnerX, kInnerC}});
+  result.knobs.push_back({"band.y", up_to(v.rows, {1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 64})});
+  result.knobs.push_back({"pad.at", {kPadBand, kPadRoot}});
+  if (threads > 1) {
+    result.knobs.push_back({"parallel.axis", {kParallelY, kParallelC}});
+    result.knobs.push_back({"parallel.tasks", {1, threads, 2 * threads, 5 * threads}});
+  }
+  result.legal = [kernel, target](const Schedule& s) {
+    return reject(kernel, target, s).empty() && s["tile.x"] * s["tile.c"] < target.vector_registers;
+  };
+  return result;
+}
+
+// Weights [o, i/group, kh, kw] (transposed: [i, o/group, kh, kw]) with the output's channel block innermost and, when
+// the input is blocked too, its block just outside: the inner loop then reads weights in order.
+std::vector<std::optional<Layout>> packing(const Kernel& kernel, const Target& target, const Schedule&) {
+  std::vector<std::optional<Layout>> result(kernel.graph.inputs.size());
+  const int w = kernel.input_of_anchor(1);
+  if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return result;
+  const View v = look(kernel, target);
+  const int out_dim = is_transposed(kernel) ? 1 : 0;
+  const int64_t out_block = kernel.output().layout.block(1);
+  Layout layout{.order = {0, 1, 2, 3}, .blocks = {}};
+  if (is_transposed(kernel)) layout.order = {1, 0, 2, 3};
+  if (v.in_block > 1 && v.ci > 1) layout.blocks.push_back({1 - out_dim, v.in_block});
+  if (out_block > 1) layout.blocks.push_back({out_dim, out_block});
+  if (!layout.plain()) result[static_cast<size_t>(w)] = layout;
+  return result;
+}
+
+}  // namespace
+
+const FamilyInfo& family_window() {
+  static const FamilyInfo info = {
+      .family = Family::window,
+      .version = 1,
+      .grammar = {{.name = "tile.x", .max = 64},
+                  {.name = "tile.c", .max = 16},
+                  {.name = "unroll.ci", .max = 16},
+                  {.name = "unroll.kx", .min = 0, .max = 1, .fallback = 0},
+                  {.name = "order.inner", .words = {"x", "c"}, .fallback = kInnerC},
+                  {.name = "band.y", .max = 1 << 20},
+                  {.name = "pad.at", .words = {"band", "root"}, .fallback = kPadBand},
+                  {.name = "parallel.axis", .words = {"y", "c"}, .fallback = kParallelY},
+                  {.name = "parallel.tasks", .max = 1024}},
+      .space = space,
+      .fallback = fallback,
+      .why_illegal = reject,
+      .packing = packing,
+  };
+  return info;
+}
+
+}  // namespace oc

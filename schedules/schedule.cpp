@@ -1,0 +1,187 @@
+#include "schedules/schedule.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/error.h"
+
+namespace oc {
+
+#define OC_FAMILY(name) const FamilyInfo& family_##name();
+#include "schedules/families.inc"
+#undef OC_FAMILY
+
+namespace {
+
+const std::vector<const FamilyInfo*>& families() {
+  static const std::vector<const FamilyInfo*> list = {
+#define OC_FAMILY(name) &family_##name(),
+#include "schedules/families.inc"
+#undef OC_FAMILY
+  };
+  return list;
+}
+
+constexpr size_t kMaxScheduleBytes = 64 << 10;
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(separator), text.size());
+    if (end > 0) parts.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
+
+std::string_view directive_of(const Argument& argument) {
+  return std::string_view(argument.name).substr(0, argument.name.find('.'));
+}
+std::string_view key_of(const Argument& argument) {
+  return std::string_view(argument.name).substr(argument.name.find('.') + 1);
+}
+
+int64_t parse_value(const Argument& argument, std::string_view text, size_t line) {
+  if (!argument.words.empty()) {
+    const auto word = std::ranges::find(argument.words, text);
+    if (word == argument.words.end())
+      user_error("schedule line {}: '{}' takes one of: {}; got '{}'", line, argument.name,
+                 fmt::join(argument.words, ", "), text);
+    return word - argument.words.begin();
+  }
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size())
+    user_error("schedule line {}: '{}' takes a whole number; got '{}'", line, argument.name, text);
+  if (value < argument.min || value > argument.max)
+    user_error("schedule line {}: '{}' must be {} to {}; got {}", line, argument.name, argument.min, argument.max,
+               value);
+  return value;
+}
+
+const Argument& find_argument(const FamilyInfo& info, std::string_view directive, std::string_view key, size_t line) {
+  bool known_directive = false;
+  for (const Argument& argument : info.grammar) {
+    if (directive_of(argument) != directive) continue;
+    known_directive = true;
+    if (key_of(argument) == key) return argument;
+  }
+  if (known_directive) user_error("schedule line {}: directive '{}' has no argument '{}'", line, directive, key);
+  user_error("schedule line {}: unknown directive '{}' for family {}", line, directive, family_name(info.family));
+}
+
+const FamilyInfo& parse_header(std::string_view line) {
+  const auto words = split(line, ' ');
+  for (const FamilyInfo* info : families()) {
+    if (words.empty() || words[0] != family_name(info->family)) continue;
+    if (words.size() != 2 || words[1] != fmt::format("v{}", info->version))
+      user_error("schedule line 1: this build speaks '{} v{}'; got '{}'", words[0], info->version, line);
+    return *info;
+  }
+  user_error("schedule line 1: unknown family in '{}'", line.substr(0, 80));
+}
+
+}  // namespace
+
+int64_t Schedule::operator[](std::string_view name) const {
+  const auto found = values.find(name);
+  if (found == values.end()) internal_error("a {} schedule without '{}'", family_name(family), name);
+  return found->second;
+}
+
+double Space::size() const {
+  double product = 1;
+  for (const Knob& knob : knobs) product *= static_cast<double>(knob.values.size());
+  return product;
+}
+
+Schedule Space::at(const Point& point) const {
+  Schedule schedule{family, family_info(family).version, {}};
+  for (const Argument& argument : family_info(family).grammar) schedule.values[argument.name] = argument.fallback;
+  for (size_t i = 0; i < knobs.size(); ++i) schedule.values[knobs[i].name] = knobs[i].values.at(point.at(i));
+  return schedule;
+}
+
+const FamilyInfo& family_info(Family family) {
+  for (const FamilyInfo* info : families())
+    if (info->family == family) return *info;
+  internal_error("no schedule family '{}'", family_name(family));
+}
+
+std::string print_schedule(const Schedule& schedule) {
+  std::string text = fmt::format("{} v{}", family_name(schedule.family), schedule.version);
+  std::string_view directive;
+  for (const Argument& argument : family_info(schedule.family).grammar) {
+    if (directive_of(argument) != directive) {
+      directive = directive_of(argument);
+      text += fmt::format("\n{}", directive);
+    }
+    const int64_t value = schedule[argument.name];
+    text += argument.words.empty()
+                ? fmt::format(" {}={}", key_of(argument), value)
+                : fmt::format(" {}={}", key_of(argument), argument.words.at(static_cast<size_t>(value)));
+  }
+  return text + "\n";
+}
+
+Schedule parse_schedule(std::string_view text) {
+  if (text.size() > kMaxScheduleBytes)
+    user_error("schedule: {} bytes of text; the limit is {}", text.size(), kMaxScheduleBytes);
+  size_t number = 0;
+  const FamilyInfo* info = nullptr;
+  Schedule schedule;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    ++number;
+    line = line.substr(0, line.find('#'));
+    while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.remove_suffix(1);
+    if (line.empty()) continue;
+    if (info == nullptr) {
+      info = &parse_header(line);
+      schedule = {info->family, info->version, {}};
+      for (const Argument& argument : info->grammar) schedule.values[argument.name] = argument.fallback;
+      continue;
+    }
+    const auto words = split(line, ' ');
+    for (size_t i = 1; i < words.size(); ++i) {
+      const size_t equals = words[i].find('=');
+      if (equals == std::string_view::npos)
+        user_error("schedule line {}: '{}': arguments are written key=value; got '{}'", number, words[0], words[i]);
+      const Argument& argument = find_argument(*info, words[0], words[i].substr(0, equals), number);
+      schedule.values[argument.name] = parse_value(argument, words[i].substr(equals + 1), number);
+    }
+    if (words.size() == 1) user_error("schedule line {}: directive '{}' without arguments", number, words[0]);
+  }
+  if (info == nullptr) user_error("schedule: empty text; the first line is '<family> v<version>'");
+  return schedule;
+}
+
+Space schedule_space(const Kernel& kernel, const Target& target, int threads) {
+  return family_info(kernel.family).space(kernel, target, threads);
+}
+
+Schedule default_schedule(const Kernel& kernel, const Target& target, int threads) {
+  return family_info(kernel.family).fallback(kernel, target, threads);
+}
+
+std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule) {
+  const FamilyInfo& info = family_info(kernel.family);
+  if (schedule.family != kernel.family)
+    return fmt::format("a {} schedule for a {} kernel", family_name(schedule.family), family_name(kernel.family));
+  if (schedule.version != info.version)
+    return fmt::format("version {} of family {}; this build has {}", schedule.version, family_name(info.family),
+                       info.version);
+  return info.why_illegal(kernel, target, schedule);
+}
+
+std::vector<std::optional<Layout>> weight_packing(const Kernel& kernel, const Target& target,
+                                                  const Schedule& schedule) {
+  const FamilyInfo& info = family_info(kernel.family);
+  if (info.packing == nullptr) return std::vector<std::optional<Layout>>(kernel.graph.inputs.size());
+  return info.packing(kernel, target, schedule);
+}
+
+}  // namespace oc

@@ -1,0 +1,88 @@
+// A Schedule is data: a family, its version, and directives with integer or word arguments. It says everything Halide
+// is told and how weights are packed; it can be replayed without the Space it came from.
+//
+//   window v1
+//   tile x=7 c=2
+//   unroll ci=4
+//   order inner=x
+//   parallel tasks=8
+//
+// The text form groups arguments by directive, in the order of the family's grammar; print and parse round-trip.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/target.h"
+#include "dsl/kernel.h"
+
+namespace oc {
+
+struct Schedule {
+  Family family = Family::elementwise;
+  int version = 1;
+  std::map<std::string, int64_t, std::less<>> values;  // "tile.x" → 7; words as their index in the grammar
+
+  bool operator==(const Schedule&) const = default;
+  [[nodiscard]] int64_t operator[](std::string_view name) const;  // InternalError if absent
+};
+
+// One argument of one directive.
+struct Argument {
+  std::string name;                // "tile.x": directive, dot, key
+  int64_t min = 1, max = 1;        // stated limits; beyond them never reaches Halide
+  std::vector<std::string> words;  // if not empty, values are indices into it
+  int64_t fallback = 1;            // when the text does not state it
+};
+
+// A finite set of schedules for one kernel on one target.
+struct Knob {
+  std::string name;             // an Argument's
+  std::vector<int64_t> values;  // legal ones, sorted
+};
+using Point = std::vector<uint32_t>;  // per knob an index into its values
+
+struct Space {
+  Family family = Family::elementwise;
+  std::vector<Knob> knobs;
+  std::function<bool(const Schedule&)> legal;  // constraints between knobs (register budget, unroll product)
+
+  [[nodiscard]] double size() const;  // product of the knobs, constraints aside
+  [[nodiscard]] Schedule at(const Point& point) const;
+};
+
+// A family of loop structures: one file in families/, one row in families.inc.
+struct FamilyInfo {
+  Family family;
+  int version = 1;
+  std::vector<Argument> grammar;
+  Space (*space)(const Kernel&, const Target&, int threads);
+  Schedule (*fallback)(const Kernel&, const Target&, int threads);  // the formula default
+  // Empty if the schedule fits the kernel on the target, else why not. Every point of `space` that its `legal` admits
+  // fits.
+  std::string (*why_illegal)(const Kernel&, const Target&, const Schedule&);
+  // Null: no packing. Layouts in which the kernel's weights arrive under this schedule, per input (nullopt: as in the
+  // workload).
+  std::vector<std::optional<Layout>> (*packing)(const Kernel&, const Target&, const Schedule&);
+};
+
+[[nodiscard]] const FamilyInfo& family_info(Family family);
+
+[[nodiscard]] std::string print_schedule(const Schedule& schedule);
+// UserError naming line and directive: unknown family, version, directive or key, a value outside its limits, a text
+// over 64 KiB. Missing arguments take their fallback.
+[[nodiscard]] Schedule parse_schedule(std::string_view text);
+
+[[nodiscard]] Space schedule_space(const Kernel& kernel, const Target& target, int threads);
+[[nodiscard]] Schedule default_schedule(const Kernel& kernel, const Target& target, int threads);
+// Empty when `schedule` fits the kernel (family, divisibility, register and unroll limits), else why not.
+[[nodiscard]] std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
+[[nodiscard]] std::vector<std::optional<Layout>> weight_packing(const Kernel& kernel, const Target& target,
+                                                                const Schedule& schedule);
+
+}  // namespace oc

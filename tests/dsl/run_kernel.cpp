@@ -1,0 +1,78 @@
+#include "tests/dsl/run_kernel.h"
+
+#include <random>
+
+#include "base/error.h"
+#include "dsl/ops/host_scalar.h"
+#include "graph/text.h"
+#include "tests/dsl/reference.h"
+
+namespace oc::test {
+
+Workload case_workload(const OpInfo& op, const OpCase& c) {
+  Graph graph;
+  std::vector<ValueId> inputs;
+  for (const OpCase::In& in : c.inputs) {
+    const Type type = make_type(in.dtype, in.shape, parse_layout(in.layout, in.shape.size()));
+    inputs.push_back(in.weight ? graph.add_weight(type) : graph.add_input("", type));
+  }
+  Node node{.op = op.name, .inputs = inputs, .outputs = {}, .attrs = c.attrs, .name = {}};
+  Type out = op.infer(view(graph, node)).at(0);
+  out.layout = parse_layout(c.out_layout, out.shape.size());
+  graph.outputs = {graph.add_node(op.name, inputs, c.attrs, out)};
+  return {print_graph(graph, {.names = false, .weights = true})};
+}
+
+std::vector<Tensor> case_inputs(const OpCase& c, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<Tensor> result;
+  for (const OpCase::In& in : c.inputs) {
+    Tensor t = make_tensor(in.dtype, in.shape);
+    std::uniform_real_distribution<double> real(in.low, in.high);
+    std::uniform_int_distribution<int64_t> integer(static_cast<int64_t>(in.low), static_cast<int64_t>(in.high));
+    for (int64_t i = 0; i < element_count(in.shape); ++i)
+      store_scalar(t, i, dtype_is_float(in.dtype) ? Scalar{true, 0, real(random)} : Scalar{false, integer(random), 0});
+    result.push_back(relayout(t, parse_layout(in.layout, in.shape.size())));
+  }
+  return result;
+}
+
+namespace {
+
+Halide::Buffer<> as_buffer(Tensor& t, const Halide::Type& type) {
+  Extents physical = physical_extents(t.layout, t.shape);
+  const std::vector<int> sizes(physical.rbegin(), physical.rend());
+  return Halide::Buffer<>(type, t.bytes.data(), sizes);
+}
+
+}  // namespace
+
+Tensor run(Lowered& lowered, const Kernel& kernel, const std::vector<Tensor>& inputs,
+           const std::vector<std::optional<Layout>>& packing, const Target& target) {
+  std::vector<Tensor> packed;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    packed.push_back(packing.size() > i && packing[i] ? relayout(inputs[i], *packing[i]) : inputs[i]);
+  for (size_t i = 0; i < packed.size(); ++i) lowered.inputs[i].set(as_buffer(packed[i], lowered.inputs[i].type()));
+  Tensor out = make_tensor(kernel.output().dtype, kernel.output().extents(), kernel.output().layout);
+  std::ranges::fill(out.bytes, std::byte{0x7f});  // what a kernel forgets to write shows
+  Halide::Buffer<> buffer = as_buffer(out, lowered.output.type());
+  lowered.output.realize(buffer, Halide::Target(target.name()));
+  return out;
+}
+
+Tensor reference(const OpInfo& op, const Kernel& kernel, const std::vector<Tensor>& inputs) {
+  const Node& node = kernel.anchor_node();
+  std::vector<Tensor> plain;
+  for (const Tensor& t : inputs) plain.push_back(relayout(t, {}));
+  std::vector<Type> types;
+  for (const Tensor& t : plain) types.push_back(make_type(t.dtype, t.shape));
+  NodeView seen{node, {}, {}};
+  for (size_t i = 0; i < plain.size(); ++i) {
+    seen.inputs.push_back(&types[i]);
+    seen.constants.push_back(&plain[i]);
+  }
+  Tensor out = op.evaluate ? op.evaluate(seen).at(0) : naive(node, plain, kernel.output());
+  return relayout(out, kernel.output().layout);
+}
+
+}  // namespace oc::test

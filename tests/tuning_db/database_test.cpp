@@ -1,0 +1,220 @@
+#include "tuning_db/database.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/files.h"
+#include "tests/tuning_db/samples.h"
+#include "tuning_db/rows.h"
+
+namespace oc {
+namespace {
+
+using testing::HasSubstr;
+using testing::SizeIs;
+
+struct DatabaseTest : testing::Test {
+  Database db = Database::in_memory();
+  std::string best_schedule(const Key& key = sample_key()) {
+    const auto found = db.best(key);
+    return found ? found->trial.schedule : "none";
+  }
+};
+
+TEST_F(DatabaseTest, GivesBackWhatItGot) {
+  Trial trial = sample_trial();
+  trial.author = "Ada";
+  trial.run = "run 1";
+  const std::string id = db.add_trial(trial);
+  EXPECT_EQ(id, row_id(trial));
+  EXPECT_EQ(db.trial(id), trial);
+  EXPECT_EQ(db.trials_of(sample_key()), std::vector{trial});
+  EXPECT_EQ(db.trials_of(trial.workload), std::vector{trial});
+  EXPECT_EQ(db.keys_of(trial.workload), std::vector{sample_key()});
+
+  const BuildRow build{"Halide 19, LLVM 19", "0.1.0", "abc"};
+  EXPECT_EQ(db.build(db.add_build(build)), build);
+  const CalibrationRow calibration{kMachine, "run 1", 123.5, 20.25, 4, 17};
+  db.add_calibration(calibration);
+  EXPECT_EQ(db.calibrations(kMachine), std::vector{calibration});
+  const MachineRow machine{kMachine, R"({"vendor":"x"})"};
+  db.add_machine(machine);
+  EXPECT_EQ(db.machines(), std::vector{machine});
+  db.add_workload({trial.workload, "contraction"});
+  EXPECT_EQ(db.workloads("contraction"), (std::vector<WorkloadRow>{{trial.workload, "contraction"}}));
+  EXPECT_TRUE(db.workloads("window").empty());
+  const Mark mark{MarkKind::pin, id, 99, "because"};
+  db.add_mark(mark);
+  EXPECT_EQ(db.marks_of(id), std::vector{mark});
+}
+
+TEST_F(DatabaseTest, KeepsEveryStatus) {
+  for (int i = 1; i < 8; ++i) {
+    Trial trial = failed_trial("schedule", static_cast<TrialStatus>(i));
+    trial.relative_error = std::numeric_limits<double>::infinity();
+    EXPECT_EQ(db.trial(db.add_trial(trial)), trial);
+  }
+  EXPECT_THAT(db.trials_of(sample_key()), SizeIs(7));
+  EXPECT_EQ(best_schedule(), "none");
+}
+
+TEST_F(DatabaseTest, AddingAgainChangesNothing) {
+  const std::string id = db.add_trial(sample_trial());
+  EXPECT_EQ(db.add_trial(sample_trial()), id);
+  const Mark mark{MarkKind::pin, id, 99, ""};
+  const std::string mark_id = db.add_mark(mark);
+  db.add_mark({MarkKind::clear, id, 200, ""});
+  EXPECT_EQ(db.add_mark(mark), mark_id);
+  EXPECT_EQ(db.stats().trials, 1);
+  EXPECT_EQ(db.stats().marks, 2);
+}
+
+TEST_F(DatabaseTest, RowsBeyondTheLimitsAreOurBug) {
+  Trial no_samples = sample_trial("s", {});
+  EXPECT_THROW(db.add_trial(no_samples), InternalError);
+  EXPECT_THROW(db.add_trial(sample_trial("s", {-1})), InternalError);
+  EXPECT_THROW(db.add_trial(sample_trial("")), InternalError);
+  EXPECT_THROW(db.add_trial(sample_trial("\xFF")), InternalError);
+  EXPECT_THROW(db.add_mark({MarkKind::pin, "no id", 0, ""}), InternalError);
+  EXPECT_EQ(db.stats().trials, 0);
+}
+
+TEST_F(DatabaseTest, MessagesOfCrashedChildrenAreCleaned) {
+  Trial trial = failed_trial("s", TrialStatus::crash);
+  trial.message = std::string("a\x1b[31m\xff\0b\n", 10) + std::string(1 << 20, 'x');
+  trial.relative_error = std::numeric_limits<double>::quiet_NaN();
+  const auto kept = db.trial(db.add_trial(trial));
+  ASSERT_TRUE(kept);
+  EXPECT_TRUE(kept->message.starts_with("a?[31m??b\nxxx"));
+  EXPECT_EQ(kept->message.size(), kMaxMessageBytes);
+  EXPECT_EQ(kept->relative_error, std::numeric_limits<double>::infinity());
+}
+
+TEST_F(DatabaseTest, TheLowestMedianIsBest) {
+  db.add_trial(sample_trial("slow", {300, 310, 320}));
+  db.add_trial(sample_trial("lucky once", {1, 400, 400}));
+  db.add_trial(sample_trial("fast", {100, 900, 110}));
+  db.add_trial(failed_trial("crashed", TrialStatus::crash));
+  const auto found = db.best(sample_key());
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->trial.schedule, "fast");
+  EXPECT_EQ(found->rung, Rung::exact);
+  EXPECT_EQ(found->source, "memory");
+  EXPECT_EQ(found->id, row_id(found->trial));
+  EXPECT_FALSE(found->pinned || found->confirmed);
+}
+
+TEST_F(DatabaseTest, OnlyTheExactKeyCounts) {
+  db.add_trial(sample_trial());
+  for (Key other : {sample_key(), sample_key(), sample_key(), sample_key(2)}) {
+    static int field = 0;
+    if (field == 0) other.workload += " ";
+    if (field == 1) other.machine[0] = 'f';
+    if (field == 2) other.features += "-fma";
+    ++field;
+    EXPECT_FALSE(db.best(other));
+    EXPECT_TRUE(db.trials_of(other).empty());
+  }
+}
+
+TEST_F(DatabaseTest, TheLastConfirmedBeatsALowerMedian) {
+  const std::string slow = db.add_trial(sample_trial("slow", {300}));
+  const std::string middle = db.add_trial(sample_trial("middle", {200}));
+  db.add_trial(sample_trial("fast", {100}));
+  db.add_mark({MarkKind::confirm, middle, 10, ""});
+  EXPECT_EQ(best_schedule(), "middle");
+  EXPECT_TRUE(db.best(sample_key())->confirmed);
+  db.add_mark({MarkKind::confirm, slow, 20, ""});
+  EXPECT_EQ(best_schedule(), "slow");
+}
+
+TEST_F(DatabaseTest, PinsAndQuarantines) {
+  const std::string slow = db.add_trial(sample_trial("slow", {300}));
+  const std::string fast = db.add_trial(sample_trial("fast", {100}));
+  db.add_mark({MarkKind::confirm, fast, 10, ""});
+  db.add_mark({MarkKind::pin, slow, 20, ""});
+  EXPECT_EQ(best_schedule(), "slow");
+  EXPECT_TRUE(db.best(sample_key())->pinned);
+  db.add_mark({MarkKind::clear, slow, 30, ""});
+  EXPECT_EQ(best_schedule(), "fast");
+  db.add_mark({MarkKind::quarantine, fast, 40, ""});
+  EXPECT_EQ(best_schedule(), "slow");
+  db.add_mark({MarkKind::confirm, fast, 50, ""});  // says it is fast, not that it may be used
+  EXPECT_EQ(best_schedule(), "slow");
+  db.add_mark({MarkKind::quarantine, slow, 60, ""});
+  EXPECT_EQ(best_schedule(), "none");
+  db.add_mark({MarkKind::pin, fast, 70, ""});
+  EXPECT_EQ(best_schedule(), "fast");
+}
+
+TEST_F(DatabaseTest, AClockSetBackDoesNotUndoADecision) {
+  const std::string slow = db.add_trial(sample_trial("slow", {300}));
+  const std::string fast = db.add_trial(sample_trial("fast", {100}));
+  db.add_mark({MarkKind::confirm, fast, 1000, ""});
+  db.add_mark({MarkKind::confirm, slow, 10, ""});
+  EXPECT_EQ(best_schedule(), "slow");
+  db.add_mark({MarkKind::quarantine, slow, 5, ""});
+  EXPECT_EQ(best_schedule(), "fast");
+  EXPECT_EQ(db.marks_of(slow).back().unix_ms, 1002);
+}
+
+TEST_F(DatabaseTest, AWrongResultNeverWins) {
+  const std::string id = db.add_trial(sample_trial("racy", {10}));
+  db.add_trial(sample_trial("honest", {100}));
+  db.add_trial(failed_trial("racy", TrialStatus::wrong_result));
+  EXPECT_EQ(best_schedule(), "honest");
+  db.add_mark({MarkKind::confirm, id, 10, ""});
+  EXPECT_EQ(best_schedule(), "honest");
+  // Another build may compile the same schedule to correct code.
+  Trial rebuilt = sample_trial("racy", {10});
+  rebuilt.build = "another build";
+  db.add_mark({MarkKind::confirm, db.add_trial(rebuilt), 20, ""});
+  EXPECT_EQ(best_schedule(), "racy");
+}
+
+TEST_F(DatabaseTest, AMissTriesTheNearestThreadCount) {
+  EXPECT_FALSE(db.look_up(sample_key(4)));
+  db.add_trial(sample_trial("one", {100}, sample_key(1)));
+  db.add_trial(sample_trial("sixteen", {100}, sample_key(16)));
+  db.add_trial(failed_trial("four", TrialStatus::crash));
+  EXPECT_EQ(db.look_up(sample_key(4))->trial.schedule, "one");
+  EXPECT_EQ(db.look_up(sample_key(5))->trial.schedule, "sixteen");
+  EXPECT_EQ(db.look_up(sample_key(5))->rung, Rung::other_threads);
+  db.add_trial(sample_trial("five", {1000}, sample_key(5)));
+  EXPECT_EQ(db.look_up(sample_key(5))->trial.schedule, "five");
+  EXPECT_EQ(db.look_up(sample_key(5))->rung, Rung::exact);
+}
+
+TEST_F(DatabaseTest, StatsCount) {
+  db.add_trial(sample_trial("a"));
+  db.add_trial(sample_trial("b"));
+  db.add_trial(failed_trial("b", TrialStatus::crash));
+  const DatabaseStats stats = db.stats();
+  EXPECT_EQ(stats.trials, 3);
+  EXPECT_EQ(stats.workloads, 1);
+  EXPECT_EQ(stats.schedules, 2);
+  EXPECT_EQ(stats.trials_by_status, (std::map<std::string, int64_t>{{"crash", 1}, {"ok", 2}}));
+  EXPECT_GE(stats.schema_version, 1);
+  EXPECT_TRUE(db.doctor().problems.empty());
+}
+
+TEST(Median, OfOddEvenAndHuge) {
+  EXPECT_EQ(median_ns(std::vector<int64_t>{5}), 5);
+  EXPECT_EQ(median_ns(std::vector<int64_t>{9, 1, 5}), 5);
+  EXPECT_EQ(median_ns(std::vector<int64_t>{4, 1, 2, 9}), 3);
+  EXPECT_EQ(median_ns(std::vector<int64_t>{INT64_MAX, INT64_MAX - 2}), INT64_MAX - 1);
+  EXPECT_THROW((void)median_ns({}), InternalError);
+}
+
+TEST(Names, RoundTrip) {
+  for (int i = 0; i < 8; ++i)
+    EXPECT_EQ(parse_status(status_name(static_cast<TrialStatus>(i))), static_cast<TrialStatus>(i));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(parse_mark(mark_name(static_cast<MarkKind>(i))), static_cast<MarkKind>(i));
+  EXPECT_FALSE(parse_status("OK"));
+  EXPECT_FALSE(parse_mark(""));
+}
+
+}  // namespace
+}  // namespace oc

@@ -1,0 +1,46 @@
+// Several databases looked up as one: the user's, the teams', and the schedules that ship with the compiler. Trials are
+// ranked together by the rule of Database::best; a mark in one layer holds for the trial wherever it is.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tuning_db/database.h"
+
+namespace oc {
+
+struct LayerPaths {
+  std::optional<std::filesystem::path> user;
+  // The user did not name `user`: if it is missing that is nothing, if it is unusable a warning.
+  bool user_is_default = false;
+  std::vector<std::filesystem::path> teams;     // named, so unusable ones are errors
+  std::optional<std::filesystem::path> system;  // a folder of *.jsonl files; missing = none
+};
+
+class Layers {
+ public:
+  explicit Layers(std::vector<Database> layers = {}) : layers_(std::move(layers)) {}
+
+  [[nodiscard]] std::optional<LookupResult> best(const Key& key) const;
+  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key) const;
+  // The union over the layers.
+  [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
+  [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
+
+  [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
+
+ private:
+  friend Layers open_layers(const LayerPaths& paths);
+  [[nodiscard]] std::vector<Database::State*> states() const;
+
+  std::vector<Database> layers_;
+  std::vector<std::string> warnings_;
+};
+
+// Opens all for reading. DatabaseError for a named file that cannot be used; skipped system rows become a warning.
+[[nodiscard]] Layers open_layers(const LayerPaths& paths);
+
+}  // namespace oc

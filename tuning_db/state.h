@@ -1,0 +1,61 @@
+// What a Database is made of, and the parts its member functions share. Internal to tuning_db/ and its tests.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "tuning_db/database.h"
+#include "tuning_db/rows.h"
+#include "tuning_db/schema.h"
+#include "tuning_db/sqlite.h"
+
+namespace oc {
+
+struct Database::State {
+  std::filesystem::path path;  // empty in memory
+  sqlite::Connection db;
+  std::string read_only_reason;
+};
+
+// Database::open with the schema's steps given.
+[[nodiscard]] Database::State open_state(const std::filesystem::path& path, OpenMode mode, Origin origin,
+                                         std::span<const Migration> steps);
+void require_writable(const Database::State& state);
+
+// Within the caller's write transaction. True if it was not there.
+bool insert_row(sqlite::Connection& db, const Row& row, const std::string& id);
+
+// A row as it lies in the file, from anybody.
+struct StoredRow {
+  int64_t key = 0;
+  std::string id;
+  Row row;
+  int64_t median_ns = 0;  // of a trial: what the ranking read
+};
+// Why a stored row cannot be trusted: limits, id, median. "" if it can.
+[[nodiscard]] std::string stored_fault(const StoredRow& stored);
+
+enum class Table : uint8_t { workload, machine, build, calibration, trial, mark };
+inline constexpr Table kTables[] = {Table::workload,    Table::machine, Table::build,
+                                    Table::calibration, Table::trial,   Table::mark};
+[[nodiscard]] std::string_view table_name(Table table);
+// SELECT … FROM … of everything read_row needs; the caller adds WHERE, ORDER BY, and so on.
+[[nodiscard]] std::string select_rows(Table table);
+[[nodiscard]] StoredRow read_row(Table table, const sqlite::Query& query);
+
+// Local keys of what a Key names; nullopt if one is unknown here.
+struct LocalKey {
+  int64_t workload = 0, machine = 0, target = 0;
+};
+[[nodiscard]] std::optional<LocalKey> local_key(sqlite::Connection& db, const Key& key);
+[[nodiscard]] std::optional<int64_t> local_workload(sqlite::Connection& db, std::string_view text);
+
+// Database::best and look_up over several databases together.
+using LayerSpan = std::span<Database::State* const>;
+[[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key);
+[[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key);
+
+}  // namespace oc
