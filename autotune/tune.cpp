@@ -67,14 +67,14 @@ class Tuner {
     for (size_t i = 0; i < tasks_.size(); ++i) open(i);
     for (size_t i = 0; i < tasks_.size() && ended() == TuneEnd::running; ++i) settle_challenge(i);
     while ((progress_.end = ended()) == TuneEnd::running) {
-      look_ahead();
+      look_ahead(0);
       if (ahead_.empty()) {
         progress_.end = TuneEnd::finished;
         break;
       }
       const Proposal proposal = std::move(ahead_.front());
       ahead_.pop_front();
-      if (threads_ == 1) look_ahead();  // while this one is timed on one core the next is built on another
+      if (threads_ == 1) look_ahead(1);  // while this one is timed on one core the next is built on another
       if (!searches_[proposal.task].outlook.open) continue;
       trial(proposal);
       report();
@@ -135,11 +135,12 @@ class Tuner {
     settle(i);
   }
 
-  // Proposals for the trials to come, their builds announced.
-  void look_ahead() {
+  // Proposals for the trials to come, their builds announced; `under_way` trials have left the queue and are not
+  // counted yet.
+  void look_ahead(int64_t under_way) {
     const auto wanted = static_cast<size_t>(std::max(1, options_.jobs));
     while (ahead_.size() < wanted) {
-      const auto planned = progress_.trials + static_cast<int64_t>(ahead_.size());
+      const auto planned = progress_.trials + under_way + static_cast<int64_t>(ahead_.size());
       if (options_.trials && planned >= *options_.trials) return;
       std::vector<TaskOutlook> outlooks;
       for (const Search& search : searches_) outlooks.push_back(search.outlook);

@@ -24,4 +24,9 @@ namespace oc {
 // Inputs of odd and even sizes, all `low` … `high`, as a first set of cases.
 [[nodiscard]] std::vector<OpCase> elementwise_cases(int inputs, double low, double high, DType dtype = DType::f32);
 
+// e^x; NaN stays NaN, which Halide's vector form alone turns into 0.
+inline Halide::Expr exp_expr(const Halide::Expr& x) {
+  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, Halide::exp(x));
+}
+
 }  // namespace oc

@@ -68,10 +68,10 @@ Expr define_softmax(OpCall& call, bool logarithm) {
                               [&](const Expr& self, const Index& at) { return Halide::max(self, x.at(at)); });
   if (logarithm) {
     const Expr sum =
-        row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + Halide::exp(x.at(at) - max); });
+        row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + exp_expr(x.at(at) - max); });
     return x.at(call.index) - max - Halide::log(sum);
   }
-  const Stage& exp = call.stage("exp", call.vars, Halide::exp(x.at(call.index) - max));
+  const Stage& exp = call.stage("exp", call.vars, exp_expr(x.at(call.index) - max));
   const Expr sum = row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + exp.at(at); });
   return exp.at(call.index) / sum;
 }

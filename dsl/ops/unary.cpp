@@ -11,10 +11,10 @@ using Halide::Expr;
 
 // 1 − 2/(1 + e^{2x}): Halide's tanh is a scalar libm call. Saturates without overflow trouble: e^{2x} = ∞ gives 1.
 Expr tanh_expr(const Expr& x) {
-  return 1.0f - 2.0f / (1.0f + Halide::exp(2.0f * x));
+  return 1.0f - 2.0f / (1.0f + exp_expr(2.0f * x));
 }
 Expr sigmoid_expr(const Expr& x) {
-  return 1.0f / (1.0f + Halide::exp(-x));
+  return 1.0f / (1.0f + exp_expr(-x));
 }
 
 struct UnaryRow {
@@ -64,7 +64,7 @@ UNARY(relu, x < 0 ? 0 : x, at_least(x, zero_of(x)), -2, 2, false)
 UNARY(sigmoid, 1 / (1 + std::exp(-x)), sigmoid_expr(x), -8, 8, true)
 UNARY(tanh, std::tanh(x), tanh_expr(x), -8, 8, true)
 UNARY(erf, std::erf(x), Halide::erf(x), -4, 4, true)
-UNARY(exp, std::exp(x), Halide::exp(x), -10, 10, true)
+UNARY(exp, std::exp(x), exp_expr(x), -10, 10, true)
 UNARY(log, std::log(x), Halide::log(x), 0.01, 20, true)
 UNARY(sqrt, std::sqrt(x), Halide::sqrt(x), 0, 20, true)
 UNARY(reciprocal, 1 / x, one_of(x) / x, 0.1, 4, true)
@@ -153,8 +153,8 @@ const OpInfo& op_elu() {
     OpInfo op = make_parametric(
         "elu", {{"alpha", AttrSpec::Type::number, true}},
         [](const Expr& x, const Attrs& a) {
-          return Halide::select(x < 0,
-                                static_cast<float>(a.number("alpha")) * (Halide::exp(Halide::min(x, 0.0f)) - 1.0f), x);
+          return Halide::select(x < 0, static_cast<float>(a.number("alpha")) * (exp_expr(Halide::min(x, 0.0f)) - 1.0f),
+                                x);
         },
         [](double x, const Attrs& a) { return x < 0 ? a.number("alpha") * std::expm1(x) : x; });
     op.cheap = false;

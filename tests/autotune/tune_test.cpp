@@ -19,9 +19,9 @@ using testing::matmul_task;
 
 // Larger tiles are faster, to a point: a landscape over the real space of contractions.
 double formula(const Kernel& kernel, const Schedule& s) {
-  return kernel.flops / 50 + 300 * std::abs(static_cast<double>(s["tile.m"]) - 5) +
-         200 * std::abs(static_cast<double>(s["tile.n"]) - 2) + 100 * static_cast<double>(s["unroll.k"]) +
-         10 * static_cast<double>(s["block.m"]);
+  return kernel.flops / 50 + 6000 * std::abs(static_cast<double>(s["tile.m"]) - 5) +
+         4000 * std::abs(static_cast<double>(s["tile.n"]) - 2) + 2000 * static_cast<double>(s["unroll.k"]) +
+         200 * static_cast<double>(s["block.m"]);
 }
 
 class Tune : public ::testing::Test {
