@@ -157,8 +157,8 @@ TEST_F(Tune, AnUnconfirmedFasterTrialOnRecordGetsItsDuel) {
   (void)run();
   // As if the run had ended between the trial and its confirmation.
   Schedule faster = first_default();
-  faster.values["tile.m"] = 5;
-  faster.values["unroll.k"] = 1;
+  for (const auto& [knob, value] : {std::pair{"tile.m", 5}, {"tile.n", 2}, {"unroll.k", 1}, {"block.m", 0}})
+    faster.values[knob] = value;  // nothing is faster by the formula
   const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
   Journal journal(database, target, 1, "");
   journal.commit(kernel, faster, {.samples_ns = {static_cast<int64_t>(formula(kernel, faster))}}, false);

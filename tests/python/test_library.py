@@ -15,7 +15,7 @@ SHAPE = "x=1x3x48x192"
 # What libc, libm and libpthread of any Linux provide; everything else a library must bring itself.
 ALLOWED = re.compile(
     r"^(pthread_|sched_|mem(set|cpy|move)|malloc|free|aligned_alloc|posix_memalign|getenv|sysconf|syscall|clock_gettime"
-    r"|nanosleep|(exp|log|tanh|sin|cos|pow|erf|floor|round|fmod)f?$|strto|str|snprintf|__errno_location|_GLOBAL_OFFSET"
+    r"|nanosleep|getpid|(exp|log|tanh|sin|cos|pow|erf|floor|round|fmod)f?$|strto|str|snprintf|__errno_location|_GLOBAL_OFFSET"
     r"|open|read|close|getauxval|sem_|abort|munmap|mmap|madvise|usleep)"
 )
 
@@ -134,6 +134,7 @@ def test_the_same_lock_gives_the_same_bytes(libraries, tmp_path):
             *("--shape", SHAPE, "--threads", "1", "--lock", lock),
             env={
                 "OPENCOMPILER_CACHE": str(tmp_path / f"cache-{cache}"),
+                "HOME": str(tmp_path),
                 "PATH": "/usr/bin",
             },
         )
