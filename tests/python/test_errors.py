@@ -1,0 +1,172 @@
+"""One user mistake each: exit 1, a first line that says what, where and what to do, nothing written."""
+
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import time
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLI = ROOT / ".venv/bin/opencompiler"
+CLS = ROOT / ".cache/models/cls.onnx"
+SHAPE = ("--shape", "x=1x3x48x192")
+
+
+def opencompiler(*arguments, **environment):
+    return subprocess.run(
+        [CLI, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def write_unknown_op(path):
+    value = helper.make_tensor_value_info
+    nodes = [helper.make_node("Frobnicate", [a], [b]) for a, b in ("xt", "ty")]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("x", TensorProto.FLOAT, [2])],
+        [value("y", TensorProto.FLOAT, [2])],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path
+    )
+
+
+def test_truncated_model(tmp_path):
+    (tmp_path / "broken.onnx").write_bytes(CLS.read_bytes()[:1000])
+    check(
+        tmp_path,
+        opencompiler("compile", tmp_path / "broken.onnx", "-o", tmp_path / "out"),
+        "broken.onnx",
+        "truncated",
+    )
+
+
+def check(tmp_path, done, *words):
+    assert done.returncode == 1, done.stderr
+    first = done.stderr.splitlines()[0]
+    assert all(word in first for word in words), first
+    assert done.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_op_is_listed_with_its_count(tmp_path):
+    write_unknown_op(tmp_path / "unknown.onnx")
+    done = opencompiler("compile", tmp_path / "unknown.onnx", "-o", tmp_path / "out")
+    check(tmp_path, done, "unknown.onnx", "not supported")
+    assert "Frobnicate ×2" in done.stderr
+
+
+def test_missing_shape_names_the_input(tmp_path):
+    done = opencompiler("compile", CLS, "-o", tmp_path / "out")
+    check(tmp_path, done, "cls.onnx", "not known")
+    assert "--shape x=" in done.stderr
+
+
+@pytest.mark.parametrize("shape", ["1x4x48x192", "1x3x48"])
+def test_wrong_input_shape(tmp_path, shape):
+    done = opencompiler("run", CLS, "--input", f"x={shape}xf32=0")
+    check(tmp_path, done, "'x'", "shape")
+
+
+@pytest.mark.parametrize("verb", ["compile", "tune"])
+def test_corrupt_database_named_on_the_command_line(tmp_path, verb):
+    database = tmp_path / "bad.db"
+    database.write_text("no database at all")
+    more = ("-o", tmp_path / "out") if verb == "compile" else ()
+    done = opencompiler(verb, CLS, *SHAPE, "--db", database, *more)
+    check(tmp_path, done, "bad.db", "not a tuning database")
+    assert database.read_text() == "no database at all"
+
+
+def test_corrupt_default_database_is_one_warning(tmp_path):
+    database = tmp_path / "bad.db"
+    database.write_text("no database at all")
+    command = ("run", CLS, "--input", "x=1x3x48x192xf32=0.5")
+    done = opencompiler(*command, OPENCOMPILER_DB=str(database))
+    good = opencompiler(*command, OPENCOMPILER_DB=str(tmp_path / "none.db"))
+    assert done.returncode == 0
+    assert done.stderr.count("warning:") == 1
+    assert done.stdout == good.stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("window v1\ntile x=0 c=1\n", ("line 2", "tile.x")),
+        ("window v1\nfrobnicate x=3\n", ("line 2", "frobnicate")),
+        ("window v1\ntile x=99999999999999999999 c=1\n", ("line 2",)),
+    ],
+)
+def test_hostile_schedule(tmp_path, text, words):
+    shown = opencompiler("explain", CLS, *SHAPE).stdout
+    kernel = shown.split("kernel ")[1].split()[0]
+    (tmp_path / "schedule.txt").write_text(text)
+    forced = ("--schedule", f"{kernel}={tmp_path / 'schedule.txt'}")
+    done = opencompiler("compile", CLS, *SHAPE, *forced, "-o", tmp_path / "out")
+    check(tmp_path, done, *words)
+
+
+def test_folder_that_cannot_be_written(tmp_path):
+    # Root may write anywhere a mode forbids it, so the folder is one that the system forbids.
+    done = opencompiler("compile", CLS, *SHAPE, "-o", "/proc/nowhere")
+    check(tmp_path, done, "/proc/nowhere", "cannot write")
+
+
+def test_a_killed_tuner_loses_nothing_and_a_rerun_continues(tmp_path):
+    database = tmp_path / "tuning.db"
+    command = [CLI, "tune", CLS, *SHAPE, "--threads", "1", "--db", database]
+
+    def trials():
+        connection = sqlite3.connect(database)
+        try:
+            assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
+            return connection.execute("select count(*) from trial").fetchone()[0]
+        finally:
+            connection.close()
+
+    before = 0
+    for life in (3, 1.5, 2, 1, 2.5):
+        tuner = subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(life)
+        tuner.send_signal(signal.SIGKILL)
+        tuner.wait()
+        now = trials()
+        assert now >= before
+        before = now
+        deadline = time.monotonic() + 3
+        while group_alive(tuner.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not group_alive(tuner.pid), "orphans"
+    assert before > 0
+    done = subprocess.run(
+        [*command, "--trials", "3"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert trials() == before + 3
+
+
+def group_alive(group):
+    """Whether a process of the session that the tuner led still runs (zombies do not)."""
+    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == group and fields[0] != "Z":
+            return True
+    return False
