@@ -67,7 +67,10 @@ def open_openvino(arguments, inputs):
         "INFERENCE_NUM_THREADS": arguments.threads,
     }
     request = core.compile_model(model, "CPU", settings).create_infer_request()
-    outputs = [(each.get_any_name(), each) for each in request.model_outputs]
+    # A tensor may go by several names; the model's is one of them.
+    outputs = [
+        (name, port) for port in request.model_outputs for name in port.get_names()
+    ]
 
     def run():
         request.infer(inputs, share_inputs=True, share_outputs=True)
