@@ -83,6 +83,20 @@ double err(DType dtype, std::span<const std::byte> a, std::span<const std::byte>
   }
 }
 
+double err_where_finite(DType dtype, std::span<const std::byte> a, std::span<const std::byte> b) {
+  if (dtype != DType::f32) return err(dtype, a, b);
+  if (a.size() != b.size()) return kInfinity;
+  const std::vector<float> all = objects<float>(a), reference = objects<float>(b);
+  std::vector<float> x, y;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (std::isfinite(all[i])) {
+      x.push_back(all[i]);
+      y.push_back(reference[i]);
+    }
+  }
+  return 2 * x.size() < all.size() ? kInfinity : float_err<float>(x, y);
+}
+
 double err(const Tensor& a, const Tensor& b) {
   if (a.dtype != b.dtype || a.shape != b.shape) return kInfinity;
   if (a.layout == b.layout) return err(a.dtype, a.bytes, b.bytes);

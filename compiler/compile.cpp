@@ -61,10 +61,10 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
                   const fs::path& out_dir, const std::set<Emit>& emit, bool separate_weights,
                   const BuildProgress& progress) {
   const std::vector<Artifact> artifacts = build_all(result, ops, options, progress);
-  std::vector<std::vector<std::optional<Layout>>> packing;
+  std::vector<Packings> packings;
   std::vector<std::string> objects;
   for (size_t k = 0; k < artifacts.size(); ++k) {
-    packing.push_back(weight_packing(result.model.kernels[k], options.target, result.picks[k].schedule));
+    packings.push_back(weight_packings(result.model.kernels[k], options.target, result.picks[k].schedule));
     objects.push_back(artifacts[k].object);
   }
   std::vector<GroupBinding> bindings;
@@ -73,7 +73,7 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
     bindings.push_back({.symbol = artifacts[k].symbol,
                         .label = group_label(result.model, g),
                         .inputs = result.model.partition.groups[g].inputs,
-                        .packing = packing[k],
+                        .packings = packings[k],
                         .in_place_ok = result.model.kernels[k].family == Family::elementwise});
   }
   const PackedWeights weights = pack(result.model.graph, bindings);

@@ -146,16 +146,19 @@ struct Lowering {
   Lowered result;
   std::vector<Operand> operands;  // by value
 
-  void add_inputs(const std::vector<std::optional<Layout>>& packing) {
+  void add_inputs(const Packings& packings) {
     operands.resize(kernel.graph.values.size());
     for (size_t i = 0; i < kernel.graph.inputs.size(); ++i) {
       Type type = kernel.input(i);
-      if (i < packing.size() && packing[i]) type.layout = *packing[i];
+      const Packing* packing = packing_of(packings, i);
+      if (packing != nullptr) type = packed_type(type, *packing);
       const Extents physical = physical_extents(type.layout, type.extents());
       ImageParam param(halide_type(type.dtype), static_cast<int>(physical.size()), fmt::format("in{}", i));
       fix_dims(param, physical);
       result.inputs.push_back(param);
-      operands[kernel.graph.inputs[i].index] = buffer_operand(param, type, index_limits(kernel, i, type));
+      Operand& operand = operands[kernel.graph.inputs[i].index];
+      operand = buffer_operand(param, type, index_limits(kernel, i, type));
+      if (packing != nullptr) operand.transform = packing->transform;
     }
     for (size_t v = 0; v < operands.size(); ++v)
       if (kernel.graph.values[v].data)
@@ -228,9 +231,9 @@ const Stage* Lowered::stage(std::string_view name) const {
   return nullptr;
 }
 
-Lowered lower(const Kernel& kernel, const OpTable& ops, const std::vector<std::optional<Layout>>& packing) {
+Lowered lower(const Kernel& kernel, const OpTable& ops, const Packings& packings) {
   Lowering lowering{kernel, ops, {}, {}};
-  lowering.add_inputs(packing);
+  lowering.add_inputs(packings);
   for (const Node& node : kernel.graph.nodes) lowering.add_node(node);
   lowering.add_output();
   return std::move(lowering.result);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dsl/kernel.h"
+#include "dsl/packing.h"
 #include "opencompiler/dsl.h"
 
 namespace oc {
@@ -26,9 +27,8 @@ struct Lowered {
   [[nodiscard]] const Stage* stage(std::string_view name) const;  // null if there is none
 };
 
-// `packing[i]` is the layout in which weight input i arrives (nullopt: as the workload says). Inputs are Halide buffers
-// with physical dims, innermost first. Lanes of the output that lie in its layout's padding are stored as zero.
-[[nodiscard]] Lowered lower(const Kernel& kernel, const OpTable& ops,
-                            const std::vector<std::optional<Layout>>& packing = {});
+// `packings` says how constant inputs arrive. Inputs are Halide buffers with physical dims, innermost first. Lanes of
+// the output that lie in its layout's padding are stored as zero.
+[[nodiscard]] Lowered lower(const Kernel& kernel, const OpTable& ops, const Packings& packings = {});
 
 }  // namespace oc

@@ -21,15 +21,15 @@ class Packer {
  public:
   explicit Packer(const Graph& graph) : graph_(graph) {}
 
-  // Offset of the value in `layout` (as it is, if none), -1 for activations.
-  int64_t place(ValueId value, const std::optional<Layout>& layout) {
+  // Offset of the value as `packing` wants it (as it is, if null), -1 for activations.
+  int64_t place(ValueId value, const Packing* packing) {
     const ValueId root = constant_root(graph_, value);
     if (!root.valid()) return -1;
-    const auto key = std::tuple(value, layout ? layout_tag(*layout, graph_[value].type.shape.size()) : "");
+    const auto key =
+        std::tuple(value, packing != nullptr ? print_packing(*packing, graph_[value].type.shape.size()) : "");
     if (const auto known = placed_.find(key); known != placed_.end()) return known->second;
     const std::optional<Tensor> tensor = constant_contents(graph_, value);
-    const bool repack = layout && *layout != tensor->layout;
-    const int64_t offset = repack ? append(relayout(*tensor, *layout)) : append(*tensor);
+    const int64_t offset = append(packing != nullptr ? pack_tensor(*tensor, *packing) : *tensor);
     placed_[key] = offset;
     return offset;
   }
@@ -72,10 +72,10 @@ PackedWeights pack(const Graph& graph, std::span<const GroupBinding> groups) {
   for (const GroupBinding& group : groups) {
     std::vector<int64_t>& offsets = packed.offsets.emplace_back();
     for (size_t i = 0; i < group.inputs.size(); ++i)
-      offsets.push_back(packer.place(group.inputs[i], i < group.packing.size() ? group.packing[i] : std::nullopt));
+      offsets.push_back(packer.place(group.inputs[i], packing_of(group.packings, i)));
   }
   for (ValueId output : graph.outputs)
-    if (const int64_t offset = packer.place(output, std::nullopt); offset >= 0) packed.outputs[output] = offset;
+    if (const int64_t offset = packer.place(output, nullptr); offset >= 0) packed.outputs[output] = offset;
   packed.blob = packer.take_blob();
   return packed;
 }

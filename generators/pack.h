@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/layout.h"
+#include "dsl/packing.h"
 #include "graph/graph.h"
 
 namespace oc {
@@ -17,8 +18,8 @@ struct GroupBinding {
   std::string symbol;  // of the kernel: artifact_symbol
   std::string label;   // for people: profiles and messages
   std::vector<ValueId>
-      inputs;  // in the order of the kernel's buffers (constants inline in the workload are not among them)
-  std::vector<std::optional<Layout>> packing;  // weight_packing(…), per input; empty = none is packed
+      inputs;         // in the order of the kernel's buffers (constants inline in the workload are not among them)
+  Packings packings;  // weight_packings(…)
   // The output may stand in the memory of an input of equal type that dies here: every element is written once, after
   // the same element of the inputs was read (so no ShiftInwards tails).
   bool in_place_ok = false;

@@ -177,11 +177,10 @@ std::string why_illegal(const Kernel& kernel, const Target& target, const Schedu
   return info.why_illegal(kernel, target, schedule);
 }
 
-std::vector<std::optional<Layout>> weight_packing(const Kernel& kernel, const Target& target,
-                                                  const Schedule& schedule) {
+Packings weight_packings(const Kernel& kernel, const Target& target, const Schedule& schedule) {
   const FamilyInfo& info = family_info(kernel.family);
-  if (info.packing == nullptr) return std::vector<std::optional<Layout>>(kernel.graph.inputs.size());
-  return info.packing(kernel, target, schedule);
+  if (info.packings == nullptr) return {};
+  return info.packings(kernel, target, schedule);
 }
 
 }  // namespace oc

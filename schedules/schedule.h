@@ -20,6 +20,7 @@
 
 #include "base/target.h"
 #include "dsl/kernel.h"
+#include "dsl/packing.h"
 
 namespace oc {
 
@@ -66,9 +67,8 @@ struct FamilyInfo {
   // Empty if the schedule fits the kernel on the target, else why not. Every point of `space` that its `legal` admits
   // fits.
   std::string (*why_illegal)(const Kernel&, const Target&, const Schedule&);
-  // Null: no packing. Layouts in which the kernel's weights arrive under this schedule, per input (nullopt: as in the
-  // workload).
-  std::vector<std::optional<Layout>> (*packing)(const Kernel&, const Target&, const Schedule&);
+  // Null: no packing. How the kernel's constants arrive under this schedule.
+  Packings (*packings)(const Kernel&, const Target&, const Schedule&);
 };
 
 [[nodiscard]] const FamilyInfo& family_info(Family family);
@@ -82,7 +82,6 @@ struct FamilyInfo {
 [[nodiscard]] Schedule default_schedule(const Kernel& kernel, const Target& target, int threads);
 // Empty when `schedule` fits the kernel (family, divisibility, register and unroll limits), else why not.
 [[nodiscard]] std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
-[[nodiscard]] std::vector<std::optional<Layout>> weight_packing(const Kernel& kernel, const Target& target,
-                                                                const Schedule& schedule);
+[[nodiscard]] Packings weight_packings(const Kernel& kernel, const Target& target, const Schedule& schedule);
 
 }  // namespace oc

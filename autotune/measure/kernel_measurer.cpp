@@ -129,9 +129,9 @@ class KernelMeasurer final : public Measurer {
   // Code says nothing of the layout in which it expects its weights.
   [[nodiscard]] std::string packing_text(const Kernel& kernel, const Schedule& schedule) const {
     std::string text;
-    const auto packing = weight_packing(kernel, target_, schedule);
-    for (size_t i = 0; i < packing.size(); ++i)
-      text += packing[i] ? " " + layout_tag(*packing[i], kernel.input(i).shape.size()) : " -";
+    const Packings packings = weight_packings(kernel, target_, schedule);
+    for (size_t i = 0; i < packings.size(); ++i)
+      text += packings[i] ? " " + print_packing(*packings[i], kernel.input(i).shape.size()) : " -";
     return text;
   }
 

@@ -1,5 +1,6 @@
 #include "autotune/measure/trial.h"
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -21,16 +22,25 @@ constexpr double kAdversarialTolerance = 1e-2;
 
 // The inputs as the schedule wants them: weights in its packing.
 std::vector<Tensor> packed(const TrialSetup& setup, const Schedule& schedule, const std::vector<Tensor>& inputs) {
-  const auto packing = weight_packing(setup.kernel, setup.target, schedule);
+  const Packings packings = weight_packings(setup.kernel, setup.target, schedule);
   std::vector<Tensor> result;
   for (size_t i = 0; i < inputs.size(); ++i)
-    result.push_back(i < packing.size() && packing[i] ? relayout(inputs[i], *packing[i]) : inputs[i]);
+    if (const Packing* packing = packing_of(packings, i))
+      result.push_back(pack_tensor(inputs[i], *packing));
+    else
+      result.push_back(inputs[i]);
   return result;
 }
 
-double error_against(const std::filesystem::path& reference, DType dtype, const std::string& output) {
+double error_against(const std::filesystem::path& reference, DType dtype, const std::string& output, bool winograd) {
   const std::string expected = read_file(reference);
-  return err(dtype, std::as_bytes(std::span(output)), std::as_bytes(std::span(expected)));
+  const auto compare = winograd ? err_where_finite : static_cast<decltype(&err_where_finite)>(err);
+  return compare(dtype, std::as_bytes(std::span(output)), std::as_bytes(std::span(expected)));
+}
+
+bool by_winograd(const TrialSetup& setup, const Schedule& schedule) {
+  return std::ranges::any_of(weight_packings(setup.kernel, setup.target, schedule),
+                             [](const auto& packing) { return packing && !packing->transform.empty(); });
 }
 
 // Infinity is no JSON number.
@@ -76,20 +86,22 @@ std::string run_trial(const TrialSetup& setup, const BuiltKernel& built, const S
                       std::optional<double> hopeless_ns) {
   const KernelEntry entry = load(setup, built).start(setup.threads);
   const DType dtype = setup.kernel.output().dtype;
+  const bool winograd = by_winograd(setup, schedule);
   std::string complaint;
 
   Bench bench(setup.kernel, entry, packed(setup, schedule, setup.data.usual), setup.cold_bytes);
   const std::string output = checked_output(bench, complaint);
   if (!complaint.empty()) return encode_wrong(kIncomparable, complaint);
-  const double error = error_against(setup.data.usual_output, dtype, output);
-  const double tolerance = kernel_tolerance(reduced_elements(setup.kernel));
+  const double error = error_against(setup.data.usual_output, dtype, output, winograd);
+  const double exact = kernel_tolerance(reduced_elements(setup.kernel));
+  const double tolerance = winograd ? std::min(exact, kWinogradTolerance) : exact;
   if (!(error <= tolerance))
     return encode_wrong(error, fmt::format("the output is off by {:.2e}; {:.1e} is allowed", error, tolerance));
   {
     Bench adversarial(setup.kernel, entry, packed(setup, schedule, setup.data.adversarial), 0);
     const std::string other = checked_output(adversarial, complaint);
     if (!complaint.empty()) return encode_wrong(kIncomparable, complaint);
-    const double difference = error_against(setup.data.adversarial_output, dtype, other);
+    const double difference = error_against(setup.data.adversarial_output, dtype, other, winograd);
     if (!(difference <= kAdversarialTolerance))
       return encode_wrong(difference,
                           fmt::format("with NaN, infinities and large values the output is off by {:.2e}", difference));

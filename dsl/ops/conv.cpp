@@ -1,5 +1,6 @@
 // conv(x [n, c, h, w], weights [o, c/group, kh, kw], bias? [o]) → [n, o, oh, ow]: ONNX Conv on two spatial dims.
 #include "base/error.h"
+#include "dsl/ops/conv_winograd.h"
 #include "dsl/ops/window_rule.h"
 #include "opencompiler/dsl.h"
 
@@ -53,6 +54,8 @@ bool collapsible(const NodeView& node, size_t dim) {
 
 Halide::Expr define(OpCall& call) {
   const Operand& w = call.inputs[1];
+  if (const Winograd* form = find_winograd(w.transform))
+    return define_winograd(call, window_attrs({call.node, {}, {}}, {3, 3}), *form);
   const Window window = window_attrs({call.node, {}, {}}, {w.type.shape[2], w.type.shape[3]});
   const auto group = static_cast<int>(call.attrs().integer("group", 1));
   const int out_per_group = static_cast<int>(call.out.shape[kC].extent) / group;

@@ -62,10 +62,10 @@ Halide::Expr PaddedInput::at(const Halide::Expr& n, const Halide::Expr& c, const
   return stage != nullptr ? stage->at(index) : source.at(index);
 }
 
-PaddedInput padded_input(OpCall& call, const Window& window, const Halide::Expr& fill) {
+PaddedInput padded_input(OpCall& call, const Window& window, const Halide::Expr& fill, Reach reach) {
   PaddedInput result{window, call.inputs[0], nullptr};
-  bool leaves = std::ranges::any_of(window.pads, [](int64_t pad) { return pad > 0; });
-  if (!leaves) return result;
+  const bool pads = std::ranges::any_of(window.pads, [](int64_t pad) { return pad > 0; });
+  if (!pads && reach == Reach::output) return result;
   const Halide::Var n("d0"), c("d1"), y("d2"), x("d3");
   const Operand& in = call.inputs[0];
   const int height = static_cast<int>(in.extent(kY)), width = static_cast<int>(in.extent(kX));

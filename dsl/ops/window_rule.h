@@ -31,6 +31,9 @@ struct PaddedInput {
   [[nodiscard]] Halide::Expr at(const Halide::Expr& n, const Halide::Expr& c, const Halide::Expr& oy,
                                 const Halide::Expr& ox, const Halide::Expr& ky, const Halide::Expr& kx) const;
 };
-[[nodiscard]] PaddedInput padded_input(OpCall& call, const Window& window, const Halide::Expr& fill);
+// Which outputs are asked for: those there are, or some past the last (tiles that do not divide the output).
+enum class Reach : uint8_t { output, beyond_output };
+[[nodiscard]] PaddedInput padded_input(OpCall& call, const Window& window, const Halide::Expr& fill,
+                                       Reach reach = Reach::output);
 
 }  // namespace oc

@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "schedules/apply/common.h"
-#include "schedules/families/common.h"
+#include "schedules/apply/winograd.h"
+#include "schedules/families/winograd.h"
 
 namespace oc {
 namespace {
@@ -59,7 +59,7 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   } else {
     out.split(xi, xi, vector, t.lanes);
   }
-  const bool over_channels = s["parallel.axis"] == 1 && s["parallel.tasks"] > 1;
+  const bool over_channels = s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
   if (over_channels) {
     out.reorder(vector, xi, ci, xo, yi, band, co, n.var);
   } else {
@@ -90,7 +90,7 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
   update.split(along, outer, vector, t.lanes);
   const Var tile_x = blocked ? x : outer, tile_c = blocked ? outer : c;
   std::vector<VarOrRVar> order{vector};
-  if (s["order.inner"] == 0) {
+  if (s["order.inner"] == kInnerX) {
     order.insert(order.end(), {tile_x, tile_c});
   } else {
     order.insert(order.end(), {tile_c, tile_x});
@@ -135,6 +135,8 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
   for (const RVar& r : unrolled) update.unroll(r);
 }
 
+}  // namespace
+
 void schedule_padding(const ApplyCall& call, const Var& band) {
   const Stage* found = call.lowered.stage("pad");
   if (found == nullptr) return;
@@ -142,7 +144,7 @@ void schedule_padding(const ApplyCall& call, const Var& band) {
   const Type& in = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type;
   const int64_t block = in.layout.block(1);
   const Var n = pad.vars[kN], c = pad.vars[kC], y = pad.vars[kY], x = pad.vars[kX];
-  if (call.schedule["pad.at"] == 0) {
+  if (call.schedule["pad.at"] == kPadBand) {
     pad.func.compute_at(call.lowered.output, band);
   } else {
     pad.func.compute_root();
@@ -156,9 +158,8 @@ void schedule_padding(const ApplyCall& call, const Var& band) {
   }
 }
 
-}  // namespace
-
 void apply_window(const ApplyCall& call) {
+  if (call.schedule["algorithm.form"] != kDirect) return apply_winograd(call);
   const Tiling t = tiling(call);
   Var band("band");
   const Var tile = tile_output(call, t, band);

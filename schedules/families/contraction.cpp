@@ -70,8 +70,8 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   return result;
 }
 
-std::vector<std::optional<Layout>> packing(const Kernel& kernel, const Target& target, const Schedule& s) {
-  std::vector<std::optional<Layout>> result(kernel.graph.inputs.size());
+Packings packings(const Kernel& kernel, const Target& target, const Schedule& s) {
+  Packings result(kernel.graph.inputs.size());
   const View v = look(kernel, target);
   if (!v.packed) return result;
   const auto b = static_cast<size_t>(kernel.input_of_anchor(1));
@@ -81,7 +81,7 @@ std::vector<std::optional<Layout>> packing(const Kernel& kernel, const Target& t
   layout.order.push_back(rank - 1);
   layout.order.push_back(rank - 2);
   layout.blocks.push_back({rank - 1, s["tile.n"] * v.lanes});
-  result[b] = layout;
+  result[b] = Packing{.transform = "", .layout = layout};
   return result;
 }
 
@@ -100,7 +100,7 @@ const FamilyInfo& family_contraction() {
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,
-      .packing = packing,
+      .packings = packings,
   };
   return info;
 }

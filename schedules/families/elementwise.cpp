@@ -10,7 +10,7 @@ const FamilyInfo& family_elementwise() {
                                   .space = pointwise_space,
                                   .fallback = pointwise_fallback,
                                   .why_illegal = pointwise_why_illegal,
-                                  .packing = nullptr};
+                                  .packings = nullptr};
   return info;
 }
 

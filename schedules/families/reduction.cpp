@@ -42,7 +42,7 @@ const FamilyInfo& family_reduction() {
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,
-      .packing = nullptr};
+      .packings = nullptr};
   return info;
 }
 

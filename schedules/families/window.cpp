@@ -5,14 +5,11 @@
 
 #include <algorithm>
 
-#include "schedules/families/common.h"
+#include "schedules/families/winograd.h"
 
 namespace oc {
 namespace {
 
-enum Inner : int64_t { kInnerX, kInnerC };
-enum PadAt : int64_t { kPadBand, kPadRoot };
-enum ParallelAxis : int64_t { kParallelY, kParallelC };
 constexpr int64_t kMaxUnrolled = 256;
 
 struct View {
@@ -58,6 +55,7 @@ int64_t column_units(const View& v) {
 
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (std::string reason = outside_limits(family_info(Family::window), s); !reason.empty()) return reason;
+  if (s["algorithm.form"] != kDirect) return winograd_reject(kernel, s);
   const View v = look(kernel, target);
   if (s["tile.x"] > column_units(v)) return fmt::format("tile x={} of {}", s["tile.x"], column_units(v));
   if (s["tile.c"] > v.channels) return fmt::format("tile c={} of {}", s["tile.c"], v.channels);
@@ -69,7 +67,7 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
-Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
+Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   const RegisterTile tile = best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
   const int64_t per_statement = tile.rows * tile.vectors;
@@ -94,16 +92,28 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
                                                      {"parallel.tasks", tasks}});
 }
 
+// The form that a roofline estimate finds fastest.
+Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
+  Schedule best = direct_fallback(kernel, target, threads);
+  if (!why_no_winograd(kernel).empty()) return best;
+  for (const int64_t form : {kWinograd2, kWinograd4}) {
+    Schedule other = winograd_fallback(kernel, target, threads, form);
+    if (window_cycles(kernel, target, other) < window_cycles(kernel, target, best)) best = std::move(other);
+  }
+  return best;
+}
+
 Space space(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   Space result{Family::window, {}, {}};
+  if (why_no_winograd(kernel).empty()) result.knobs.push_back({"algorithm.form", {kDirect, kWinograd2, kWinograd4}});
   result.knobs.push_back(
       {"tile.x", up_to(std::min<int64_t>(column_units(v), 28), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 28})});
   result.knobs.push_back({"tile.c", up_to(std::min<int64_t>(v.channels, 6), {1, 2, 3, 4, 6})});
   if (v.ci > 1) result.knobs.push_back({"unroll.ci", up_to(std::min<int64_t>(v.ci, 8), {1, 2, 4, 8})});
   if (v.kx > 1) result.knobs.push_back({"unroll.kx", {0, 1}});
   result.knobs.push_back({"order.inner", {kInnerX, kInnerC}});
-  result.knobs.push_back({"band.y", up_to(v.rows, {1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 64})});
+  result.knobs.push_back({"band.y", up_to(v.rows, {1, 2, 3, 4, 5, 7, 8, 14, 16, 28, 32, 56, 64})});
   result.knobs.push_back({"pad.at", {kPadBand, kPadRoot}});
   if (threads > 1) {
     result.knobs.push_back({"parallel.axis", {kParallelY, kParallelC}});
@@ -117,8 +127,9 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
 
 // Weights [o, i/group, kh, kw] (transposed: [i, o/group, kh, kw]) with the output's channel block innermost and, when
 // the input is blocked too, its block just outside: the inner loop then reads weights in order.
-std::vector<std::optional<Layout>> packing(const Kernel& kernel, const Target& target, const Schedule&) {
-  std::vector<std::optional<Layout>> result(kernel.graph.inputs.size());
+Packings packings(const Kernel& kernel, const Target& target, const Schedule& s) {
+  if (s["algorithm.form"] != kDirect) return winograd_packings(kernel, s["algorithm.form"]);
+  Packings result(kernel.graph.inputs.size());
   const int w = kernel.input_of_anchor(1);
   if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return result;
   const View v = look(kernel, target);
@@ -128,7 +139,7 @@ std::vector<std::optional<Layout>> packing(const Kernel& kernel, const Target& t
   if (is_transposed(kernel)) layout.order = {1, 0, 2, 3};
   if (v.in_block > 1 && v.ci > 1) layout.blocks.push_back({1 - out_dim, v.in_block});
   if (out_block > 1) layout.blocks.push_back({out_dim, out_block});
-  if (!layout.plain()) result[static_cast<size_t>(w)] = layout;
+  if (!layout.plain()) result[static_cast<size_t>(w)] = Packing{.transform = "", .layout = layout};
   return result;
 }
 
@@ -138,7 +149,8 @@ const FamilyInfo& family_window() {
   static const FamilyInfo info = {
       .family = Family::window,
       .version = 1,
-      .grammar = {{.name = "tile.x", .max = 64},
+      .grammar = {{.name = "algorithm.form", .words = window_forms(), .fallback = kDirect},
+                  {.name = "tile.x", .max = 64},
                   {.name = "tile.c", .max = 16},
                   {.name = "unroll.ci", .max = 16},
                   {.name = "unroll.kx", .min = 0, .max = 1, .fallback = 0},
@@ -150,7 +162,7 @@ const FamilyInfo& family_window() {
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,
-      .packing = packing,
+      .packings = packings,
   };
   return info;
 }

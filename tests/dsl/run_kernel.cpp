@@ -47,11 +47,14 @@ Halide::Buffer<> as_buffer(Tensor& t, const Halide::Type& type) {
 
 }  // namespace
 
-Tensor run(Lowered& lowered, const Kernel& kernel, const std::vector<Tensor>& inputs,
-           const std::vector<std::optional<Layout>>& packing, const Target& target) {
+Tensor run(Lowered& lowered, const Kernel& kernel, const std::vector<Tensor>& inputs, const Packings& packings,
+           const Target& target) {
   std::vector<Tensor> packed;
   for (size_t i = 0; i < inputs.size(); ++i)
-    packed.push_back(packing.size() > i && packing[i] ? relayout(inputs[i], *packing[i]) : inputs[i]);
+    if (const Packing* packing = packing_of(packings, i))
+      packed.push_back(pack_tensor(inputs[i], *packing));
+    else
+      packed.push_back(inputs[i]);
   for (size_t i = 0; i < packed.size(); ++i) lowered.inputs[i].set(as_buffer(packed[i], lowered.inputs[i].type()));
   Tensor out = make_tensor(kernel.output().dtype, kernel.output().extents(), kernel.output().layout);
   std::ranges::fill(out.bytes, std::byte{0x7f});  // what a kernel forgets to write shows

@@ -13,9 +13,9 @@ namespace oc::test {
 [[nodiscard]] Workload case_workload(const OpInfo& op, const OpCase& c);
 // Inputs of the case, filled from a seed within its ranges, in the layouts of the workload.
 [[nodiscard]] std::vector<Tensor> case_inputs(const OpCase& c, uint32_t seed);
-// Packs weight inputs as `packing` says, runs, returns the output in its own layout.
+// Packs weight inputs as `packings` says, runs, returns the output in its own layout.
 [[nodiscard]] Tensor run(Lowered& lowered, const Kernel& kernel, const std::vector<Tensor>& inputs,
-                         const std::vector<std::optional<Layout>>& packing, const Target& target);
+                         const Packings& packings, const Target& target);
 // The op's result by plain loops in double precision, independent of Halide. Layout: the kernel's output.
 [[nodiscard]] Tensor reference(const OpInfo& op, const Kernel& kernel, const std::vector<Tensor>& inputs);
 

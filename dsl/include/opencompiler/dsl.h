@@ -31,6 +31,7 @@ using Index = std::vector<Halide::Expr>;
 struct Operand {
   Type type;                                     // static
   std::function<Halide::Expr(const Index&)> at;  // logical index, rank of `type`, must be in range (see padded_extent)
+  std::string transform = {};  // what the schedule's packing made of a constant; `type` is the result's
   // Elements that exist in memory along `dim`: the extent rounded up to the layout's block. Those past the extent are
   // zero.
   [[nodiscard]] int64_t padded_extent(size_t dim) const;

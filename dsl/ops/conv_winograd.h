@@ -1,0 +1,21 @@
+// The convolution's other algorithm, for 3×3 windows of stride 1 whose weights arrive transformed (dsl/winograd.h).
+#pragma once
+
+#include "dsl/ops/window_rule.h"
+#include "dsl/winograd.h"
+#include "opencompiler/dsl.h"
+
+namespace oc {
+
+// Value of the output at call.index, bias included. Input and output are channel-blocked, groups 1. Stages, with
+// t = tile index y/m · ⌈W/m⌉ + x/m, f = frequency, b = channel block, l = lane in it, dims outermost first:
+//   pad      [n, c, y, x]
+//   rows     [n, b, t, k, a, l]  Bᵀ d, column k
+//   input    [n, f, b, t, l]     Bᵀ d B
+//   acc      [n, f, b, t, l]     Σ over input channels: per f a matrix product
+//   product  [n, f, b, t, l]     acc, as a place in memory
+//   columns  [n, b, t, k, j, l]  Aᵀ product, column k
+//   tile     [n, b, t, j, i, l]  Aᵀ product A
+[[nodiscard]] Halide::Expr define_winograd(OpCall& call, const Window& window, const Winograd& form);
+
+}  // namespace oc

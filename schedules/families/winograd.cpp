@@ -1,0 +1,128 @@
+#include "schedules/families/winograd.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "dsl/winograd.h"
+
+namespace oc {
+namespace {
+
+constexpr int64_t kMaxUnrolled = 256;
+constexpr double kPipes = 2;         // vectors of fused multiply-adds a cycle
+constexpr double kMemoryBytes = 8;   // a cycle, from memory
+constexpr double kCacheBytes = 24;   // a cycle, from the second level
+constexpr double kTransformOps = 3;  // vector instructions per element of a transform, loads and stores included
+
+const Winograd& form_of(int64_t form) {
+  return *find_winograd(window_forms().at(static_cast<size_t>(form)));
+}
+
+const Type& input_type(const Kernel& kernel) {
+  return kernel.graph[kernel.anchor_node().inputs[0]].type;
+}
+
+// Bytes of the transformed input and of the products that one row of tiles needs.
+int64_t row_bytes(const Kernel& kernel, const WinogradGrid& grid) {
+  const int64_t channels =
+      grid.in_blocks * input_type(kernel).layout.block(1) + grid.out_blocks * kernel.output().layout.block(1);
+  return (grid.m + 2) * (grid.m + 2) * grid.columns * channels * 4;
+}
+
+}  // namespace
+
+const std::vector<std::string>& window_forms() {
+  static const std::vector<std::string> kForms = {"direct", "winograd2", "winograd4"};
+  return kForms;
+}
+
+std::string why_no_winograd(const Kernel& kernel) {
+  const Node& node = kernel.anchor_node();
+  const int w = kernel.input_of_anchor(1);
+  if (node.op != "conv") return fmt::format("Winograd is for conv, not for {}", node.op);
+  if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return "Winograd needs constant weights";
+  const Extents ones{1, 1};
+  if (kernel.extent("ky") != 3 || kernel.extent("kx") != 3 || node.attrs.integers("strides", ones) != ones ||
+      node.attrs.integers("dilations", ones) != ones || node.attrs.integer("group", 1) != 1)
+    return "Winograd needs a 3×3 window of stride 1 without dilation and groups";
+  if (kernel.output().dtype != DType::f32) return "Winograd is for f32";
+  if (input_type(kernel).layout.block(1) == 1 || kernel.output().layout.block(1) == 1)
+    return "Winograd needs channel-blocked input and output";
+  return {};
+}
+
+WinogradGrid winograd_grid(const Kernel& kernel, int64_t form) {
+  const Type &in = input_type(kernel), &out = kernel.output();
+  const int64_t m = form_of(form).m;
+  return {m, ceil_div(out.shape[2].extent, m), ceil_div(out.shape[3].extent, m),
+          ceil_div(in.shape[1].extent, in.layout.block(1)), ceil_div(out.shape[1].extent, out.layout.block(1))};
+}
+
+std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
+  if (std::string reason = why_no_winograd(kernel); !reason.empty()) return reason;
+  const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+  if (s["band.y"] > grid.rows) return fmt::format("band y={} of {} rows of tiles", s["band.y"], grid.rows);
+  if (s["tile.x"] > s["band.y"] * grid.columns)
+    return fmt::format("tile x={} of {} points in a band", s["tile.x"], s["band.y"] * grid.columns);
+  if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
+  if (s["unroll.kx"] != 0) return "unroll kx=1: Winograd has no loop over the window";
+  if (const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"]; unrolled > kMaxUnrolled)
+    return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
+  return {};
+}
+
+Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form) {
+  const WinogradGrid grid = winograd_grid(kernel, form);
+  int64_t band = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes(kernel, grid), 1, grid.rows);
+  const bool over_channels = grid.rows < 2 * threads;
+  const int64_t n = form_of(form).n;
+  const int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : grid.rows);
+  if (tasks > 1) band = over_channels ? grid.rows : std::min(band, ceil_div(grid.rows, tasks));
+  const RegisterTile tile = best_tile(band * grid.columns, grid.out_blocks, target);
+  return make_schedule(family_info(Family::window), {{"algorithm.form", form},
+                                                     {"tile.x", tile.rows},
+                                                     {"tile.c", tile.vectors},
+                                                     {"unroll.ci", 2},
+                                                     {"unroll.kx", 0},
+                                                     {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
+                                                     {"band.y", band},
+                                                     {"pad.at", kPadRoot},
+                                                     {"parallel.axis", over_channels ? kParallelC : kParallelY},
+                                                     {"parallel.tasks", tasks}});
+}
+
+// [o, i, f] with f outermost: [f, o blocks, i blocks, i in block, o in block].
+Packings winograd_packings(const Kernel& kernel, int64_t form) {
+  Packings result(kernel.graph.inputs.size());
+  const Layout layout{.order = {2, 0, 1},
+                      .blocks = {{1, input_type(kernel).layout.block(1)}, {0, kernel.output().layout.block(1)}}};
+  result[static_cast<size_t>(kernel.input_of_anchor(1))] = Packing{form_of(form).name, layout};
+  return result;
+}
+
+double window_cycles(const Kernel& kernel, const Target& target, const Schedule& s) {
+  const Type& out = kernel.output();
+  const double lanes = target.lanes(4);
+  const auto in_channels = static_cast<double>(kernel.extent("ci")),
+             out_channels = static_cast<double>(out.shape[1].extent);
+  const auto images = static_cast<double>(out.shape[0].extent);
+  const int64_t form = s["algorithm.form"];
+  if (form == kDirect) {
+    const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
+    const double weights = 9 * in_channels * out_channels * 4;
+    return kernel.flops / (2 * kPipes * lanes) / utilisation + weights / kMemoryBytes;
+  }
+  const WinogradGrid grid = winograd_grid(kernel, form);
+  const auto frequencies = static_cast<double>((grid.m + 2) * (grid.m + 2));
+  const auto points = static_cast<double>(grid.rows * grid.columns);
+  const auto bands = static_cast<double>(ceil_div(grid.rows, s["band.y"]));
+  const double utilisation = coverage(s["band.y"] * grid.columns, s["tile.x"]);
+  const double products = images * frequencies * points * in_channels * out_channels / (kPipes * lanes) / utilisation;
+  const double transforms = images * frequencies * points * (in_channels + out_channels) * kTransformOps / lanes;
+  const double weights = frequencies * in_channels * out_channels * 4;
+  return products + transforms + weights / kMemoryBytes + (images * bands - 1) * weights / kCacheBytes;
+}
+
+}  // namespace oc
