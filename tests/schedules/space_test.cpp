@@ -127,6 +127,31 @@ TEST_P(Lowering, DefaultsAndRandomLegalPointsMakeLoops) {
   }
 }
 
+// Schedules need not come from a space: a person or another version wrote them. What why_illegal lets pass must lower.
+TEST(Apply, WhateverIsNotIllegalLowers) {
+  std::mt19937 random(21);
+  const Target target = parse_target("x86-64-avx2");
+  int applied = 0;
+  for (const int64_t n : {7, 17, 33})
+    for (const Kernel& kernel : kernels(n, target))
+      for (int i = 0; i < 8; ++i) {
+        Schedule schedule = *random_legal(schedule_space(kernel, target, 4), random);
+        const std::vector<Argument>& grammar = family_info(kernel.family).grammar;
+        for (int changes = 0; changes < 2; ++changes) {
+          const Argument& argument = grammar[random() % grammar.size()];
+          const int64_t low = argument.words.empty() ? argument.min : 0;
+          const int64_t high = argument.words.empty() ? std::min<int64_t>(argument.max, 40)
+                                                      : static_cast<int64_t>(argument.words.size()) - 1;
+          schedule.values[argument.name] = std::uniform_int_distribution<int64_t>(low, high)(random);
+        }
+        if (!why_illegal(kernel, target, schedule).empty()) continue;
+        SCOPED_TRACE(print_schedule(schedule) + kernel.workload.text);
+        expect_lowers(kernel, target, schedule);
+        ++applied;
+      }
+  EXPECT_GT(applied, 50);
+}
+
 INSTANTIATE_TEST_SUITE_P(Sizes, Lowering, testing::ValuesIn(kSizes),
                          [](const auto& info) { return std::to_string(info.param); });
 
