@@ -138,8 +138,12 @@ std::vector<BuildOutcome> build_kernels(std::span<const BuildJob> jobs, const Op
     running.erase(running.begin() + static_cast<std::ptrdiff_t>(ready));
     report();
   }
-  for (size_t i = 0; i < jobs.size(); ++i)
-    if (const size_t source = first.at(outcomes[i].artifact.key); source != i) outcomes[i] = outcomes[source];
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    const size_t source = first.at(outcomes[i].artifact.key);
+    if (source == i) continue;
+    outcomes[i] = outcomes[source];
+    report();
+  }
   return outcomes;
 }
 

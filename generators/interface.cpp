@@ -51,8 +51,22 @@ bool is_identifier_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-// What a header may call a parameter of its own.
-constexpr std::string_view kInstanceParameter = "instance";
+std::string in_capitals(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return result;
+}
+
+// Names that a header's functions use themselves.
+std::set<std::string> header_names(const std::string& library) {
+  return {"INSTANCE",
+          "INPUTS",
+          "OUTPUTS",
+          in_capitals(library),
+          in_capitals(library + "_run_arrays"),
+          in_capitals(library + "_run_once_arrays")};
+}
 
 TensorInterface tensor_interface(const Value& value, std::string c_name) {
   if (!value.type.is_static()) internal_error("'{}' has no static shape", value.name);
@@ -83,9 +97,9 @@ std::string identifier(std::string_view text, std::set<std::string>& taken) {
   // Two leading underscores, or one before a capital, belong to the compiler.
   if (base.empty() || (base[0] >= '0' && base[0] <= '9') || base[0] == '_') base = "x" + base;
   std::string name = base;
-  for (int n = 2; std::ranges::find(kReserved, name) != kReserved.end() || taken.contains(name); ++n)
+  for (int n = 2; std::ranges::find(kReserved, name) != kReserved.end() || taken.contains(in_capitals(name)); ++n)
     name = fmt::format("{}_{}", base, n);
-  taken.insert(name);
+  taken.insert(in_capitals(name));
   return name;
 }
 
@@ -97,7 +111,7 @@ std::string library_name(std::string_view text) {
 Interface make_interface(const Graph& graph, std::string_view name) {
   Interface interface;
   interface.name = library_name(name);
-  std::set<std::string> parameters = {std::string(kInstanceParameter), interface.name, "inputs", "outputs"};
+  std::set<std::string> parameters = header_names(interface.name);
   for (ValueId v : graph.inputs)
     interface.inputs.push_back(tensor_interface(graph[v], identifier(graph[v].name, parameters)));
   for (ValueId v : graph.outputs)

@@ -31,8 +31,8 @@ struct Interface {
   std::vector<MetadataInterface> metadata;
 };
 
-// Characters that no C identifier has become `_`; words of C and C++ and names in `taken` get a number behind.
-// Records the result in `taken`.
+// Characters that no C identifier has become `_`; words of C and C++ and names in `taken` get a number behind. Records
+// the result in `taken`, which holds names in capitals: macros are made of them, so none may differ by case alone.
 [[nodiscard]] std::string identifier(std::string_view text, std::set<std::string>& taken);
 // The name of a library made of any text: "rec v4.1" → "rec_v4_1".
 [[nodiscard]] std::string library_name(std::string_view text);

@@ -1,7 +1,9 @@
 #include "generators/lock.h"
 
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -17,6 +19,15 @@ std::string field(const nlohmann::ordered_json& row, const char* name, std::stri
   if (found == row.end() || !found->is_string())
     user_error("{}: a kernel without the text '{}'; make the file anew by compiling without --lock", file, name);
   return found->get<std::string>();
+}
+
+int threads(const nlohmann::ordered_json& json, std::string_view file) {
+  const auto found = json.find("threads");
+  const bool number = found != json.end() && found->is_number_integer();
+  const auto value = number ? found->get<int64_t>() : -1;
+  if (value < 0 || value > std::numeric_limits<int>::max())
+    user_error("{}: 'threads' is no number of threads; make the file anew by compiling without --lock", file);
+  return static_cast<int>(value);
 }
 
 }  // namespace
@@ -50,7 +61,8 @@ Lock parse_lock(std::string_view text, std::string_view file) {
   Lock lock;
   lock.target = field(json, "target", file);
   lock.toolchain = field(json, "toolchain", file);
-  lock.threads = json.contains("threads") && json["threads"].is_number_integer() ? json["threads"].get<int>() : 0;
+  lock.threads = threads(json, file);
+  std::set<std::string> workloads;
   for (const auto& row : json["kernels"]) {
     if (!row.is_object()) user_error("{}: 'kernels' holds something that is no kernel", file);
     LockEntry entry{field(row, "workload", file), field(row, "schedule", file), field(row, "trial", file),
@@ -59,6 +71,8 @@ Lock parse_lock(std::string_view text, std::string_view file) {
       user_error(
           "{}: a workload does not match its hash; the file was edited, make it anew by compiling without --lock",
           file);
+    if (!workloads.insert(entry.workload).second)
+      user_error("{}: a workload stands twice; the file was edited, make it anew by compiling without --lock", file);
     lock.entries.push_back(std::move(entry));
   }
   return lock;

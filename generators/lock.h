@@ -25,8 +25,8 @@ struct Lock {
 
 // JSON, entries sorted by workload, each workload once.
 [[nodiscard]] std::string print_lock(const Lock& lock);
-// UserError beginning with `file` when the text is no lock, of a later version, over 64 MiB, or when a workload's text
-// does not match its hash. Schedules are checked when they are used: parse_schedule.
+// UserError beginning with `file` when the text is no lock, of a later version, over 64 MiB, or when a workload stands
+// twice or does not match its hash. Schedules are checked when they are used: parse_schedule.
 [[nodiscard]] Lock parse_lock(std::string_view text, std::string_view file);
 // Null when the workload is not in it.
 [[nodiscard]] const LockEntry* find_entry(const Lock& lock, std::string_view workload);

@@ -50,7 +50,7 @@ struct OpTraits {
   std::string name;
   OpKind kind = OpKind::elementwise;
   LayoutRule layout = LayoutRule::same;
-  int min_inputs = 1, max_inputs = 1;  // max −1: any number
+  int min_inputs = 1, max_inputs = 1;  // max −1: any number, none of them absent
   int outputs = 1;
   bool commutative = false;
   std::vector<AttrSpec> attrs;

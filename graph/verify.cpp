@@ -121,7 +121,8 @@ struct Verifier {
     const OpTraits& op = *it->second;
     const auto count = static_cast<int>(node.inputs.size());
     if (count < op.min_inputs || (op.max_inputs >= 0 && count > op.max_inputs)) fail_node(n, "has {} inputs", count);
-    for (int i = 0; i < std::min(count, op.min_inputs); ++i)
+    const int required = op.max_inputs < 0 ? count : std::min(count, op.min_inputs);
+    for (int i = 0; i < required; ++i)
       if (!node.inputs[i].valid()) fail_node(n, "input {} is absent but required", i);
     if (static_cast<int>(node.outputs.size()) != op.outputs)
       fail_node(n, "has {} outputs instead of {}", node.outputs.size(), op.outputs);
@@ -172,7 +173,7 @@ struct Verifier {
     if (op.layout == LayoutRule::plain) fail_node(n, "its operands must be plain");
     // An operand that is broadcast along the channels has none to block.
     const size_t rank = out.shape.size();
-    const bool broadcast = in.shape.size() + 1 < rank || in.shape[in.shape.size() + 1 - rank] == Dim(1);
+    const bool broadcast = in.shape.size() + 1 < rank || (rank > 1 && in.shape[in.shape.size() + 1 - rank] == Dim(1));
     if (!in.layout.plain() || !broadcast)
       fail_node(n, "an operand {} of layout '{}' meets an output of layout '{}'", describe(in),
                 layout_tag(in.layout, in.shape.size()), layout_tag(out.layout, rank));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
 
 #include "base/error.h"
 
@@ -24,6 +25,14 @@ const std::vector<const FamilyInfo*>& families() {
 }
 
 constexpr size_t kMaxScheduleBytes = 64 << 10;
+constexpr size_t kShownBytes = 80;
+
+// What stands in the text, for a message: short, and without bytes that would cut it or reach a terminal.
+std::string shown(std::string_view text) {
+  std::string result(text.substr(0, kShownBytes));
+  std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return text.size() > kShownBytes ? result + "…" : result;
+}
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -47,13 +56,13 @@ int64_t parse_value(const Argument& argument, std::string_view text, size_t line
     const auto word = std::ranges::find(argument.words, text);
     if (word == argument.words.end())
       user_error("schedule line {}: '{}' takes one of: {}; got '{}'", line, argument.name,
-                 fmt::join(argument.words, ", "), text);
+                 fmt::join(argument.words, ", "), shown(text));
     return word - argument.words.begin();
   }
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
-    user_error("schedule line {}: '{}' takes a whole number; got '{}'", line, argument.name, text);
+    user_error("schedule line {}: '{}' takes a whole number; got '{}'", line, argument.name, shown(text));
   if (value < argument.min || value > argument.max)
     user_error("schedule line {}: '{}' must be {} to {}; got {}", line, argument.name, argument.min, argument.max,
                value);
@@ -67,8 +76,9 @@ const Argument& find_argument(const FamilyInfo& info, std::string_view directive
     known_directive = true;
     if (key_of(argument) == key) return argument;
   }
-  if (known_directive) user_error("schedule line {}: directive '{}' has no argument '{}'", line, directive, key);
-  user_error("schedule line {}: unknown directive '{}' for family {}", line, directive, family_name(info.family));
+  if (known_directive) user_error("schedule line {}: directive '{}' has no argument '{}'", line, directive, shown(key));
+  user_error("schedule line {}: unknown directive '{}' for family {}", line, shown(directive),
+             family_name(info.family));
 }
 
 const FamilyInfo& parse_header(std::string_view line) {
@@ -76,10 +86,10 @@ const FamilyInfo& parse_header(std::string_view line) {
   for (const FamilyInfo* info : families()) {
     if (words.empty() || words[0] != family_name(info->family)) continue;
     if (words.size() != 2 || words[1] != fmt::format("v{}", info->version))
-      user_error("schedule line 1: this build speaks '{} v{}'; got '{}'", words[0], info->version, line);
+      user_error("schedule line 1: this build speaks '{} v{}'; got '{}'", words[0], info->version, shown(line));
     return *info;
   }
-  user_error("schedule line 1: unknown family in '{}'", line.substr(0, 80));
+  user_error("schedule line 1: unknown family in '{}'", shown(line));
 }
 
 }  // namespace
@@ -131,6 +141,7 @@ Schedule parse_schedule(std::string_view text) {
   size_t number = 0;
   const FamilyInfo* info = nullptr;
   Schedule schedule;
+  std::set<std::string_view> stated;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
     std::string_view line = text.substr(0, end);
@@ -149,13 +160,16 @@ Schedule parse_schedule(std::string_view text) {
     for (size_t i = 1; i < words.size(); ++i) {
       const size_t equals = words[i].find('=');
       if (equals == std::string_view::npos)
-        user_error("schedule line {}: '{}': arguments are written key=value; got '{}'", number, words[0], words[i]);
+        user_error("schedule line {}: '{}': arguments are written key=value; got '{}'", number, shown(words[0]),
+                   shown(words[i]));
       const Argument& argument = find_argument(*info, words[0], words[i].substr(0, equals), number);
+      if (!stated.insert(argument.name).second)
+        user_error("schedule line {}: '{}' is stated twice", number, argument.name);
       schedule.values[argument.name] = parse_value(argument, words[i].substr(equals + 1), number);
     }
-    if (words.size() == 1) user_error("schedule line {}: directive '{}' without arguments", number, words[0]);
+    if (words.size() == 1) user_error("schedule line {}: directive '{}' without arguments", number, shown(words[0]));
   }
-  if (info == nullptr) user_error("schedule: empty text; the first line is '<family> v<version>'");
+  if (info == nullptr) user_error("schedule line 1: '<family> v<version>' expected, but the text is empty");
   return schedule;
 }
 

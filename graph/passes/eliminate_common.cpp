@@ -30,12 +30,14 @@ struct AttrKey {
   }
 };
 
-// Equal exactly for nodes that compute the same.
-std::string node_key(const Node& node, const OpTraits& op) {
+// Equal exactly for nodes that compute the same into the same layout.
+std::string node_key(const Graph& graph, const Node& node, const OpTraits& op) {
   std::string key;
   append_text(key, node.op);
   std::vector<ValueId> inputs = node.inputs;
   if (op.commutative) std::ranges::sort(inputs);
+  const Type& out = graph[node.outputs[0]].type;
+  append_text(key, layout_tag(out.layout, out.shape.size()));
   append(key, inputs.size());
   for (ValueId input : inputs) append(key, input.index);
   for (const auto& [name, value] : node.attrs) {
@@ -70,7 +72,7 @@ Graph eliminate_common(Graph graph, const PassContext& context) {
   for (Node& node : graph.nodes) {
     redirects.resolve(node);
     if (node.outputs.size() != 1) continue;
-    const auto [found, fresh] = seen.try_emplace(node_key(node, traits(context.ops, node.op)), node.outputs[0]);
+    const auto [found, fresh] = seen.try_emplace(node_key(graph, node, traits(context.ops, node.op)), node.outputs[0]);
     if (!fresh) static_cast<void>(redirects.redirect(graph, node.outputs[0], found->second));  // two outputs stay two
   }
   redirects.finish(graph);

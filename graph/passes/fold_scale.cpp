@@ -67,7 +67,7 @@ struct Folder {
     return result;
   }
 
-  ValueId scaled_weights(const Node& node, const std::vector<double>& factor) {
+  [[nodiscard]] Tensor scaled_weights(const Node& node, const std::vector<double>& factor) const {
     Tensor weights = *graph[node.inputs[1]].data;
     const std::span<float> elements = weights.as<float>();
     const auto channels = factor.size();
@@ -85,10 +85,10 @@ struct Folder {
         elements[i] = static_cast<float>(elements[i] * factor[input / inputs_per_group * per_group + output]);
       }
     }
-    return graph.add_constant(graph[node.inputs[1]].name, std::make_shared<const Tensor>(std::move(weights)));
+    return weights;
   }
 
-  ValueId new_bias(const Node& node, const Affine& a) {
+  [[nodiscard]] Tensor new_bias(const Node& node, const Affine& a) const {
     const bool present = node.inputs.size() > 2 && node.inputs[2].valid();
     Tensor bias = make_tensor(DType::f32, {static_cast<int64_t>(a.factor.size())});
     const std::span<float> elements = bias.as<float>();
@@ -96,8 +96,20 @@ struct Folder {
       const double before = present ? graph[node.inputs[2]].data->as<float>()[i] : 0.0;
       elements[i] = static_cast<float>(before * a.factor[i] + a.offset[i]);
     }
-    return graph.add_constant(present ? graph[node.inputs[2]].name : "",
-                              std::make_shared<const Tensor>(std::move(bias)));
+    return bias;
+  }
+
+  // Numbers that leave the range of f32 would give infinities, or NaN, where the node gives none.
+  [[nodiscard]] static bool is_finite(const Tensor& tensor) {
+    return std::ranges::all_of(tensor.as<float>(), [](float e) { return std::isfinite(e); });
+  }
+
+  // Operand `operand` of the node becomes a constant, under the name of the one that stood there.
+  void replace_operand(NodeId id, size_t operand, Tensor tensor) {
+    if (graph[id].inputs.size() <= operand) graph[id].inputs.resize(operand + 1);
+    const ValueId old = graph[id].inputs[operand];
+    graph[id].inputs[operand] =
+        graph.add_constant(old.valid() ? graph[old].name : "", std::make_shared<const Tensor>(std::move(tensor)));
   }
 
   // Folds `node` into the producer of its operand `side`; that operand then has the value of the node's output.
@@ -112,14 +124,14 @@ struct Folder {
     const bool shifts = std::ranges::any_of(a->offset, [](double o) { return o != 0; });
     if (matmul && shifts) return false;  // no bias operand to take it
     const bool scales = std::ranges::any_of(a->factor, [](double f) { return f != 1; });
-    const NodeId id = graph[v].producer;
-    if (scales) graph[id].inputs[1] = scaled_weights(*producer, a->factor);
     const bool biased = producer->inputs.size() > 2 && producer->inputs[2].valid();
-    if (shifts || (scales && biased)) {
-      const ValueId bias = new_bias(*producer, *a);
-      graph[id].inputs.resize(3);
-      graph[id].inputs[2] = bias;
-    }
+    std::optional<Tensor> weights, bias;
+    if (scales) weights = scaled_weights(*producer, a->factor);
+    if (shifts || (scales && biased)) bias = new_bias(*producer, *a);
+    if ((weights && !is_finite(*weights)) || (bias && !is_finite(*bias))) return false;
+    const NodeId id = graph[v].producer;
+    if (weights) replace_operand(id, 1, std::move(*weights));
+    if (bias) replace_operand(id, 2, std::move(*bias));
     return true;
   }
 };

@@ -30,7 +30,7 @@ void apply_contraction(const ApplyCall& call) {
   Var no("no"), ni("ni"), nv("nv"), mo("mo"), mi("mi"), moo("moo"), moi("moi");
   out.split(n, no, ni, columns, n_tail).split(m, mo, mi, rows, m_tail);
   out.split(ni, ni, nv, lanes);
-  const int64_t m_tiles = ceil_div(m_extent, rows), n_tiles = ceil_div(n_extent, columns);
+  const int64_t m_tiles = std::max<int64_t>(1, ceil_div(m_extent, rows)), n_tiles = ceil_div(n_extent, columns);
   const int64_t block = s["block.m"] == 0 ? m_tiles : std::min<int64_t>(s["block.m"], m_tiles);
   out.split(mo, moo, moi, to_int(block), m_tiles % block == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
   out.reorder(nv, ni, mi, moi, no, moo).vectorize(nv).unroll(ni).unroll(mi);

@@ -53,7 +53,14 @@ int64_t default_tasks(const Kernel& kernel, const Target&, int threads, int64_t 
   if (threads <= 1 || (kernel.flops < kSerialFlops && static_cast<double>(kernel.bytes) < kSerialBytes)) return 1;
   // Five tasks a thread balance the load unless a task would fall under the serial limit.
   const int64_t by_work = std::max<int64_t>(threads, static_cast<int64_t>(kernel.flops / kSerialFlops));
-  return std::max<int64_t>(1, std::min({most, by_work, int64_t{5} * threads}));
+  return std::max<int64_t>(1, std::min({most, by_work, int64_t{5} * threads, kMaxTasks}));
+}
+
+Knob tasks_knob(int threads) {
+  const int64_t t = threads;
+  Knob knob{"parallel.tasks", {1, t, 2 * t, 5 * t}};
+  std::erase_if(knob.values, [](int64_t tasks) { return tasks > kMaxTasks; });
+  return knob;
 }
 
 Schedule make_schedule(const FamilyInfo& info, const std::vector<std::pair<std::string, int64_t>>& values) {

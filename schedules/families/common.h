@@ -11,6 +11,8 @@
 
 namespace oc {
 
+inline constexpr int64_t kMaxTasks = 1024;  // that a kernel is cut into, however many threads there are
+
 [[nodiscard]] int64_t ceil_div(int64_t a, int64_t b);
 [[nodiscard]] bool fits_registers(int64_t rows, int64_t vectors, const Target& target);
 // Share of useful work when `extent` is covered by tiles of `tile`: 15 by 7 → 15/21.
@@ -29,6 +31,8 @@ struct RegisterTile {
 // How many parallel tasks for a kernel of this much work; 1 when it is too small to be worth waking threads (about 20
 // µs).
 [[nodiscard]] int64_t default_tasks(const Kernel& kernel, const Target& target, int threads, int64_t most);
+// The choices for parallel.tasks with more than one thread.
+[[nodiscard]] Knob tasks_knob(int threads);
 // `fallback` overwritten by the given values.
 [[nodiscard]] Schedule make_schedule(const FamilyInfo& info,
                                      const std::vector<std::pair<std::string, int64_t>>& values);

@@ -2,6 +2,8 @@
 // packed in panels as wide as the tile, so that the inner loop streams through memory.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "schedules/families/common.h"
 
 namespace oc {
@@ -10,6 +12,7 @@ namespace {
 enum Inner : int64_t { kInnerM, kInnerN };
 constexpr int64_t kMaxUnrolled = 256;  // statements in the inner loop body; beyond, LLVM takes minutes
 
+// Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
 struct View {
   int64_t m, n, k, lanes;
   bool packed;  // b is a weight
@@ -18,9 +21,10 @@ struct View {
 View look(const Kernel& kernel, const Target& target) {
   const int b = kernel.input_of_anchor(1);
   const bool packed = b >= 0 && kernel.is_weight(static_cast<size_t>(b));
-  const int64_t n = kernel.extent("n");
+  const auto extent = [&](std::string_view axis) { return std::max<int64_t>(1, kernel.extent(axis)); };
+  const int64_t n = extent("n");
   const int64_t all = target.lanes(static_cast<int>(dtype_size(kernel.output().dtype)));
-  return {kernel.extent("m"), n, kernel.extent("k"), packed ? all : vector_width(all, n), packed};
+  return {extent("m"), n, extent("k"), packed ? all : vector_width(all, n), packed};
 }
 
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
@@ -62,7 +66,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   result.knobs.push_back({"unroll.k", up_to(std::min<int64_t>(8, v.k), {1, 2, 4, 8})});
   result.knobs.push_back({"order.inner", {kInnerM, kInnerN}});
   result.knobs.push_back({"block.m", {0, 1, 2, 4, 8, 16, 32}});
-  if (threads > 1) result.knobs.push_back({"parallel.tasks", {1, threads, 2 * threads, 5 * threads}});
+  if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) {
     // One register beyond the formula may still pay; more spills.
     return reject(kernel, target, s).empty() && s["tile.m"] * s["tile.n"] < target.vector_registers;
@@ -96,7 +100,7 @@ const FamilyInfo& family_contraction() {
                   {.name = "unroll.k", .max = 16},
                   {.name = "order.inner", .words = {"m", "n"}, .fallback = kInnerN},
                   {.name = "block.m", .min = 0, .max = 4096, .fallback = 0},
-                  {.name = "parallel.tasks", .max = 1024}},
+                  {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,

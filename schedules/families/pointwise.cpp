@@ -5,7 +5,7 @@
 namespace oc {
 
 std::vector<Argument> pointwise_grammar() {
-  return {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = 1024}};
+  return {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks}};
 }
 
 int64_t innermost_extent(const Type& out) {
@@ -30,7 +30,7 @@ Space pointwise_space(const Kernel& kernel, const Target& target, int threads) {
   Space result{kernel.family, {}, {}};
   const int64_t vectors = ceil_div(innermost_extent(kernel.output()), target.lanes(4));
   result.knobs.push_back({"vector.unroll", up_to(std::min<int64_t>(8, vectors), {1, 2, 4, 8})});
-  if (threads > 1) result.knobs.push_back({"parallel.tasks", {1, threads, 2 * threads, 5 * threads}});
+  if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) { return pointwise_why_illegal(kernel, target, s).empty(); };
   return result;
 }

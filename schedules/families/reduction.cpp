@@ -27,7 +27,7 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
 Space space(const Kernel& kernel, const Target& target, int threads) {
   Space result{Family::reduction, {}, {}};
   result.knobs.push_back({"vector.unroll", {1, 2, 4, 8}});
-  if (threads > 1) result.knobs.push_back({"parallel.tasks", {1, threads, 2 * threads, 5 * threads}});
+  if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) { return reject(kernel, target, s).empty(); };
   return result;
 }
@@ -38,7 +38,7 @@ const FamilyInfo& family_reduction() {
   static const FamilyInfo info = {
       .family = Family::reduction,
       .version = 1,
-      .grammar = {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = 1024}},
+      .grammar = {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kMaxUnrolled = 256;
 
+// Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
 struct View {
   int64_t channels, rows, columns;  // of the output: channel blocks (or channels when plain), y, x
   int64_t lanes;                    // vector width: the channel block, or along x when plain
@@ -35,8 +36,8 @@ View look(const Kernel& kernel, const Target& target) {
   const Type& out = kernel.output();
   const int64_t block = out.layout.block(1);
   View v{};
-  v.channels = ceil_div(out.shape[1].extent, block);
-  v.rows = out.shape[2].extent;
+  v.channels = std::max<int64_t>(1, ceil_div(out.shape[1].extent, block));
+  v.rows = std::max<int64_t>(1, out.shape[2].extent);
   v.columns = out.shape[3].extent;
   v.lanes = block > 1 ? block : vector_width(target.lanes(static_cast<int>(dtype_size(out.dtype))), v.columns);
   v.column_step = block > 1 ? 1 : v.lanes;
@@ -117,7 +118,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   result.knobs.push_back({"pad.at", {kPadBand, kPadRoot}});
   if (threads > 1) {
     result.knobs.push_back({"parallel.axis", {kParallelY, kParallelC}});
-    result.knobs.push_back({"parallel.tasks", {1, threads, 2 * threads, 5 * threads}});
+    result.knobs.push_back(tasks_knob(threads));
   }
   result.legal = [kernel, target](const Schedule& s) {
     return reject(kernel, target, s).empty() && s["tile.x"] * s["tile.c"] < target.vector_registers;
@@ -158,7 +159,7 @@ const FamilyInfo& family_window() {
                   {.name = "band.y", .max = 1 << 20},
                   {.name = "pad.at", .words = {"band", "root"}, .fallback = kPadBand},
                   {.name = "parallel.axis", .words = {"y", "c"}, .fallback = kParallelY},
-                  {.name = "parallel.tasks", .max = 1024}},
+                  {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,

@@ -13,7 +13,7 @@
 #include "base/files.h"
 #include "frontends/onnx/import.h"
 #include "frontends/onnx/tensor.h"
-#include "tests/frontends/interpret.h"
+#include "tests/dsl/interpret.h"
 #include "tests/frontends/model_builder.h"
 
 namespace oc::test {

@@ -1,4 +1,4 @@
-#include "tests/frontends/interpret.h"
+#include "tests/dsl/interpret.h"
 
 #include <algorithm>
 #include <cmath>

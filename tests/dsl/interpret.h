@@ -1,4 +1,4 @@
-// Runs an imported graph by plain loops: what the importer made of a model, without any code generation.
+// Runs a graph by plain loops, without any code generation: what the importer made of a model, what a pass changed.
 #pragma once
 
 #include <vector>

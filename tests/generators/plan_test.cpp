@@ -1,0 +1,213 @@
+#include "generators/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "base/compare.h"
+#include "generators/alias.h"
+#include "graph/pass.h"
+#include "graph/text.h"
+#include "tests/dsl/interpret.h"
+#include "tests/graph/graphs.h"
+#include "tests/graph/random_graph.h"
+
+namespace oc::test {
+namespace {
+
+bool share_a_step(const Buffer& a, const Buffer& b) {
+  return a.first <= b.last && b.first <= a.last;
+}
+bool share_a_byte(int64_t a, int64_t a_bytes, int64_t b, int64_t b_bytes) {
+  return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
+}
+
+// Aligned, inside the arena, and apart from all that live at the same time.
+void expect_sound(const std::vector<Buffer>& buffers, int64_t arena) {
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    const Buffer& a = buffers[i];
+    ASSERT_EQ(a.offset % kBufferAlignment, 0);
+    ASSERT_GE(a.offset, 0);
+    ASSERT_LE(a.offset + a.bytes, arena);
+    for (size_t k = 0; k < i; ++k)
+      ASSERT_FALSE(share_a_step(a, buffers[k]) && share_a_byte(a.offset, a.bytes, buffers[k].offset, buffers[k].bytes))
+          << i << " and " << k;
+  }
+}
+
+TEST(MemoryPlan, BuffersThatLiveTogetherLieApart) {
+  std::mt19937 random(17);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Buffer> buffers(random() % 60);
+    int64_t all = 0;
+    std::vector<int64_t> live(51);
+    for (Buffer& buffer : buffers) {
+      buffer.bytes = random() % 8 == 0 ? 0 : static_cast<int64_t>(1 + random() % (random() % 2 == 0 ? 100 : 100'000));
+      buffer.first = static_cast<int>(random() % 40);
+      buffer.last = buffer.first + static_cast<int>(random() % 10);
+      const int64_t rounded = (buffer.bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment;
+      all += rounded;
+      for (int t = buffer.first; t <= buffer.last; ++t) live[static_cast<size_t>(t)] += rounded;
+    }
+    const int64_t arena = assign_offsets(buffers);
+    expect_sound(buffers, arena);
+    EXPECT_LE(arena, all);
+    EXPECT_GE(arena, *std::ranges::max_element(live));
+  }
+}
+
+TEST(MemoryPlan, MemoryIsUsedAgain) {
+  std::vector<Buffer> chain;
+  for (int i = 0; i < 10; ++i) chain.push_back({0, 1000, i, i + 1});
+  EXPECT_EQ(assign_offsets(chain), 2 * 1024);
+  std::vector<Buffer> none;
+  EXPECT_EQ(assign_offsets(none), 0);
+}
+
+// ---- whole plans, carried out on bytes by the interpreter
+
+struct Planned {
+  Graph graph;
+  Partition partition;
+  std::vector<GroupBinding> bindings;
+  PackedWeights weights;
+  Plan plan;
+};
+
+Planned planned(Graph graph) {
+  Planned p{std::move(graph), {}, {}, {}, {}};
+  p.partition = partition(p.graph, all_ops());
+  for (size_t g = 0; g < p.partition.groups.size(); ++g) {
+    const Group& group = p.partition.groups[g];
+    p.bindings.push_back({.symbol = std::to_string(g),
+                          .label = "group " + std::to_string(g),
+                          .inputs = group.inputs,
+                          .packing = {},
+                          .in_place_ok = !group.anchor.valid()});
+  }
+  p.weights = pack(p.graph, p.bindings);
+  p.plan = make_plan(p.graph, p.partition, p.bindings, p.weights);
+  return p;
+}
+
+struct Machine {
+  const Planned& p;
+  std::vector<Tensor> inputs, outputs = {};
+  std::vector<std::byte> arena = std::vector<std::byte>(static_cast<size_t>(p.plan.arena_bytes), std::byte{0x7f});
+
+  std::byte* at(const Location& l) {
+    switch (l.place) {
+      case Place::arena: return arena.data() + l.offset;
+      case Place::weights: return reinterpret_cast<std::byte*>(const_cast<char*>(p.weights.blob.data())) + l.offset;
+      case Place::input: return inputs[l.index].bytes.data() + l.offset;
+      case Place::output: return outputs[l.index].bytes.data() + l.offset;
+    }
+    return nullptr;
+  }
+
+  Tensor read(const Location& l, const Type& type) {
+    Tensor t = make_tensor(type.dtype, type.extents(), type.layout);
+    if (!t.bytes.empty()) std::memcpy(t.bytes.data(), at(l), t.bytes.size());
+    return relayout(t, {});
+  }
+
+  void kernel(const Step& step) {
+    const Group& group = p.partition.groups[std::stoul(step.symbol)];
+    Graph graph = without_layouts(group_graph(p.graph, group, all_ops()));
+    for (size_t i = 0; i < group.inputs.size(); ++i) {
+      Tensor value = read(step.args[i], p.graph[group.inputs[i]].type);
+      value.shape = graph.values[i].type.extents();
+      graph.values[i].data = std::make_shared<const Tensor>(std::move(value));
+    }
+    const Type& type = p.graph[group.output].type;
+    Tensor result = interpret(graph, all_ops(), {})[0];
+    result.shape = type.extents();
+    result = relayout(result, type.layout);
+    std::memcpy(at(step.args.back()), result.bytes.data(), result.bytes.size());
+  }
+
+  std::vector<Tensor> run() {
+    for (ValueId output : p.graph.outputs)
+      outputs.push_back(make_tensor(p.graph[output].type.dtype, p.graph[output].type.extents()));
+    for (const Step& step : p.plan.steps) {
+      if (step.symbol.empty())
+        std::memmove(at(step.args[1]), at(step.args[0]), static_cast<size_t>(step.args[1].bytes));
+      else
+        kernel(step);
+    }
+    return outputs;
+  }
+};
+
+// A kernel reads its inputs while it writes: they lie apart, or are the same bytes of an elementwise kernel.
+void expect_no_clobbering(const Planned& p) {
+  for (const Step& step : p.plan.steps) {
+    const Location& out = step.args.back();
+    const bool in_place_ok = !step.symbol.empty() && p.bindings[std::stoul(step.symbol)].in_place_ok;
+    for (size_t i = 0; i + 1 < step.args.size(); ++i) {
+      const Location& in = step.args[i];
+      if (in.place != out.place || in.index != out.index) continue;
+      const bool same = in_place_ok && in.offset == out.offset && in.bytes == out.bytes;
+      EXPECT_TRUE(same || !share_a_byte(in.offset, in.bytes, out.offset, out.bytes)) << step.label;
+    }
+    for (const Location& l : step.args) EXPECT_EQ(l.place == Place::arena ? l.offset % kBufferAlignment : 0, 0);
+  }
+}
+
+TEST(Plan, CarriedOutItComputesWhatTheModelDoes) {
+  size_t in_place = 0, elided = 0;
+  for (uint32_t seed = 300; seed < 900; ++seed) {
+    const Graph model = random_graph(seed, 18);
+    const Target target = parse_target(seed % 2 == 0 ? "x86-64-avx2" : "x86-64-avx512");
+    const Planned p = planned(optimize(model, {all_ops(), target}));
+    SCOPED_TRACE(testing::Message() << seed << "\n" << print_graph(p.graph));
+    expect_sound(p.plan.buffers, p.plan.arena_bytes);
+    expect_no_clobbering(p);
+    const std::vector<Tensor> inputs = random_inputs(model, seed);
+    const std::vector<Tensor> expected = outputs_of(model, inputs), found = Machine{p, inputs}.run();
+    ASSERT_EQ(found.size(), expected.size());
+    for (size_t i = 0; i < found.size(); ++i) EXPECT_LE(err(found[i], expected[i]), 1e-4) << "output " << i;
+    for (const Step& step : p.plan.steps)
+      for (size_t i = 0; i + 1 < step.args.size(); ++i) in_place += step.args[i] == step.args.back();
+    elided += p.partition.groups.size() -
+              static_cast<size_t>(std::ranges::count_if(p.plan.steps, [](const Step& s) { return !s.symbol.empty(); }));
+  }
+  EXPECT_GT(in_place, 50U);  // the shortcuts were tested
+  EXPECT_GT(elided, 30U);
+}
+
+Plan plan_of(const std::string& text) {
+  return planned(parse_graph(text)).plan;
+}
+
+TEST(Plan, AnOutputIsWrittenWhereTheCallerWantsIt) {
+  const Plan plan = plan_of("graph { %0: f32[3] = input %1: f32[3] = exp(%0) return %1 }");
+  ASSERT_EQ(plan.steps.size(), 1U);
+  EXPECT_EQ(plan.steps[0].args, (std::vector<Location>{{Place::input, 0, 0, 12}, {Place::output, 0, 0, 12}}));
+  EXPECT_EQ(plan.arena_bytes, 0);
+}
+
+// Inputs, constants and one value under two names are copied: outputs are memory of their own.
+TEST(Plan, OutputsThatNoKernelMakesAreCopies) {
+  const Plan plan = plan_of(
+      "graph { %0 \"x\": f32[3] = input %1 \"c\": f32[2] = constant {1, 2} %2 \"y\": f32[3] = exp(%0) "
+      "%3 \"z\": f32[1,3] = reshape(%2) {shape=[1,3]} return %0, %1, %2, %3 }");
+  ASSERT_EQ(plan.steps.size(), 4U);
+  EXPECT_EQ(plan.steps[1].args, (std::vector<Location>{{Place::input, 0, 0, 12}, {Place::output, 0, 0, 12}}));
+  EXPECT_EQ(plan.steps[2].args, (std::vector<Location>{{Place::weights, 0, 0, 8}, {Place::output, 1, 0, 8}}));
+  EXPECT_EQ(plan.steps[3].args, (std::vector<Location>{{Place::output, 2, 0, 12}, {Place::output, 3, 0, 12}}));
+}
+
+TEST(Plan, PartsOfAConcatAreMadeInPlace) {
+  const Plan plan = plan_of(
+      "graph { %0: f32[1,16] = input %1: f32[1,16] = exp(%0) %2: f32[1,16] = neg(%0) "
+      "%3: f32[2,16] = concat(%1, %2) {axis=0} %4: f32[2,1] = reduce_sum(%3) {axes=[1]} return %4 }");
+  ASSERT_EQ(plan.steps.size(), 3U);
+  EXPECT_EQ(plan.arena_bytes, 128);
+  EXPECT_EQ(plan.steps[0].args.back().offset + plan.steps[1].args.back().offset, 64);
+}
+
+}  // namespace
+}  // namespace oc::test

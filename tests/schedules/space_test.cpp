@@ -1,0 +1,206 @@
+// Properties of every family's space and formula default, over sizes and targets.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <random>
+#include <set>
+
+#include "base/error.h"
+#include "schedules/apply.h"
+#include "tests/schedules/kernels.h"
+
+namespace oc::test {
+namespace {
+
+// A random point that the space calls legal; none when many draws find none.
+std::optional<Schedule> random_legal(const Space& space, std::mt19937& random) {
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    Point point;
+    for (const Knob& knob : space.knobs) point.push_back(static_cast<uint32_t>(random() % knob.values.size()));
+    const Schedule schedule = space.at(point);
+    if (space.legal(schedule)) return schedule;
+  }
+  return std::nullopt;
+}
+
+// Applies the schedule and lowers the loops as far as Halide does without generating code, for any CPU.
+void expect_lowers(const Kernel& kernel, const Target& target, const Schedule& schedule) {
+  try {
+    Lowered lowered = apply_schedule(kernel, builtin_ops(), target, schedule);
+    const std::vector<Halide::Argument> arguments(lowered.inputs.begin(), lowered.inputs.end());
+    (void)lowered.output.compile_to_module(
+        arguments, "kernel", Halide::Target(target.name() + "-no_runtime-no_asserts-no_bounds_query-user_context"));
+  } catch (const Halide::Error& error) {  // unknown to GoogleTest
+    ADD_FAILURE() << error.what();
+  }
+}
+
+TEST(Space, AllFamiliesAreAmongTheKernels) {
+  std::set<Family> families;
+  for (const Kernel& kernel : kernels(17, host_target())) families.insert(kernel.family);
+  EXPECT_EQ(families.size(), 5U);
+}
+
+TEST(Space, TheFormulaDefaultIsAlwaysLegal) {
+  for (const char* name : kTargets) {
+    const Target target = parse_target(name);
+    for (const int64_t n : kSizes)
+      for (const Kernel& kernel : kernels(n, target))
+        for (const int threads : {1, 2, 7, 64, 1000})
+          EXPECT_EQ(why_illegal(kernel, target, default_schedule(kernel, target, threads)), "")
+              << name << ", " << threads << " threads, " << kernel.workload.text;
+  }
+}
+
+// Enough work to keep any number of threads busy; the language has a limit on tasks.
+TEST(Space, TheFormulaDefaultOfALargeKernelIsLegalForAnyNumberOfThreads) {
+  const char* const texts[] = {
+      "graph { %0: f32[8192,4096] = input %1: f32[4096,8192] = weight %2: f32[8192,8192] = matmul(%0, %1) return %2 }",
+      "graph { %0: f32[1,64,2048,2048] = input %1: f32[64,64,3,3] = weight %2: f32[1,64,2048,2048] = conv(%0, %1) "
+      "{dilations=[1,1], group=1, pads=[1,1,1,1], strides=[1,1]} return %2 }",
+      "graph { %0: f32[8192,8192] = input %1: f32[8192,8192] = exp(%0) return %1 }",
+      "graph { %0: f32[8192,8192] = input %1: f32[8192,1] = reduce_sum(%0) {axes=[1]} return %1 }",
+      "graph { %0: f32[8192,8192] = input %1: f32[8192,8192] = transpose(%0) {perm=[1,0]} return %1 }",
+  };
+  const Target target = parse_target("x86-64-avx512");
+  for (const char* text : texts) {
+    const Kernel kernel = analyse({text}, builtin_ops());
+    for (const int threads : {1, 8, 256, 5000})
+      EXPECT_EQ(why_illegal(kernel, target, default_schedule(kernel, target, threads)), "") << threads << text;
+  }
+}
+
+TEST(Space, LegalPointsFitTheKernelAndRoundTrip) {
+  std::mt19937 random(1);
+  for (const char* name : kTargets) {
+    const Target target = parse_target(name);
+    for (const int64_t n : kSizes)
+      for (const Kernel& kernel : kernels(n, target))
+        for (const int threads : {1, 4, 1000}) {
+          const Space space = schedule_space(kernel, target, threads);
+          for (int i = 0; i < 4; ++i) {
+            const std::optional<Schedule> schedule = random_legal(space, random);
+            ASSERT_TRUE(schedule) << kernel.workload.text;
+            EXPECT_EQ(why_illegal(kernel, target, *schedule), "") << print_schedule(*schedule) << kernel.workload.text;
+            EXPECT_EQ(parse_schedule(print_schedule(*schedule)), *schedule);
+          }
+        }
+  }
+}
+
+TEST(Space, KnobsAreSortedUniqueAndWithinTheGrammar) {
+  const Target target = host_target();
+  for (const int64_t n : kSizes)
+    for (const Kernel& kernel : kernels(n, target)) {
+      const std::vector<Argument>& grammar = family_info(kernel.family).grammar;
+      for (const Knob& knob : schedule_space(kernel, target, 300).knobs) {
+        const auto argument = std::ranges::find(grammar, knob.name, &Argument::name);
+        ASSERT_NE(argument, grammar.end()) << knob.name;
+        ASSERT_FALSE(knob.values.empty()) << knob.name;
+        EXPECT_TRUE(std::ranges::is_sorted(knob.values, std::less_equal<>())) << knob.name;
+        if (!argument->words.empty()) continue;
+        EXPECT_GE(knob.values.front(), argument->min) << knob.name;
+        EXPECT_LE(knob.values.back(), argument->max) << knob.name;
+      }
+    }
+}
+
+class Lowering : public testing::TestWithParam<int64_t> {};
+
+TEST_P(Lowering, DefaultsAndRandomLegalPointsMakeLoops) {
+  std::mt19937 random(static_cast<uint32_t>(GetParam()));
+  size_t turn = 0;
+  for (const char* name : kTargets) {
+    const Target target = parse_target(name);
+    for (const Kernel& kernel : kernels(GetParam(), target)) {
+      SCOPED_TRACE(testing::Message() << name << " " << kernel.workload.text);
+      // Each kernel lowers twice on every target; which of the schedules turns with the target.
+      const int threads = ++turn % 2 == 0 ? 1 : 4;
+      const Schedule fallback = default_schedule(kernel, target, threads);
+      const std::optional<Schedule> point = random_legal(schedule_space(kernel, target, threads), random);
+      ASSERT_TRUE(point);
+      for (const Schedule& schedule : {fallback, *point}) {
+        SCOPED_TRACE(print_schedule(schedule));
+        expect_lowers(kernel, target, schedule);
+      }
+    }
+  }
+}
+
+// Schedules need not come from a space: a person or another version wrote them. What why_illegal lets pass must lower.
+TEST(Apply, WhateverIsNotIllegalLowers) {
+  std::mt19937 random(21);
+  const Target target = parse_target("x86-64-avx2");
+  int applied = 0;
+  for (const int64_t n : {7, 17, 33})
+    for (const Kernel& kernel : kernels(n, target))
+      for (int i = 0; i < 8; ++i) {
+        Schedule schedule = *random_legal(schedule_space(kernel, target, 4), random);
+        const std::vector<Argument>& grammar = family_info(kernel.family).grammar;
+        for (int changes = 0; changes < 2; ++changes) {
+          const Argument& argument = grammar[random() % grammar.size()];
+          const int64_t low = argument.words.empty() ? argument.min : 0;
+          const int64_t high = argument.words.empty() ? std::min<int64_t>(argument.max, 40)
+                                                      : static_cast<int64_t>(argument.words.size()) - 1;
+          schedule.values[argument.name] = std::uniform_int_distribution<int64_t>(low, high)(random);
+        }
+        if (!why_illegal(kernel, target, schedule).empty()) continue;
+        SCOPED_TRACE(print_schedule(schedule) + kernel.workload.text);
+        expect_lowers(kernel, target, schedule);
+        ++applied;
+      }
+  EXPECT_GT(applied, 50);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Lowering, testing::ValuesIn(kSizes),
+                         [](const auto& info) { return std::to_string(info.param); });
+
+TEST(Apply, EmptyTensorsHaveLoopsToo) {
+  const Target target = host_target();
+  const char* const window = "{dilations=[1,1], group=1, pads=[1,1,1,1], strides=[1,1]}";
+  const std::string texts[] = {
+      "%0: f32[0,4] = input %1: f32[4,8] = weight %2: f32[0,8] = matmul(%0, %1) return %2",
+      "%0: f32[3,4] = input %1: f32[4,0] = weight %2: f32[3,0] = matmul(%0, %1) return %2",
+      "%0: f32[3,0] = input %1: f32[0,8] = input %2: f32[3,8] = matmul(%0, %1) return %2",
+      "%0: f32[3,0] = input %1: f32[3,0] = exp(%0) return %1",
+      "%0: f32[3,0] = input %1: f32[3,0] = softmax(%0) {axis=1} return %1",
+      "%0: f32[3,0] = input %1: f32[3,1] = reduce_sum(%0) {axes=[1]} return %1",
+      "%0: f32[3,0] = input %1: f32[0,3] = transpose(%0) {perm=[1,0]} return %1",
+      fmt::format("%0: f32[0,4,5,5] = input %1: f32[4,4,3,3] = weight %2: f32[0,4,5,5] = conv(%0, %1) {} return %2",
+                  window),
+      fmt::format("%0: f32[1,4,5,5] = input %1: f32[0,4,3,3] = weight %2: f32[1,0,5,5] = conv(%0, %1) {} return %2",
+                  window),
+  };
+  for (const std::string& text : texts) {
+    SCOPED_TRACE(text);
+    const Kernel kernel = analyse({"graph { " + text + " }"}, builtin_ops());
+    const Schedule schedule = default_schedule(kernel, target, 4);
+    EXPECT_EQ(why_illegal(kernel, target, schedule), "");
+    expect_lowers(kernel, target, schedule);
+  }
+}
+
+TEST(Apply, AScheduleThatDoesNotFitIsRefusedWithItsReason) {
+  const Target target = parse_target("x86-64-avx2");
+  const Kernel kernel = analyse({"graph { %0: f32[4,6] = input %1: f32[6,9] = weight %2: f32[4,9] = matmul(%0, %1) "
+                                 "return %2 }"},
+                                builtin_ops());
+  struct Case {
+    const char *text, *reason;
+  };
+  for (const Case& c : {Case{"elementwise v1", "schedule: a elementwise schedule for a contraction kernel"},
+                        Case{"contraction v1\ntile m=5", "schedule: tile m=5 of 4 rows"},
+                        Case{"contraction v1\ntile n=3", "schedule: tile n=3 vectors of 8 for 9 columns"},
+                        Case{"contraction v1\nunroll k=7", "schedule: unroll k=7 of 6"}}) {
+    std::string message;
+    try {
+      (void)apply_schedule(kernel, builtin_ops(), target, parse_schedule(c.text));
+    } catch (const UserError& error) {
+      message = error.what();
+    }
+    EXPECT_EQ(message, c.reason);
+  }
+}
+
+}  // namespace
+}  // namespace oc::test
