@@ -5,10 +5,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <functional>
+#include <mutex>
 #include <random>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 
@@ -111,8 +117,48 @@ void write_file_atomic(const fs::path& path, std::string_view bytes) {
   if (directory.get() >= 0) (void)::fsync(directory.get());
 }
 
+namespace {
+
+constexpr std::string_view kTempPrefix = "opencompiler-";
+constexpr auto kStale = std::chrono::minutes(10);  // a process of another container may only look dead
+
+// The number of the process that made this temporary folder; 0 for other paths.
+int maker_of(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (!name.starts_with(kTempPrefix)) return 0;
+  const char* digits = name.c_str() + kTempPrefix.size();
+  int process = 0;
+  const auto [end, error] = std::from_chars(digits, name.c_str() + name.size(), process);
+  return error == std::errc() && *end == '-' ? process : 0;
+}
+
+void remove_temp_dirs(const std::function<bool(const fs::path&, int)>& unwanted) {
+  std::error_code ignored;
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::directory_iterator(fs::temp_directory_path(), ignored))
+    if (const int process = maker_of(entry.path()); process > 0 && unwanted(entry.path(), process))
+      found.push_back(entry.path());
+  for (const fs::path& path : found) fs::remove_all(path, ignored);
+}
+
+void sweep_temp_dirs() {
+  remove_temp_dirs([](const fs::path& path, int process) {
+    std::error_code error;
+    const auto written = fs::last_write_time(path, error);
+    return !error && fs::file_time_type::clock::now() - written > kStale && ::kill(process, 0) != 0 && errno == ESRCH;
+  });
+}
+
+}  // namespace
+
+void remove_temp_dirs_of(int process) {
+  remove_temp_dirs([&](const fs::path&, int maker) { return maker == process; });
+}
+
 TempDir::TempDir() {
-  std::string name = (fs::temp_directory_path() / "opencompiler-XXXXXX").string();
+  static std::once_flag swept;
+  std::call_once(swept, sweep_temp_dirs);
+  std::string name = (fs::temp_directory_path() / fmt::format("{}{}-XXXXXX", kTempPrefix, ::getpid())).string();
   if (::mkdtemp(name.data()) == nullptr) user_error("cannot make a temporary folder {}: {}", name, reason());
   path_ = name;
 }

@@ -11,7 +11,8 @@ namespace oc {
 // Writes a temporary file beside `path`, fsyncs, renames: readers see the old or the new file, never half of one.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 
-// A folder under TMPDIR that is removed with its contents on destruction.
+// A folder under TMPDIR that is removed with its contents on destruction. Its name holds this process's number; the first
+// of a process also removes what processes long dead have left.
 class TempDir {
  public:
   TempDir();
@@ -23,6 +24,9 @@ class TempDir {
  private:
   std::filesystem::path path_;
 };
+
+// For a parent whose child did not come to its destructors.
+void remove_temp_dirs_of(int process);
 
 // $OPENCOMPILER_DB, else $XDG_DATA_HOME/opencompiler/tuning.db, else ~/.local/share/opencompiler/tuning.db
 [[nodiscard]] std::filesystem::path default_database_path();

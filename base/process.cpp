@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/files.h"
 
 namespace oc {
 namespace {
@@ -155,6 +156,7 @@ struct Child::State {
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    if (!WIFEXITED(status)) remove_temp_dirs_of(pid);
     return status;
   }
 

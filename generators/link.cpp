@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <set>
 
 #include "base/error.h"
@@ -64,8 +65,7 @@ std::string write_input(const TempDir& folder, const std::string& name, std::str
 std::string rename_symbols(const std::string& object, const std::string& name) {
   const std::unique_ptr<llvm::object::ObjectFile> parsed = parse_object(object);
   llvm::objcopy::ConfigManager config;
-  std::vector<std::string> names;  // StringRefs in the configuration point into these
-  names.reserve(1024);
+  std::deque<std::string> names;  // StringRefs in the configuration point into these
   for (const llvm::object::SymbolRef& symbol : parsed->symbols()) {
     const uint32_t flags = take(symbol.getFlags(), "flags of a symbol");
     if ((flags & llvm::object::SymbolRef::SF_Undefined) || !(flags & llvm::object::SymbolRef::SF_Global)) continue;
@@ -78,7 +78,6 @@ std::string rename_symbols(const std::string& object, const std::string& name) {
     } else if (!old.starts_with(name + "_")) {
       continue;
     }
-    if (names.size() + 2 > names.capacity()) internal_error("a library of more than {} global symbols", names.size());
     names.push_back(old.str());
     if (llvm::Error error = config.Common.SymbolsToKeepGlobal.addMatcher(llvm::objcopy::NameOrPattern::create(
             names.back(), llvm::objcopy::MatchStyle::Literal, [](llvm::Error e) { return e; })))
@@ -105,8 +104,8 @@ SystemLibraries system_libraries(const Target& target) {
 constexpr auto kSystemFunctions = std::to_array<std::string_view>(
     {// libc and threads
      "memcpy", "memset", "memmove", "memcmp", "strlen", "free", "posix_memalign", "getenv", "getpid", "open", "read",
-     "close", "syscall", "sched_yield", "sched_getaffinity", "clock_gettime", "getauxval", "pthread_create",
-     "pthread_join", "pthread_sigmask",
+     "close", "syscall", "sched_yield", "sched_getaffinity", "clock_gettime", "getauxval", "_setjmp", "longjmp",
+     "pthread_create", "pthread_join", "pthread_sigmask",
      // libm, each also with the suffix f
      "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign", "cos", "cosh", "erf",
      "erfc", "exp", "exp2", "expm1", "fabs", "floor", "fma", "fmax", "fmin", "fmod", "hypot", "ldexp", "log", "log10",

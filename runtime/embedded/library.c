@@ -196,7 +196,10 @@ static uint64_t now(void) {
   return (uint64_t)time[0] * 1000000000u + (uint64_t)time[1];
 }
 
-static int walk(oc_instance* m, uint64_t* nanoseconds) {
+// Runs the plan; `argument` is where each step's nanoseconds go, or null.
+static int walk(oc_context* context, void* argument) {
+  oc_instance* m = (oc_instance*)((char*)context->team - offsetof(oc_instance, team));
+  uint64_t* nanoseconds = argument;
   const oc_plan* plan = &oc_plan_data;
   void** args = m->args;
   for (uint32_t s = 0; s < plan->num_steps; ++s) {
@@ -229,7 +232,8 @@ OC_EXPORT int oc_model_run_profiled(oc_instance* m, const void* const* inputs, v
     m->buffers[at->buffer].host = (char*)(uintptr_t)base + at->offset;
   }
   oc_team_begin(&m->team);
-  const int status = walk(m, nanoseconds);
+  int status = oc_guard(m->user_context, walk, nanoseconds);
+  if (atomic_load(&m->team.starved)) status = OC_OUT_OF_MEMORY;
   oc_team_end(&m->team);
   atomic_store_explicit(&m->running, 0, memory_order_release);
   return status;

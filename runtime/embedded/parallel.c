@@ -21,21 +21,27 @@ static int serially(oc_context* c, const oc_loop* loop, int64_t size) {
   return 0;
 }
 
-void oc_participate(oc_team* team, int participant) {
-  oc_context* mine = &team->contexts[participant];
+static int participate(oc_context* mine, void* argument) {
+  const int participant = *(const int*)argument;
+  oc_team* team = mine->team;
   const oc_loop* loop = team->loop;
   for (int k = 0; k < team->num_threads; ++k) {
     oc_context* from = &team->contexts[(participant + k) % team->num_threads];
     while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
-      if (atomic_load_explicit(&team->failed, memory_order_relaxed) != 0) return;
+      if (atomic_load_explicit(&team->failed, memory_order_relaxed) != 0) return 0;
       const int64_t i = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
       if (i >= from->end) break;
       const int rc = loop->body(mine, loop, i);
-      if (rc == 0) continue;
-      int none = 0;
-      atomic_compare_exchange_strong(&team->failed, &none, rc);
+      if (rc != 0) return rc;
     }
   }
+  return 0;
+}
+
+void oc_participate(oc_team* team, int participant) {
+  const int rc = oc_guard(&team->contexts[participant], participate, &participant);
+  int none = 0;
+  if (rc != 0) atomic_compare_exchange_strong(&team->failed, &none, rc);
 }
 
 // A loop inside a loop and a loop that finds the pool busy run on the calling thread.
@@ -53,6 +59,8 @@ static int run_loop(oc_context* c, const oc_loop* loop, int64_t size) {
     rc = serially(c, loop, size);
   }
   atomic_store_explicit(&team->in_loop, false, memory_order_release);
+  // The kernel would go on with what its tasks have not made.
+  if (atomic_load_explicit(&team->starved, memory_order_relaxed)) oc_give_up(c);
   return rc;
 }
 

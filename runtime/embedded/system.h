@@ -11,7 +11,6 @@
 void* memcpy(void* to, const void* from, size_t bytes);
 void* memset(void* to, int value, size_t bytes);
 size_t strlen(const char* text);
-int strcmp(const char* a, const char* b);
 void free(void* memory);
 int posix_memalign(void** out, size_t alignment, size_t bytes);
 char* getenv(const char* name);
@@ -29,6 +28,13 @@ typedef unsigned long pthread_t;
 int pthread_create(pthread_t* thread, const void* attributes, void* (*body)(void*), void* argument);
 int pthread_join(pthread_t thread, void** result);
 int pthread_sigmask(int how, const void* set, void* old);
+
+// Room for the largest jmp_buf of the systems above (glibc on arm-64: 312 bytes).
+typedef struct oc_registers {
+  _Alignas(16) uint64_t words[64];
+} oc_registers;
+int _setjmp(oc_registers* registers) __attribute__((returns_twice));
+_Noreturn void longjmp(oc_registers* registers, int value);
 
 enum { kCacheLine = 64 };
 

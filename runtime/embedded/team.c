@@ -2,9 +2,10 @@
 
 // The header before each scratch block. Blocks of one participant nest like its calls; a block freed out of order is
 // marked and goes when those above it have gone.
-typedef struct block {
-  size_t previous;  // offset of the block below
-  size_t bytes;     // of the payload
+typedef struct oc_block {
+  size_t previous;                   // offset of the block below
+  size_t bytes;                      // of the payload
+  struct oc_block *older, *younger;  // of a block from malloc
   bool freed;
   bool from_malloc;
 } block;
@@ -15,9 +16,39 @@ _Static_assert(sizeof(oc_context) % kCacheLine == 0, "contexts share no cache li
 
 static const size_t kNoBlock = (size_t)-1;
 
+int oc_guard(oc_context* context, int (*body)(oc_context*, void*), void* argument) {
+  oc_registers registers;
+  oc_registers* const outer = context->way_out;
+  context->way_out = &registers;
+  const int rc = _setjmp(&registers) == 0 ? body(context, argument) : -1;
+  context->way_out = outer;
+  return rc;
+}
+
+void oc_give_up(oc_context* context) {
+  longjmp(context->way_out, 1);
+}
+
+static _Noreturn void starve(oc_context* c) {
+  atomic_store_explicit(&c->team->starved, true, memory_order_relaxed);
+  oc_team_fail(c->team, "out of memory for a kernel's temporaries");
+  oc_give_up(c);
+}
+
+static void give_back(oc_context* c, block* b) {
+  if (b->younger) {
+    b->younger->older = b->older;
+  } else {
+    c->borrowed = b->older;
+  }
+  if (b->older) b->older->younger = b->younger;
+  c->overflow -= kHeader + b->bytes;
+  free(b);
+}
+
 void* halide_malloc(void* user_context, size_t bytes) {
   oc_context* c = user_context;
-  if (bytes > (size_t)1 << 48) return NULL;
+  if (bytes > (size_t)1 << 48) starve(c);
   const size_t payload = oc_round_up(bytes + 8, kCacheLine);  // kernels may read 8 bytes past the end
   const size_t need = kHeader + payload;
   const size_t in_use = c->top + c->overflow + need;
@@ -30,12 +61,11 @@ void* halide_malloc(void* user_context, size_t bytes) {
     c->top += need;
   } else {
     void* memory = NULL;
-    if (posix_memalign(&memory, kCacheLine, need) != 0) {
-      oc_team_fail(c->team, "out of memory for a kernel's temporaries");
-      return NULL;
-    }
+    if (posix_memalign(&memory, kCacheLine, need) != 0) starve(c);
     b = memory;
-    *b = (block){.bytes = payload, .from_malloc = true};
+    *b = (block){.bytes = payload, .from_malloc = true, .older = c->borrowed};
+    if (b->older) b->older->younger = b;
+    c->borrowed = b;
     c->overflow += need;
   }
   return (char*)b + kHeader;
@@ -46,8 +76,7 @@ void halide_free(void* user_context, void* payload) {
   if (!payload) return;
   block* b = (block*)((char*)payload - kHeader);
   if (b->from_malloc) {
-    c->overflow -= kHeader + b->bytes;
-    free(b);
+    give_back(c, b);
     return;
   }
   b->freed = true;
@@ -84,6 +113,7 @@ void oc_team_destroy(oc_team* team) {
 void oc_team_begin(oc_team* team) {
   atomic_store_explicit(&team->has_message, 0, memory_order_relaxed);
   atomic_store_explicit(&team->failed, 0, memory_order_relaxed);
+  atomic_store_explicit(&team->starved, false, memory_order_relaxed);
   team->awake = team->num_threads > 1 && oc_pool_begin(team->num_threads);
 }
 
@@ -92,6 +122,7 @@ void oc_team_end(oc_team* team) {
   for (int i = 0; i < team->num_threads; ++i) {
     oc_context* c = &team->contexts[i];
     // Blocks of a run that failed half-way may still stand; a kernel that failed frees nothing later.
+    while (c->borrowed) give_back(c, c->borrowed);
     c->top = 0;
     c->last = kNoBlock;
     if (c->peak <= c->scratch_bytes) continue;

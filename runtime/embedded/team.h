@@ -31,10 +31,12 @@ struct oc_context {
   // grows after the run.
   char* scratch;
   size_t scratch_bytes;
-  size_t top;       // offset of the first free byte
-  size_t last;      // offset of the youngest block's header
-  size_t overflow;  // bytes now taken from malloc
-  size_t peak;      // most bytes ever in use at once
+  size_t top;                 // offset of the first free byte
+  size_t last;                // offset of the youngest block's header
+  size_t overflow;            // bytes now taken from malloc
+  size_t peak;                // most bytes ever in use at once
+  struct oc_block* borrowed;  // blocks taken from malloc, youngest first
+  oc_registers* way_out;      // where a kernel is left when memory cannot be had; see oc_guard
   // Iterations [next, end) of the loop under way that are this participant's own; others take from them when theirs
   // are done.
   _Alignas(kCacheLine) _Atomic int64_t next;
@@ -48,7 +50,8 @@ struct oc_team {
   bool holds_pool;
   bool awake;  // between oc_pool_begin and oc_pool_end
   atomic_bool in_loop;
-  atomic_int failed;  // first non-zero result of a task in the loop under way
+  atomic_int failed;    // first non-zero result of a task in the loop under way
+  atomic_bool starved;  // memory for a temporary could not be had in this run
   atomic_int has_message;
   char message[kMessageBytes];
 };
@@ -62,6 +65,11 @@ OC_INTERNAL void oc_team_destroy(oc_team* team);
 // Around every run: wakes the workers and keeps them spinning; afterwards lets them sleep and grows the scratch stacks.
 OC_INTERNAL void oc_team_begin(oc_team* team);
 OC_INTERNAL void oc_team_end(oc_team* team);
+// Calls body(context, argument); −1 when memory cannot be had: kernels do not look at what halide_malloc returns, so
+// the one that asked is left where it stands. It holds nothing but scratch memory, which oc_team_end takes back.
+OC_INTERNAL int oc_guard(oc_context* context, int (*body)(oc_context*, void*), void* argument);
+// Leaves the kernel that runs on `context` through the innermost oc_guard.
+OC_INTERNAL _Noreturn void oc_give_up(oc_context* context);
 // Keeps the first message of a run.
 OC_INTERNAL void oc_team_fail(oc_team* team, const char* message);
 

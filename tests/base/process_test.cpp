@@ -12,6 +12,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/files.h"
+
 namespace oc {
 namespace {
 
@@ -179,6 +181,23 @@ TEST(Child, DiesWithItsParent) {
   EXPECT_TRUE(ends_soon(inner));
   ::close(ends[0]);
   ::close(ends[1]);
+}
+
+TEST(Child, ItsTemporaryFoldersGoEvenWhenItIsKilled) {
+  const std::string note = (TempDir().path().parent_path() / "opencompiler-note").string();
+  const ChildResult result = run_in_child(
+      [&]() -> std::string {
+        const TempDir folder;
+        write_file_atomic(folder.path() / "left", "something");
+        write_file_atomic(note, folder.path().string());
+        for (;;) ::pause();
+      },
+      {.wall = std::chrono::milliseconds(300)});
+  EXPECT_EQ(result.status, ChildStatus::timeout);
+  const std::string folder = read_file(note);
+  std::filesystem::remove(note);
+  EXPECT_NE(folder, "");
+  EXPECT_FALSE(std::filesystem::exists(folder));
 }
 
 TEST(Child, SeveralAtOnce) {
