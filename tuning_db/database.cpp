@@ -64,7 +64,7 @@ int64_t newest_mark(Connection& db, const std::string& trial) {
 }  // namespace
 
 std::string_view rung_name(Rung rung) {
-  return rung == Rung::exact ? "exact" : "other threads";
+  return rung == Rung::exact ? "exact" : "other_threads";
 }
 
 Database::Database(std::unique_ptr<State> state) : state_(std::move(state)) {}

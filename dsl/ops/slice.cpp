@@ -17,8 +17,11 @@ Slice slice_of(const NodeView& node) {
     user_error("slice: starts, sizes and steps must have {} entries", shape.size());
   for (size_t d = 0; d < shape.size(); ++d) {
     if (!shape[d].known() || s.sizes[d] == 0) continue;
-    const int64_t last = s.starts[d] + (s.sizes[d] - 1) * s.steps[d];
-    if (s.sizes[d] < 0 || s.starts[d] < 0 || s.starts[d] >= shape[d].extent || last < 0 || last >= shape[d].extent)
+    int64_t last = 0;
+    if (s.sizes[d] < 0 || __builtin_mul_overflow(s.sizes[d] - 1, s.steps[d], &last) ||
+        __builtin_add_overflow(s.starts[d], last, &last))
+      user_error("slice: {} elements from {} on, {} apart", s.sizes[d], s.starts[d], s.steps[d]);
+    if (s.starts[d] < 0 || s.starts[d] >= shape[d].extent || last < 0 || last >= shape[d].extent)
       user_error("slice: elements {} to {} of dim {}, which has {}", s.starts[d], last, d, shape[d].extent);
   }
   return s;

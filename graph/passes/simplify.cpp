@@ -45,7 +45,9 @@ ValueId identity_slice(Rewriter& r, const Node& n) {
 }
 
 ValueId identity_resize(Rewriter& r, const Node& n) {
-  return std::ranges::all_of(n.attrs.numbers("scales", std::vector<double>()), [](double s) { return s == 1; }) ? same_type(r, n) : ValueId();
+  return std::ranges::all_of(n.attrs.numbers("scales", std::vector<double>()), [](double s) { return s == 1; })
+             ? same_type(r, n)
+             : ValueId();
 }
 
 ValueId identity_pad(Rewriter& /*r*/, const Node& n) {

@@ -17,7 +17,9 @@ int64_t ceil_div(int64_t a, int64_t b) {
 }
 
 bool fits_registers(int64_t rows, int64_t vectors, const Target& target) {
-  return rows * vectors + std::min(vectors + 1, rows + 1) <= target.vector_registers;
+  // x86 reads one operand of an FMA from memory; arm64 multiplies by an element of a register, so both are held.
+  const int64_t operands = target.arch == "arm-64" ? rows + vectors : std::min(vectors + 1, rows + 1);
+  return rows * vectors + operands <= target.vector_registers;
 }
 
 double coverage(int64_t extent, int64_t tile) {

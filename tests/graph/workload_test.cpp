@@ -144,6 +144,16 @@ TEST(Workload, TextsOfRandomModelsAreKernels) {
   }
 }
 
+// 4 steps of 2^62 end, modulo 2^64, where they began.
+TEST(Workload, SlicesThatOverflowAreRefused) {
+  EXPECT_EQ(error_of<UserError>([] {
+              (void)analyse({"graph { %0: f32[9] = input %1: f32[5] = slice(%0) "
+                             "{sizes=[5], starts=[0], steps=[4611686018427387904]} return %1 }"},
+                            builtin_ops());
+            }),
+            "graph '': node 0 '' (slice): slice: 5 elements from 0 on, 4611686018427387904 apart");
+}
+
 // Databases of strangers hold workloads: whatever stands there is a kernel or a UserError.
 TEST(Workload, DamagedTextsAreKernelsOrUserErrors) {
   const std::string texts[] = {

@@ -1,13 +1,12 @@
 """The demo's program reads a page of random words that nobody has looked at before."""
 
 import importlib.util
-import pathlib
 import random
 import shutil
 import subprocess
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-CLI = ROOT / ".venv/bin/opencompiler"
+from harness import CLI, MODELS, ROOT
+
 WORDS = "kernel vector tensor layout cache stride branch buffer thread module packet signal random window output"
 
 
@@ -24,7 +23,7 @@ def test_reads_a_page_of_random_words(tmp_path):
     load_draw()(tmp_path / "page.png", lines)
     shapes = {"det": "x=1x3x640x640", "rec": "x=1x3x48x640"}
     for name, shape in shapes.items():
-        model = ROOT / f".cache/models/{name}.onnx"
+        model = MODELS / f"{name}.onnx"
         command = [CLI, "compile", model, "-o", tmp_path, "--name", name]
         subprocess.run([*command, "--shape", shape, "--threads", "1"], check=True)
     shutil.copy(ROOT / "demo/ocr.cpp", tmp_path)

@@ -1,6 +1,5 @@
 """One user mistake each: exit 1, a first line that says what, where and what to do, nothing written."""
 
-import os
 import pathlib
 import signal
 import sqlite3
@@ -9,22 +8,8 @@ import time
 
 import onnx
 import pytest
+from harness import CLI, CLS, CLS_SHAPE, opencompiler
 from onnx import TensorProto, helper
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-CLI = ROOT / ".venv/bin/opencompiler"
-CLS = ROOT / ".cache/models/cls.onnx"
-SHAPE = ("--shape", "x=1x3x48x192")
-
-
-def opencompiler(*arguments, **environment):
-    return subprocess.run(
-        [CLI, *map(str, arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-    )
 
 
 def write_unknown_op(path):
@@ -83,7 +68,7 @@ def test_corrupt_database_named_on_the_command_line(tmp_path, verb):
     database = tmp_path / "bad.db"
     database.write_text("no database at all")
     more = ("-o", tmp_path / "out") if verb == "compile" else ()
-    done = opencompiler(verb, CLS, *SHAPE, "--db", database, *more)
+    done = opencompiler(verb, CLS, *CLS_SHAPE, "--db", database, *more)
     check(tmp_path, done, "bad.db", "not a tuning database")
     assert database.read_text() == "no database at all"
 
@@ -108,23 +93,23 @@ def test_corrupt_default_database_is_one_warning(tmp_path):
     ],
 )
 def test_hostile_schedule(tmp_path, text, words):
-    shown = opencompiler("explain", CLS, *SHAPE).stdout
+    shown = opencompiler("explain", CLS, *CLS_SHAPE).stdout
     kernel = shown.split("kernel ")[1].split()[0]
     (tmp_path / "schedule.txt").write_text(text)
     forced = ("--schedule", f"{kernel}={tmp_path / 'schedule.txt'}")
-    done = opencompiler("compile", CLS, *SHAPE, *forced, "-o", tmp_path / "out")
+    done = opencompiler("compile", CLS, *CLS_SHAPE, *forced, "-o", tmp_path / "out")
     check(tmp_path, done, *words)
 
 
 def test_folder_that_cannot_be_written(tmp_path):
     # Root may write anywhere a mode forbids it, so the folder is one that the system forbids.
-    done = opencompiler("compile", CLS, *SHAPE, "-o", "/proc/nowhere")
+    done = opencompiler("compile", CLS, *CLS_SHAPE, "-o", "/proc/nowhere")
     check(tmp_path, done, "/proc/nowhere", "cannot write")
 
 
 def test_a_killed_tuner_loses_nothing_and_a_rerun_continues(tmp_path):
     database = tmp_path / "tuning.db"
-    command = [CLI, "tune", CLS, *SHAPE, "--threads", "1", "--db", database]
+    command = [CLI, "tune", CLS, *CLS_SHAPE, "--threads", "1", "--db", database]
 
     def trials():
         connection = sqlite3.connect(database)

@@ -1,18 +1,14 @@
 """The Python package: the same program with one import changed."""
 
-import pathlib
-
 import numpy as np
 import onnxruntime
 import opencompiler
 import pytest
-
-CLS = pathlib.Path(__file__).resolve().parents[2] / ".cache/models/cls.onnx"
+from harness import CLS
 
 
 @pytest.fixture
-def session(tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENCOMPILER_DB", str(tmp_path / "none.db"))
+def session():
     options = opencompiler.SessionOptions(intra_op_num_threads=1)
     return opencompiler.InferenceSession(CLS, options)
 

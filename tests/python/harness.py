@@ -1,0 +1,107 @@
+"""What the tests share: the command line, the models with their inputs, onnxruntime as the reference."""
+
+import dataclasses
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import onnxruntime
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build/release"
+CLI = ROOT / ".venv/bin/opencompiler"
+MODELS = ROOT / ".cache/models"
+CLS = MODELS / "cls.onnx"
+CLS_SHAPE = ("--shape", "x=1x3x48x192")
+TARGETS = ("host", "x86-64-avx2")
+TOLERANCE = 1e-3  # of a whole f32 model
+SHAPES = {
+    "cls": {"x": (1, 3, 48, 192)},
+    "det": {"x": (1, 3, 640, 640)},
+    "rec": {"x": (1, 3, 48, 320)},
+    "ddddocr_det": {"images": (1, 3, 416, 416)},
+    "minilm_l3": {"input_ids": (1, 128), "attention_mask": (1, 128)},
+    "efficientnet_lite0": {"input": (1, 3, 224, 224)},
+}
+
+
+def opencompiler(*arguments, **environment) -> subprocess.CompletedProcess:
+    """The command line, whatever comes of it."""
+    return subprocess.run(
+        [CLI, *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+def run(*command, **options) -> str:
+    """What the command prints; it must succeed."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        check=False,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def err(a: np.ndarray, b: np.ndarray) -> float:
+    """max |a − b| / max(|b|, 0.1·max|b|), b the reference."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return float(np.max(np.abs(a - b) / np.maximum(np.abs(b), 0.1 * np.max(np.abs(b)))))
+
+
+def feed(session, shapes):
+    random = np.random.default_rng(0)
+    values = {}
+    for spec in session.get_inputs():
+        shape = shapes[spec.name]
+        if "int64" in spec.type:
+            ids = (
+                random.integers(0, 20000, shape)
+                if "ids" in spec.name
+                else np.ones(shape)
+            )
+            values[spec.name] = ids.astype(np.int64)
+        else:
+            # What pictures look like after normalisation.
+            values[spec.name] = random.uniform(-1, 1, shape).astype(np.float32)
+    return values
+
+
+@dataclasses.dataclass
+class Reference:
+    """A model, one set of inputs as files, and what onnxruntime makes of them."""
+
+    model: pathlib.Path
+    shape_flags: list[str]
+    input_flags: list[str]
+    outputs: dict[str, np.ndarray]
+
+    def error_of(self, folder: pathlib.Path, runnable, *flags, threads=1) -> float:
+        """Largest error of `opencompiler run` on the model, or on a library of it; files go into `folder`."""
+        files = {name: folder / f"out{i}.npy" for i, name in enumerate(self.outputs)}
+        wanted = [word for k, v in files.items() for word in ("--output", f"{k}=@{v}")]
+        command = (CLI, "run", runnable, "--threads", threads, *self.input_flags)
+        run(*command, *wanted, *flags)
+        return max(err(np.load(files[k]), v) for k, v in self.outputs.items())
+
+
+def reference(name: str, folder: pathlib.Path, model=None) -> Reference:
+    """The inputs, written into `folder`, are those of model `name`; `model`: another that takes the same."""
+    model = model or MODELS / f"{name}.onnx"
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    values = feed(session, SHAPES[name])
+    input_flags, shape_flags = [], []
+    for key, value in values.items():
+        np.save(folder / f"{key}.npy", value)
+        input_flags += ["--input", f"{key}=@{folder / key}.npy"]
+        shape_flags += ["--shape", f"{key}={'x'.join(map(str, value.shape))}"]
+    names = [spec.name for spec in session.get_outputs()]
+    outputs = dict(zip(names, session.run(None, values), strict=True))
+    return Reference(model, shape_flags, input_flags, outputs)
