@@ -125,10 +125,9 @@ struct Planner {
     return Label::plain;
   }
 
-  // Convolutions read few channels, and the caller's tensors, where they lie.
+  // Convolutions read few channels where they lie.
   [[nodiscard]] bool conv_reads_anything(ValueId value) const {
-    return !blockable(graph[value].type) || graph[value].type.shape[1].extent <= kFewChannels ||
-           graph[value].kind == ValueKind::input;
+    return !blockable(graph[value].type) || graph[value].type.shape[1].extent <= kFewChannels;
   }
 
   // Does operand i share the layout of a flow node's result?

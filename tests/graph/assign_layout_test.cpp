@@ -24,8 +24,9 @@ std::string conv(std::string_view rest) {
 
 TEST(AssignLayout, ConvolutionsAreBlockedAndOutputsArePlain) {
   expect_pass(assign_layout, conv(fmt::format("%9 \"y\": f32[1,8,3,3] = conv(%0, %1, %2) {}", kPoint)),
-              conv(fmt::format("%3: f32[8] A8a = constant {{1, 2, 3, 4, 5, 6, 7, 8}} "
-                               "%4: f32[1,8,3,3] aBcd8b = conv(%0, %1, %3) {} "
+              conv(fmt::format("%10: f32[1,8,3,3] aBcd8b = relayout(%0) {{to=\"aBcd8b\"}} "
+                               "%3: f32[8] A8a = constant {{1, 2, 3, 4, 5, 6, 7, 8}} "
+                               "%4: f32[1,8,3,3] aBcd8b = conv(%10, %1, %3) {} "
                                "%9 \"y\": f32[1,8,3,3] = relayout(%4) {{to=\"abcd\"}}",
                                kPoint)),
               kTarget);
@@ -37,7 +38,8 @@ TEST(AssignLayout, ElementwiseOpsAndPoolingFollowWithoutConversions) {
               conv(fmt::format("%3: f32[1,8,3,3] = conv(%0, %1) {0} %4: f32[1,8,3,3] = relu(%3) "
                                "%5: f32[1,8,2,2] = max_pool(%4) {1} %9 \"y\": f32[1,8,2,2] = conv(%5, %1) {0}",
                                kPoint, pool)),
-              conv(fmt::format("%3: f32[1,8,3,3] aBcd8b = conv(%0, %1) {0} %4: f32[1,8,3,3] aBcd8b = relu(%3) "
+              conv(fmt::format("%10: f32[1,8,3,3] aBcd8b = relayout(%0) {{to=\"aBcd8b\"}} "
+                               "%3: f32[1,8,3,3] aBcd8b = conv(%10, %1) {0} %4: f32[1,8,3,3] aBcd8b = relu(%3) "
                                "%5: f32[1,8,2,2] aBcd8b = max_pool(%4) {1} "
                                "%6: f32[1,8,2,2] aBcd8b = conv(%5, %1) {0} "
                                "%9 \"y\": f32[1,8,2,2] = relayout(%6) {{to=\"abcd\"}}",
@@ -53,7 +55,8 @@ TEST(AssignLayout, OperandsAlongTheChannelsAreBlockedToo) {
                                "%6: f32[1] = constant {{3}} %7: f32[1,8,3,3] = add(%5, %6) "
                                "%9 \"y\": f32[1,8,3,3] = conv(%7, %1) {0}",
                                kPoint)),
-              conv(fmt::format("%3: f32[1,8,3,3] aBcd8b = conv(%0, %1) {0} "
+              conv(fmt::format("%10: f32[1,8,3,3] aBcd8b = relayout(%0) {{to=\"aBcd8b\"}} "
+                               "%3: f32[1,8,3,3] aBcd8b = conv(%10, %1) {0} "
                                "%4: f32[1,8,1,1] aBcd8b = constant {{1, 2, 3, 4, 5, 6, 7, 8}} "
                                "%5: f32[1,8,3,3] aBcd8b = mul(%3, %4) "
                                "%6: f32[1] = constant {{3}} %7: f32[1,8,3,3] aBcd8b = add(%5, %6) "
@@ -68,7 +71,8 @@ TEST(AssignLayout, PlainOpsGetPlainOperands) {
               conv(fmt::format("%3: f32[1,8,3,3] = conv(%0, %1) {} %4: f32[1,3,8,3] = transpose(%3) {{perm=[0,2,1,3]}} "
                                "%9: f32[1,3,8,3] = softmax(%4) {{axis=3}}",
                                kPoint)),
-              conv(fmt::format("%3: f32[1,8,3,3] aBcd8b = conv(%0, %1) {} "
+              conv(fmt::format("%10: f32[1,8,3,3] aBcd8b = relayout(%0) {{to=\"aBcd8b\"}} "
+                               "%3: f32[1,8,3,3] aBcd8b = conv(%10, %1) {} "
                                "%4: f32[1,8,3,3] = relayout(%3) {{to=\"abcd\"}} "
                                "%5: f32[1,3,8,3] = transpose(%4) {{perm=[0,2,1,3]}} "
                                "%9: f32[1,3,8,3] = softmax(%5) {{axis=3}}",
