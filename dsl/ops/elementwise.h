@@ -24,9 +24,18 @@ namespace oc {
 // Inputs of odd and even sizes, all `low` … `high`, as a first set of cases.
 [[nodiscard]] std::vector<OpCase> elementwise_cases(int inputs, double low, double high, DType dtype = DType::f32);
 
-// e^x; NaN stays NaN, which Halide's vector form alone turns into 0.
-inline Halide::Expr exp_expr(const Halide::Expr& x) {
-  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, Halide::exp(x));
+// The value in the type that formulas are computed in: f16 and bf16 as f32.
+[[nodiscard]] inline Halide::Expr widened(const Halide::Expr& x) {
+  return x.type().is_float() && x.type().bits() < 32 ? Halide::cast<float>(x) : x;
+}
+
+// e^x in x's type (at least f32), accurate to a few units in the last place; results below 2^-126 are 0. Halide's
+// vector form alone overflows its integers beyond 2^31·ln 2 and turns NaN into 0; −104 and 89 already give 0 and ∞.
+[[nodiscard]] inline Halide::Expr exp_expr(const Halide::Expr& narrow) {
+  const Halide::Expr x = widened(narrow);
+  if (x.type().bits() == 64) return Halide::exp(x);  // libm's
+  const Halide::Expr e = Halide::exp(Halide::clamp(x, -104.0f, 89.0f));
+  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, e);
 }
 
 }  // namespace oc
