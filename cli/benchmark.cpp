@@ -56,7 +56,7 @@ std::function<int()> add_benchmark(CLI::App& app) {
   verb->add_option("--against", flags->against, "onnxruntime, openvino, or both with a comma; empty: ours alone")
       ->capture_default_str();
   verb->add_option("--time", flags->time, "How long to measure")->capture_default_str();
-  verb->add_option("--input", flags->inputs, "NAME=@file.npy; random values without it")->take_all();
+  add_list(*verb, "--input", flags->inputs, "NAME=@file.npy; random values without it");
   verb->add_option("--json", flags->json, "Write figures, versions and settings here");
   return [flags] { return run_benchmark(*flags); };
 }
