@@ -29,13 +29,20 @@ namespace oc {
   return x.type().is_float() && x.type().bits() < 32 ? Halide::cast<float>(x) : x;
 }
 
-// e^x in x's type (at least f32), accurate to a few units in the last place; results below 2^-126 are 0. Halide's
-// vector form alone overflows its integers beyond 2^31·ln 2 and turns NaN into 0; −104 and 89 already give 0 and ∞.
-[[nodiscard]] inline Halide::Expr exp_expr(const Halide::Expr& narrow) {
-  const Halide::Expr x = widened(narrow);
-  if (x.type().bits() == 64) return Halide::exp(x);  // libm's
-  const Halide::Expr e = Halide::exp(Halide::clamp(x, -104.0f, 89.0f));
-  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, e);
-}
+// Whether x is NaN (infinite). Of 16 bits by the bits: what comes out of their widening LLVM takes for finite.
+[[nodiscard]] Halide::Expr nan_test(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr inf_test(const Halide::Expr& x);
+
+// In x's type, f16 and bf16 as f32, accurate to a few units in the last place and right for NaN, infinities and
+// whatever lies beyond the range of Halide's vector forms. e^x below 2^-126 is 0; denormals have their logarithm.
+[[nodiscard]] Halide::Expr exp_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr log_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr erf_expr(const Halide::Expr& x);
+
+// a / b of integers as ONNX has it, towards zero; Halide's rounds down. Division by zero gives 0, as Halide defines it.
+[[nodiscard]] Halide::Expr truncated_quotient(const Halide::Expr& a, const Halide::Expr& b);
+
+// libm's function of x's type: `name` for f64, with the suffix f for f32. One call a lane.
+[[nodiscard]] Halide::Expr libm(const std::string& name, const std::vector<Halide::Expr>& arguments);
 
 }  // namespace oc
