@@ -169,8 +169,10 @@ class Tuner {
       shown.message = measurement.message;
       return close(proposal.task, TaskState::unmeasurable);
     }
-    ++progress_.trials;
-    ++shown.trials;
+    if (!measurement.repeated) {  // such a one costs a build and is not recorded
+      ++progress_.trials;
+      ++shown.trials;
+    }
     if (shown.state == TaskState::waiting) shown.state = TaskState::searching;
 
     const bool promoted = measurement.ok() && !measurement.repeated && challenge(proposal, measurement);

@@ -25,8 +25,9 @@ struct TuneTask {
 using Seconds = std::chrono::duration<double>;
 
 struct TuneOptions {
-  std::optional<Seconds> time;    // wall clock of the whole run; no limit when absent
-  std::optional<int64_t> trials;  // over all workloads; no limit when absent
+  std::optional<Seconds> time;  // wall clock of the whole run; no limit when absent
+  // Recorded ones, over all workloads; no limit when absent. Candidates whose code equals an earlier one's are none.
+  std::optional<int64_t> trials;
   uint64_t seed = 0;
   // Candidates prepared ahead: with one thread while another is timed, with several in batches before their timing.
   int jobs = 1;

@@ -294,8 +294,8 @@ Machine host_machine() {
   machine.l1_bytes = target.l1_bytes;
   machine.l2_bytes = target.l2_bytes;
   machine.l3_bytes = target.l3_bytes;
-  // A quota of 1.5 cores rounds down: a spinning second thread would only be throttled.
-  const double quota = std::max(1.0, std::floor(cgroup_cores()));
+  // A quota of 1.5 cores rounds up, as in compiled libraries (runtime/embedded/threads.c).
+  const double quota = std::max(1.0, std::ceil(cgroup_cores()));
   machine.cores = std::max(1, static_cast<int>(std::min<double>(affinity_cores(), quota)));
   machine.core_kinds = describe_cores();
   return machine;

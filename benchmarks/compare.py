@@ -2,7 +2,7 @@
 
 The protocol: a process per contestant started once; at least 15 rounds, each timing every contestant for the same
 span after a warm-up run; the ratio is peer time / our time (above 1: we are faster), its median with a bootstrap 95 %
-interval; rounds go on until the interval is at most 4 % wide or the time is up.
+interval; rounds go on until the interval is at most 4 % wide or the time is up: that of --time, else a minute.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -21,14 +22,17 @@ HERE = pathlib.Path(__file__).resolve().parent
 CLI = HERE.parent / ".venv/bin/opencompiler"
 MIN_ROUNDS = 15
 TOLERANCE = 1e-3
+LONGEST = 60.0  # seconds, when nobody says --time
 
 
 def err(a, b) -> float:
-    """max |a − b| / max(|b|, 0.1·max|b|), b the reference; infinite where NaN or Inf differ in place."""
+    """max |a − b| / max(|b|, 0.1·max|b|), b the reference; infinite where NaN, +Inf or −Inf differ in place."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
-        return float("inf")
     finite = np.isfinite(b)
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), finite):
+        return float("inf")
+    if not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+        return float("inf")
     if not finite.any():
         return 0.0
     a, b = a[finite], b[finite]
@@ -146,12 +150,13 @@ def disagreement(outputs, reference) -> float:
 def compare(arguments, contestants, first):
     """Rounds until the intervals of first's ratios are narrow or the time is up; rows for the table."""
     random = np.random.default_rng(0)
-    span = arguments.time / (MIN_ROUNDS * len(contestants))
-    spent, result = 0.0, {}
+    limit = arguments.time or LONGEST
+    # Without --time half the limit for the rounds that are due anyhow, the rest for more of them.
+    span = (arguments.time or LONGEST / 2) / (MIN_ROUNDS * len(contestants))
+    started, result = time.monotonic(), {}
     while True:
         for contestant in contestants:
             contestant.time(span)
-            spent += span
         if len(first.medians) < MIN_ROUNDS:
             continue
         result = {
@@ -159,8 +164,21 @@ def compare(arguments, contestants, first):
             for other in contestants
         }
         widest = max((high - low) / mid for mid, low, high in result.values())
-        if widest <= 0.04 or spent >= max(60.0, arguments.time):
+        if widest <= 0.04 or time.monotonic() - started >= limit:
             return result, widest > 0.04
+
+
+def print_change(file, arguments, rows):
+    """Our time and the peers' against what `--save` wrote; the peers show what the machine itself has changed."""
+    earlier = json.loads(pathlib.Path(file).read_text())
+    if earlier["threads"] != arguments.threads:
+        print(f"{file} has {earlier['threads']} thread(s): the ratios say nothing")
+    known = {row["name"]: row["milliseconds"] for row in earlier["rows"]}
+    print(f"earlier time / time now, earlier from {file}")
+    for row in rows:
+        if row["name"] in known:
+            ratio = known[row["name"]] / row["milliseconds"]
+            print(f"{row['name']:14} {known[row['name']]:11.3f}   {ratio:6.3f}")
 
 
 def main():
@@ -168,7 +186,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--against", default="onnxruntime")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--time", type=float, default=30.0, help="seconds")
+    parser.add_argument("--time", type=float, help="seconds; at least 15 rounds")
     parser.add_argument("--target", default="host")
     parser.add_argument("--shape", action="append", default=[])
     parser.add_argument("--input", action="append", default=[])
@@ -178,7 +196,8 @@ def main():
         action="store_true",
         help="also time the model compiled without a database",
     )
-    parser.add_argument("--json")
+    parser.add_argument("--json", "--save", help="write the figures here")
+    parser.add_argument("--compare", help="figures that were written earlier")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
         folder = pathlib.Path(name)
@@ -231,6 +250,8 @@ def main():
         )
     if noisy:
         print("noisy: an interval is still wider than 4 %")
+    if arguments.compare:
+        print_change(arguments.compare, arguments, rows)
     if arguments.json:
         pathlib.Path(arguments.json).write_text(
             json.dumps(

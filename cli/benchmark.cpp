@@ -11,7 +11,7 @@ namespace {
 
 struct Flags {
   ModelFlags model;
-  std::string against = "onnxruntime", time = "30s", json;
+  std::string against = "onnxruntime", time, json, compare;
   std::vector<std::string> inputs;
 };
 
@@ -29,8 +29,6 @@ int run_benchmark(const Flags& flags) {
                                    flags.model.file,
                                    "--against",
                                    flags.against,
-                                   "--time",
-                                   std::to_string(parse_duration(flags.time)),
                                    "--threads",
                                    std::to_string(flags.model.thread_count()),
                                    "--target",
@@ -38,7 +36,9 @@ int run_benchmark(const Flags& flags) {
   for (const std::string& shape : flags.model.shapes) command.insert(command.end(), {"--shape", shape});
   for (const std::string& input : flags.inputs) command.insert(command.end(), {"--input", input});
   if (!flags.model.database.empty()) command.insert(command.end(), {"--db", flags.model.database});
+  if (!flags.time.empty()) command.insert(command.end(), {"--time", std::to_string(parse_duration(flags.time))});
   if (!flags.json.empty()) command.insert(command.end(), {"--json", flags.json});
+  if (!flags.compare.empty()) command.insert(command.end(), {"--compare", flags.compare});
   std::vector<char*> argv;
   for (std::string& word : command) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -55,9 +55,12 @@ std::function<int()> add_benchmark(CLI::App& app) {
   flags->model.add_to(*verb);
   verb->add_option("--against", flags->against, "onnxruntime, openvino, or both with a comma; empty: ours alone")
       ->capture_default_str();
-  verb->add_option("--time", flags->time, "How long to measure")->capture_default_str();
-  verb->add_option("--input", flags->inputs, "NAME=@file.npy; random values without it")->take_all();
-  verb->add_option("--json", flags->json, "Write figures, versions and settings here");
+  verb->add_option("--time", flags->time,
+                   "How long to measure, 15 rounds at least; default: until the figures are steady, a minute at most");
+  add_list(*verb, "--input", flags->inputs, "NAME=@file.npy; random values without it");
+  verb->add_option("--json,--save", flags->json, "Write figures, versions and settings here");
+  verb->add_option("--compare", flags->compare, "Show the times against those a --save wrote")
+      ->check(CLI::ExistingFile);
   return [flags] { return run_benchmark(*flags); };
 }
 

@@ -41,14 +41,15 @@ CompileOptions compile_options(const Flags& flags) {
   options.model = flags.model.model_options();
   options.target = flags.model.parsed_target();
   options.threads = flags.model.thread_count();
+  options.default_threads = flags.model.threads;
   options.name = flags.name;
   options.layers = flags.model.layers();
   options.jobs = flags.jobs > 0 ? flags.jobs : usable_cores();
   options.cache = default_cache_path();
   if (!flags.lock.empty()) options.lock = flags.lock;
   for (const std::string& text : flags.schedules) {
-    const auto [kernel, file] = parse_assignment(text, "--schedule");
-    options.forced[kernel] = read_file(file);
+    const auto [kernel, file] = parse_file_assignment(text, "--schedule");
+    options.forced[kernel] = {read_file(file), file};
   }
   return options;
 }
@@ -103,10 +104,9 @@ std::function<int()> add_compile(CLI::App& app) {
   flags->model.add_passes_to(*verb);
   verb->add_option("-o,--output", flags->out, "Folder for the library, header, manifest and lock");
   verb->add_option("--name", flags->name, "Of the library and its C functions; default: the model file's");
-  verb->add_option("--emit", flags->emit, "static, shared, header; default all")->delimiter(',');
+  add_list(*verb, "--emit", flags->emit, "static, shared, header; default all")->delimiter(',');
   verb->add_option("--lock", flags->lock, "Use the schedules of this lock");
-  verb->add_option("--schedule", flags->schedules, "KERNEL=FILE: force a schedule; KERNEL is a hash from `explain`")
-      ->take_all();
+  add_list(*verb, "--schedule", flags->schedules, "KERNEL=FILE: force a schedule; KERNEL is a hash from `explain`");
   verb->add_option("--jobs", flags->jobs, "Kernel builds at once; 0: one a core")->check(CLI::Range(0, 1024));
   verb->add_flag("--cache", flags->cache, "Only make the shared library in the cache, as `run` does");
   verb->add_flag("--json", flags->json, "Print the result as JSON");

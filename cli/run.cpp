@@ -58,6 +58,7 @@ std::string library_of(const Flags& flags, const std::map<std::string, Tensor>& 
   for (const auto& [name, tensor] : given) options.model.shapes.emplace(name, tensor.shape);
   options.target = flags.model.parsed_target();
   options.threads = flags.model.thread_count();
+  options.default_threads = flags.model.threads;
   options.layers = flags.model.layers();
   options.jobs = usable_cores();
   options.cache = default_cache_path();
@@ -90,6 +91,16 @@ std::vector<const void*> bind_inputs(const opencompiler::Module& module, const s
   return pointers;
 }
 
+void check_outputs(const opencompiler::Module& module, const std::map<std::string, std::string>& files) {
+  const auto known = module.outputs();
+  for (const auto& [name, file] : files)
+    if (std::ranges::none_of(known, [&](const auto& output) { return output.name == name; })) {
+      std::string names;
+      for (const auto& output : known) names += " " + output.name;
+      user_error("--output {}: the model has no such output; it has:{}", name, names);
+    }
+}
+
 void summarise(const std::string& name, const Tensor& tensor) {
   double low = INFINITY, high = -INFINITY;
   std::string first;
@@ -107,12 +118,13 @@ int run_model(const Flags& flags) {
   const std::map<std::string, Tensor> given = parse_inputs(flags);
   std::map<std::string, std::string> files;
   for (const std::string& text : flags.outputs) {
-    const auto [name, file] = parse_assignment(text, "--output");
+    const auto [name, file] = parse_file_assignment(text, "--output");
     if (!file.starts_with('@')) user_error("--output '{}': write NAME=@file.npy", text);
     files[name] = file.substr(1);
   }
   try {
     const opencompiler::Module module(library_of(flags, given));
+    check_outputs(module, files);
     const std::vector<const void*> inputs = bind_inputs(module, given);
     std::vector<Tensor> outputs;
     std::vector<void*> pointers;
@@ -126,12 +138,10 @@ int run_model(const Flags& flags) {
       const auto file = files.find(name);
       if (file != files.end()) write_npy(file->second, outputs[i]);
       summarise(name, outputs[i]);
-      files.erase(name);
     }
   } catch (const opencompiler::Error& error) {
     user_error("{}: {}", flags.model.file, error.what());
   }
-  if (!files.empty()) user_error("--output {}: the model has no such output", files.begin()->first);
   return kOk;
 }
 
@@ -144,8 +154,8 @@ std::function<int()> add_run(CLI::App& app) {
       "out/libmodel.so --input x=1x3x48x192xf32=0.5");
   auto flags = std::make_shared<Flags>();
   flags->model.add_to(*verb);
-  verb->add_option("--input", flags->inputs, "NAME=@file.npy, or NAME=1x3xf32=0.5 for a constant tensor")->take_all();
-  verb->add_option("--output", flags->outputs, "NAME=@file.npy")->take_all();
+  add_list(*verb, "--input", flags->inputs, "NAME=@file.npy, or NAME=1x3xf32=0.5 for a constant tensor");
+  add_list(*verb, "--output", flags->outputs, "NAME=@file.npy");
   return [flags] { return run_model(*flags); };
 }
 

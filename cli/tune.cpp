@@ -67,12 +67,12 @@ int run_tune(const Flags& flags) {
   // With one thread a candidate builds on another core while one is timed; with several that would disturb the timing.
   const int cores = usable_cores();
   options.jobs = threads == 1 ? std::max(1, cores - 1) : cores;
+  const Model model = load_model(flags.model.file, builtin_ops(), target, flags.model.model_options());
   const LayerPaths paths = flags.model.layers();
   Database database = Database::open(*paths.user, OpenMode::create);
   if (!database.writable())
     user_error("{}: cannot be written, so nothing that tuning finds would be kept: {}", database.name(),
                database.read_only_reason());
-  const Model model = load_model(flags.model.file, builtin_ops(), target, flags.model.model_options());
   std::vector<TuneTask> tasks;
   for (size_t k = 0; k < model.kernels.size(); ++k) {
     const size_t group = static_cast<size_t>(std::ranges::find(model.kernel_of, k) - model.kernel_of.begin());

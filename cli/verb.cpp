@@ -2,27 +2,51 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/files.h"
 
 namespace oc::cli {
+namespace {
+
+constexpr int kMaxThreadCount = 1024;
+
+// As compiled libraries read it (runtime/embedded/threads.c): a whole number from 1, the first of a list; else 0.
+int threads_in_environment(const char* name) {
+  const char* text = std::getenv(name);
+  if (text == nullptr) return 0;
+  const std::string_view all(text);
+  int count = 0;
+  const auto [rest, error] = std::from_chars(all.data(), all.data() + all.size(), count);
+  const bool ends = rest == all.data() + all.size() || *rest == ',';
+  return error == std::errc() && ends && count >= 1 ? std::min(count, kMaxThreadCount) : 0;
+}
+
+}  // namespace
+
+CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::string>& values,
+                      const std::string& what) {
+  return verb.add_option(flag, values, what)->allow_extra_args(false)->take_all();
+}
 
 void ModelFlags::add_to(CLI::App& verb) {
   verb.add_option("model", file, "ONNX model")->required();
-  verb.add_option("--shape", shapes, "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it")
-      ->take_all();
+  add_list(verb, "--shape", shapes, "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it");
   verb.add_option("--target", target,
                   "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target string")
       ->capture_default_str();
-  verb.add_option("--threads", threads, "Threads the model will run on; 0: all that the process may use")
-      ->check(CLI::Range(0, 1024));
+  verb.add_option("--threads", threads,
+                  "Threads the model will run on; 0: $OPENCOMPILER_NUM_THREADS, $OMP_NUM_THREADS, or all that the "
+                  "process may use")
+      ->check(CLI::Range(0, kMaxThreadCount));
   verb.add_option("--db", database, "Tuning database; default: $OPENCOMPILER_DB or the user's own");
 }
 
 void ModelFlags::add_passes_to(CLI::App& verb) {
-  verb.add_option("--disable-pass", disabled_passes, "Leave out a graph pass")->take_all();
+  add_list(verb, "--disable-pass", disabled_passes, "Leave out a graph pass");
   verb.add_option("--stop-after", stop_after, "Stop the graph passes after this one");
 }
 
@@ -38,7 +62,10 @@ ModelOptions ModelFlags::model_options() const {
 }
 
 int ModelFlags::thread_count() const {
-  return threads > 0 ? threads : usable_cores();
+  if (threads > 0) return threads;
+  for (const char* name : {"OPENCOMPILER_NUM_THREADS", "OMP_NUM_THREADS"})
+    if (const int count = threads_in_environment(name); count > 0) return count;
+  return usable_cores();
 }
 
 LayerPaths ModelFlags::layers() const {
@@ -77,6 +104,12 @@ double parse_duration(std::string_view text) {
 std::pair<std::string, std::string> parse_assignment(std::string_view text, std::string_view flag) {
   const size_t equals = text.rfind('=');
   if (equals == std::string_view::npos || equals == 0) user_error("{} '{}': write NAME=VALUE", flag, text);
+  return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+std::pair<std::string, std::string> parse_file_assignment(std::string_view text, std::string_view flag) {
+  const size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0) user_error("{} '{}': write NAME=FILE", flag, text);
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 

@@ -21,6 +21,10 @@ inline constexpr int kOk = 0, kUserError = 1, kUsage = 2, kInternalError = 70;
 #include "cli/verbs.inc"
 #undef OC_VERB
 
+// An option that may be given several times, one value each: it leaves the words behind its value to others.
+CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::string>& values,
+                      const std::string& what);
+
 // What most verbs take of a model. Fields are filled when the command line has been parsed.
 struct ModelFlags {
   std::string file;
@@ -36,7 +40,8 @@ struct ModelFlags {
   // UserError when a flag's value makes no sense.
   [[nodiscard]] Target parsed_target() const { return parse_target(target); }
   [[nodiscard]] ModelOptions model_options() const;
-  [[nodiscard]] int thread_count() const;  // --threads, else what the process may use
+  // --threads, else what a compiled library would take: the environment's number or what the process may use.
+  [[nodiscard]] int thread_count() const;
   [[nodiscard]] LayerPaths layers() const;
 };
 
@@ -44,8 +49,10 @@ struct ModelFlags {
 [[nodiscard]] Extents parse_extents(std::string_view text);
 // "10m", "90s", "1.5h", "45" (seconds) → seconds. UserError on anything else.
 [[nodiscard]] double parse_duration(std::string_view text);
-// "name=value" → both. UserError without "=".
+// "name=value" → both. UserError without "=". Of several "=" the last divides: names of a model may hold one.
 [[nodiscard]] std::pair<std::string, std::string> parse_assignment(std::string_view text, std::string_view flag);
+// The same for a value that is a file: the first "=" divides.
+[[nodiscard]] std::pair<std::string, std::string> parse_file_assignment(std::string_view text, std::string_view flag);
 // The number of cores the process may use: quota and affinity.
 [[nodiscard]] int usable_cores();
 // Prints each once to stderr.

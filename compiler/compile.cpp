@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "compiler/module_cache.h"
 #include "generators/embedded_runtime.h"
 #include "generators/interface.h"
 #include "generators/link.h"
@@ -17,35 +20,92 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Lock make_lock(const CompileResult& result, const CompileOptions& options) {
-  Lock lock{options.target.name(), options.threads, toolchain_id(), {}};
+Lock make_lock(const CompileResult& result, const Target& target, int threads) {
+  Lock lock{target.name(), threads, toolchain_id(), {}};
   for (size_t k = 0; k < result.picks.size(); ++k) {
     const Pick& pick = result.picks[k];
+    const std::string unmeasured = pick.rung == "forced" ? "forced" : "default";
     lock.entries.push_back({result.model.kernels[k].workload.text, print_schedule(pick.schedule),
-                            pick.trial.empty() ? "default" : pick.trial, pick.rung});
+                            pick.trial.empty() ? unmeasured : pick.trial, pick.rung});
   }
   return lock;
 }
 
+Lock read_lock(const fs::path& file, const CompileOptions& options, std::vector<std::string>& warnings) {
+  Lock lock = parse_lock(read_file(file), file.string());
+  if (lock.target != options.target.name())
+    user_error("{}: made for target {}, this compiles for {}; say --target {}, or compile without --lock",
+               file.string(), lock.target, options.target.name(), lock.target);
+  if (options.default_threads > 0 && lock.threads != options.default_threads)
+    user_error("{}: made for {} threads, this compiles for {}; say --threads {}, or compile without --lock",
+               file.string(), lock.threads, options.default_threads, lock.threads);
+  if (lock.toolchain != toolchain_id())
+    warnings.push_back(
+        fmt::format("{}: made by another compiler ({}; this is {}): the schedules are the same, the code "
+                    "may differ",
+                    file.string(), lock.toolchain, toolchain_id()));
+  return lock;
+}
+
+// A pick whose build failed: one the user asked for is the user's mistake, the formula's is ours. What a database said
+// is replaced by the formula's.
+void give_up(CompileResult& result, size_t k, const Target& target, const std::string& fault) {
+  Pick& pick = result.picks[k];
+  const Kernel& kernel = result.model.kernels[k];
+  const std::string hash = kernel.workload.hash();
+  switch (pick.origin) {
+    case Pick::Origin::forced:
+    case Pick::Origin::lock:
+      user_error("{}: the schedule of kernel {} cannot be built: {}\n{}", pick.source, hash, fault,
+                 print_schedule(pick.schedule));
+    case Pick::Origin::database:
+      result.warnings.push_back(
+          fmt::format("{}: the schedule of trial {} for kernel {} cannot be built ({}); the "
+                      "default is used",
+                      pick.source, pick.trial, hash, fault));
+      pick = default_pick(kernel, target, result.lock.threads);
+      return;
+    case Pick::Origin::formula: break;
+  }
+  internal_error("kernel {} cannot be built: {}\n{}\n{}", hash, fault, kernel.workload.text,
+                 print_schedule(pick.schedule));
+}
+
+std::vector<BuildOutcome> build_picks(const CompileResult& result, const std::vector<size_t>& kernels,
+                                      const OpTable& ops, const CompileOptions& options, ObjectCache& cache,
+                                      const std::function<void(size_t)>& done) {
+  std::vector<BuildJob> jobs;
+  for (const size_t k : kernels) jobs.push_back({&result.model.kernels[k], result.picks[k].schedule});
+  return build_kernels(jobs, ops, options.target, {.jobs = options.jobs, .limits = {}, .cache = &cache}, done);
+}
+
+// Builds every kernel; result.picks and result.lock say afterwards what was built.
 std::vector<Artifact> build_all(CompileResult& result, const OpTable& ops, const CompileOptions& options,
                                 const BuildProgress& progress) {
   ObjectCache cache(options.cache / "kernels");
-  std::vector<BuildJob> jobs;
-  for (size_t k = 0; k < result.picks.size(); ++k) jobs.push_back({&result.model.kernels[k], result.picks[k].schedule});
+  std::vector<size_t> waiting(result.picks.size());
+  std::iota(waiting.begin(), waiting.end(), size_t{0});
+  std::vector<Artifact> artifacts(result.picks.size());
+  size_t already = 0;
   const auto done = [&](size_t finished) {
-    if (progress) progress(finished, jobs.size());
+    if (progress) progress(already + finished, result.picks.size());
   };
-  const std::vector<BuildOutcome> outcomes =
-      build_kernels(jobs, ops, options.target, {.jobs = options.jobs, .limits = {}, .cache = &cache}, done);
-  std::vector<Artifact> artifacts;
-  for (size_t k = 0; k < outcomes.size(); ++k) {
-    if (outcomes[k].status != ChildStatus::ok)
-      internal_error("kernel {} ({}) cannot be built: {}\n{}\n{}", jobs[k].kernel->workload.hash(),
-                     result.picks[k].rung, outcomes[k].error, jobs[k].kernel->workload.text,
-                     print_schedule(*jobs[k].schedule));
-    ++(outcomes[k].cached ? result.kernels_cached : result.kernels_built);
-    artifacts.push_back(outcomes[k].artifact);
+  while (!waiting.empty()) {
+    std::vector<BuildOutcome> outcomes = build_picks(result, waiting, ops, options, cache, done);
+    std::vector<size_t> failed;
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      if (outcomes[i].status != ChildStatus::ok) {
+        give_up(result, waiting[i], options.target, outcomes[i].error);
+        failed.push_back(waiting[i]);
+        continue;
+      }
+      ++(outcomes[i].cached ? result.kernels_cached : result.kernels_built);
+      artifacts[waiting[i]] = std::move(outcomes[i].artifact);
+    }
+    waiting = std::move(failed);
+    already = result.picks.size() - waiting.size();
   }
+  result.lock = make_lock(result, options.target, result.lock.threads);
   return artifacts;
 }
 
@@ -54,7 +114,7 @@ std::string cache_key(const fs::path& file, const CompileResult& result, const C
   std::string runtime;
   for (const EmbeddedObject& object : embedded_runtime(options.target.arch)) runtime += content_hash(object.bytes);
   return content_hash(fmt::format("{}\n{}\n{}\n{}\n{}\n{}", OC_ABI_VERSION, runtime, content_hash(read_file(file)),
-                                  print_lock(result.lock), print_graph(result.model.graph), options.threads));
+                                  print_lock(result.lock), print_graph(result.model.graph), options.default_threads));
 }
 
 void emit_library(CompileResult& result, const OpTable& ops, const CompileOptions& options, const std::string& name,
@@ -85,7 +145,7 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
                                 .weights = weights,
                                 .objects = objects,
                                 .lock = result.lock,
-                                .default_threads = options.threads,
+                                .default_threads = options.default_threads,
                                 .separate_weights = separate_weights,
                                 .emit = emit},
                                out_dir);
@@ -102,18 +162,21 @@ std::string name_of(const fs::path& file, const CompileOptions& options) {
 CompileResult plan_compile(const fs::path& file, const OpTable& ops, const CompileOptions& options) {
   CompileResult result;
   PickSources sources{.forced = options.forced};
+  int threads = options.threads;
   Lock lock;
   if (options.lock) {
-    lock = parse_lock(read_file(*options.lock), options.lock->string());
+    lock = read_lock(*options.lock, options, result.warnings);
     sources.lock = &lock;
+    sources.lock_file = options.lock->string();
+    threads = lock.threads;
   }
   const Layers layers = open_layers(options.layers);
   sources.layers = &layers;
-  result.warnings = layers.warnings();
   result.model = load_model(file, ops, options.target, options.model);
-  result.picks = pick_schedules(result.model.kernels, options.target, host_machine().hash(), options.threads, sources,
-                                result.warnings);
-  result.lock = make_lock(result, options);
+  result.picks =
+      pick_schedules(result.model.kernels, options.target, host_machine().hash(), threads, sources, result.warnings);
+  result.warnings.insert(result.warnings.end(), layers.warnings().begin(), layers.warnings().end());
+  result.lock = make_lock(result, options.target, threads);
   return result;
 }
 
@@ -128,15 +191,17 @@ CompileResult compile_model(const fs::path& file, const OpTable& ops, const Comp
 CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const CompileOptions& options,
                                const BuildProgress& progress) {
   CompileResult result = plan_compile(file, ops, options);
-  const fs::path folder = options.cache / "modules" / cache_key(file, result, options);
+  const ModuleCache cache(options.cache);
+  const std::string key = cache_key(file, result, options);
+  const fs::path folder = cache.folder(key);
   const std::string name = "model";  // whatever the file is called: the key is its content
   result.shared_library = folder / "libmodel.so";
-  std::error_code error;
-  if (fs::exists(result.shared_library, error) && fs::exists(folder / "model.weights", error)) {
+  if (cache.holds(key)) {
     result.kernels_cached = result.picks.size();
     return result;
   }
   emit_library(result, ops, options, name, folder, {Emit::shared_library, Emit::lock}, true, progress);
+  cache.seal(key);
   return result;
 }
 

@@ -19,10 +19,11 @@ namespace oc {
 struct CompileOptions {
   ModelOptions model;
   Target target;
-  int threads = 1;
-  std::string name;  // of the library; "" = from the file's name
+  int threads = 1;          // the schedules are made for so many; a lock's number replaces it if default_threads is 0
+  int default_threads = 0;  // of a session of the library; 0: decided when it runs
+  std::string name;         // of the library; "" = from the file's name
   LayerPaths layers;
-  std::map<std::string, std::string> forced;  // kernel hash (prefix) → schedule text
+  std::map<std::string, ForcedSchedule> forced;  // by kernel hash or its first digits
   std::optional<std::filesystem::path> lock;
   int jobs = 1;                 // kernel builds at once
   std::filesystem::path cache;  // of kernel objects and, for compile_to_cache, libraries
@@ -41,11 +42,13 @@ struct CompileResult {
   size_t kernels_built = 0, kernels_cached = 0;
 };
 
-// Model and schedules, nothing built: what explain shows.
+// Model and schedules, nothing built: what explain shows. UserError, naming the lock and what differs, when the lock
+// was made for another target, thread count or model.
 [[nodiscard]] CompileResult plan_compile(const std::filesystem::path& file, const OpTable& ops,
                                          const CompileOptions& options);
 
-// Writes the library into `out_dir` (made if missing): everything or, after an error, nothing.
+// Writes the library into `out_dir` (made if missing): everything or, after an error, nothing. A schedule that cannot
+// be built is a UserError if the user gave it; one from a database gives way to the formula's, with a warning.
 [[nodiscard]] CompileResult compile_model(const std::filesystem::path& file, const OpTable& ops,
                                           const CompileOptions& options, const std::filesystem::path& out_dir,
                                           const std::set<Emit>& emit, const BuildProgress& progress = {});

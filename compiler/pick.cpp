@@ -12,72 +12,89 @@ namespace {
 constexpr size_t kMinHashPrefix = 6;
 
 // The forced schedule whose key is a prefix of the kernel's hash; null if there is none.
-const std::pair<const std::string, std::string>* forced_for(const PickSources& sources, const std::string& hash) {
+const std::pair<const std::string, ForcedSchedule>* forced_for(const PickSources& sources, const std::string& hash) {
   for (const auto& entry : sources.forced)
     if (entry.first.size() >= kMinHashPrefix && hash.starts_with(entry.first)) return &entry;
   return nullptr;
 }
 
-Pick force(const Kernel& kernel, const Target& target, const std::string& key, const std::string& text) {
-  Schedule schedule = parse_schedule(text);
-  if (const std::string reason = why_illegal(kernel, target, schedule); !reason.empty())
-    user_error("the schedule given for kernel {} does not fit it: {}", key, reason);
-  return {std::move(schedule), "", "forced", ""};
+// The text as a schedule of the kernel; `fault` says why it is none.
+std::optional<Schedule> usable(const Kernel& kernel, const Target& target, const std::string& text,
+                               std::string& fault) {
+  try {
+    Schedule schedule = parse_schedule(text);
+    fault = why_illegal(kernel, target, schedule);
+    if (fault.empty()) return schedule;
+  } catch (const UserError& error) {
+    fault = error.what();
+  }
+  return std::nullopt;
 }
 
-Pick from_lock(const Kernel& kernel, const Target& target, const LockEntry& entry) {
-  Schedule schedule = parse_schedule(entry.schedule);
-  if (const std::string reason = why_illegal(kernel, target, schedule); !reason.empty())
-    user_error("the lock's schedule for kernel {} does not fit target {}: {}", kernel.workload.hash(), target.name(),
-               reason);
-  return {std::move(schedule), entry.trial == "default" ? "" : entry.trial, entry.rung, ""};
+Pick force(const Kernel& kernel, const Target& target, const std::string& key, const ForcedSchedule& forced) {
+  std::string fault;
+  std::optional<Schedule> schedule = usable(kernel, target, forced.text, fault);
+  if (!schedule)
+    user_error("{}: the schedule given for kernel {} cannot be used: {}; `explain --kernel {}` shows one that can",
+               forced.file, key, fault, key);
+  return {std::move(*schedule), "", "forced", forced.file, Pick::Origin::forced};
+}
+
+Pick from_lock(const Kernel& kernel, const Target& target, const PickSources& sources) {
+  const std::string hash = kernel.workload.hash();
+  const LockEntry* entry = find_entry(*sources.lock, kernel.workload.text);
+  if (entry == nullptr)
+    user_error(
+        "{}: no schedule for kernel {} of this model; a lock serves the model, shapes and passes it was made with, "
+        "make it anew by compiling without --lock",
+        sources.lock_file, hash);
+  std::string fault;
+  std::optional<Schedule> schedule = usable(kernel, target, entry->schedule, fault);
+  if (!schedule)
+    user_error("{}: the schedule of kernel {} cannot be used for target {}: {}", sources.lock_file, hash, target.name(),
+               fault);
+  const bool trial = entry->trial != "default" && entry->trial != "forced";
+  return {std::move(*schedule), trial ? entry->trial : "", entry->rung, sources.lock_file, Pick::Origin::lock};
 }
 
 std::optional<Pick> from_database(const Kernel& kernel, const Target& target, const std::string& machine, int threads,
                                   const Layers& layers, std::vector<std::string>& warnings) {
   const std::optional<LookupResult> hit = layers.look_up({kernel.workload.text, machine, target.name(), threads});
   if (!hit) return std::nullopt;
-  std::string reason;
-  try {
-    Schedule schedule = parse_schedule(hit->trial.schedule);
-    reason = why_illegal(kernel, target, schedule);
-    if (reason.empty()) return Pick{std::move(schedule), hit->id, std::string(rung_name(hit->rung)), hit->source};
-  } catch (const UserError& error) {
-    reason = error.what();
-  }
-  warnings.push_back(fmt::format("{}: the schedule of trial {} is not usable ({}); the default is used", hit->source,
-                                 hit->id, reason));
+  std::string fault;
+  if (std::optional<Schedule> schedule = usable(kernel, target, hit->trial.schedule, fault))
+    return Pick{std::move(*schedule), hit->id, std::string(rung_name(hit->rung)), hit->source, Pick::Origin::database};
+  warnings.push_back(fmt::format("{}: the schedule of trial {} for kernel {} is not usable ({}); the default is used",
+                                 hit->source, hit->id, kernel.workload.hash(), fault));
   return std::nullopt;
 }
 
 }  // namespace
+
+Pick default_pick(const Kernel& kernel, const Target& target, int threads) {
+  return {default_schedule(kernel, target, threads), "", "default", "", Pick::Origin::formula};
+}
 
 std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target, const std::string& machine,
                                  int threads, const PickSources& sources, std::vector<std::string>& warnings) {
   std::vector<Pick> picks;
   std::set<std::string> used;
   for (const Kernel& kernel : kernels) {
-    const std::string hash = kernel.workload.hash();
-    if (const auto* forced = forced_for(sources, hash)) {
+    std::optional<Pick> found;
+    if (const auto* forced = forced_for(sources, kernel.workload.hash())) {
       used.insert(forced->first);
-      picks.push_back(force(kernel, target, forced->first, forced->second));
-      continue;
+      found = force(kernel, target, forced->first, forced->second);
+    } else if (sources.lock != nullptr) {
+      found = from_lock(kernel, target, sources);
+    } else if (sources.layers != nullptr) {
+      found = from_database(kernel, target, machine, threads, *sources.layers, warnings);
     }
-    if (const LockEntry* entry = sources.lock != nullptr ? find_entry(*sources.lock, kernel.workload.text) : nullptr) {
-      picks.push_back(from_lock(kernel, target, *entry));
-      continue;
-    }
-    if (sources.layers != nullptr)
-      if (std::optional<Pick> found = from_database(kernel, target, machine, threads, *sources.layers, warnings)) {
-        picks.push_back(std::move(*found));
-        continue;
-      }
-    picks.push_back({default_schedule(kernel, target, threads), "", "default", ""});
+    picks.push_back(found ? std::move(*found) : default_pick(kernel, target, threads));
   }
-  for (const auto& [key, text] : sources.forced)
+  for (const auto& [key, forced] : sources.forced)
     if (!used.contains(key))
-      user_error("--schedule {}: the model has no kernel of this hash (`explain` lists them; give 6 digits or more)",
-                 key);
+      user_error("--schedule {}={}: the model has no kernel of this hash (`explain` lists them; give 6 digits or more)",
+                 key, forced.file);
   return picks;
 }
 

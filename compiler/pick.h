@@ -14,24 +14,35 @@
 
 namespace oc {
 
+struct ForcedSchedule {
+  std::string text;
+  std::string file;  // it was read from, for messages
+};
+
 struct Pick {
   Schedule schedule;
   std::string trial;   // id of the trial it comes from; "" for none
   std::string rung;    // "forced", "exact", "other_threads", "default"; from a lock: what it says
-  std::string source;  // the database's file; "" for none
+  std::string source;  // the file it was found in: the user's, the lock or the database; "" for a formula
+  enum class Origin : uint8_t { formula, forced, lock, database } origin = Origin::formula;
 };
 
 struct PickSources {
-  std::map<std::string, std::string> forced;  // by workload hash (a prefix of 6 or more digits will do): schedule text
-  const Lock* lock = nullptr;
+  std::map<std::string, ForcedSchedule> forced;  // by workload hash; a prefix of 6 or more digits will do
+  const Lock* lock = nullptr;                    // gives every kernel that is not forced
+  std::string lock_file;                         // for messages
   const Layers* layers = nullptr;
 };
 
 // Pure: depends on its arguments alone. A database's trials count only if they were measured on `machine`. A schedule
-// from the database that does not fit (foreign rows) falls back to the formula; `warnings` says so. UserError when a
-// forced schedule does not fit, or names no kernel of the model.
+// from the database that does not fit (foreign rows) falls back to the formula; `warnings` says so. UserError, naming
+// file and kernel, when a forced or locked schedule does not fit, a forced one names no kernel of the model, or the
+// lock lacks a kernel.
 [[nodiscard]] std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target,
                                                const std::string& machine, int threads, const PickSources& sources,
                                                std::vector<std::string>& warnings);
+
+// The formula's schedule.
+[[nodiscard]] Pick default_pick(const Kernel& kernel, const Target& target, int threads);
 
 }  // namespace oc

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "dsl/ops/host_scalar.h"
 
 namespace oc {
 namespace {
@@ -113,13 +114,13 @@ Operand buffer_operand(const ImageParam& param, Type type, const Extents& limits
 }
 
 Expr immediate(const Tensor& tensor, size_t i) {
-  switch (tensor.dtype) {
-    case DType::f32: return Expr(tensor.as<float>()[i]);
-    case DType::f64: return Expr(tensor.as<double>()[i]);
-    case DType::boolean:
-      return tensor.as<uint8_t>()[i] != 0 ? Halide::Internal::const_true() : Halide::Internal::const_false();
-    default: return Halide::Internal::make_const(halide_type(tensor.dtype), to_int64(tensor)[i]);
-  }
+  const Scalar x = load_scalar(tensor, static_cast<int64_t>(i));
+  if (tensor.dtype == DType::boolean)
+    return x.i != 0 ? Halide::Internal::const_true() : Halide::Internal::const_false();
+  const Halide::Type type = halide_type(tensor.dtype);
+  if (x.is_float) return Halide::Internal::make_const(type, x.f);
+  if (type.is_uint()) return Halide::Internal::make_const(type, static_cast<uint64_t>(x.i));
+  return Halide::Internal::make_const(type, x.i);
 }
 
 // A small constant written into the workload: its elements become immediates.
@@ -176,6 +177,7 @@ struct Lowering {
     }
     Expr value = op_info(ops, node.op).define(call);
     const Halide::Type wanted = type.dtype == DType::boolean ? Halide::Bool() : halide_type(type.dtype);
+    if (wanted.is_float() && wanted.bits() < 32) value = Halide::cast(wanted, value);  // computed in f32
     if (value.type() != wanted) internal_error("op '{}' computes another type than its rule states", node.op);
     Func func(fmt::format("v{}", out.index));
     func(std::vector<Var>(call.vars.rbegin(), call.vars.rend())) = value;

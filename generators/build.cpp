@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "generators/source_stamp.h"
 #include "schedules/apply.h"
 
 namespace oc {
@@ -69,8 +70,8 @@ void finish(Running& running, std::vector<BuildOutcome>& outcomes, const BuildOp
 }  // namespace
 
 std::string toolchain_id() {
-  return fmt::format("kernel-abi-{} halide-{}.{}.{}", kKernelAbi, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
-                     HALIDE_VERSION_PATCH);
+  return fmt::format("kernel-abi-{} halide-{}.{}.{} sources-{}", kKernelAbi, HALIDE_VERSION_MAJOR, HALIDE_VERSION_MINOR,
+                     HALIDE_VERSION_PATCH, source_stamp());
 }
 
 std::string artifact_key(const Workload& workload, const Schedule& schedule, const Target& target) {

@@ -28,7 +28,8 @@ struct Artifact {
   bool operator==(const Artifact&) const = default;
 };
 
-// Our kernel ABI version, Halide's and LLVM's versions: part of every key and of the database's `build` rows.
+// Our kernel ABI version, Halide's version and the stamp of our sources: part of every key and of the database's
+// `build` rows. Building the same sources again does not change it.
 [[nodiscard]] std::string toolchain_id();
 // Content hash of workload text, schedule text, target and toolchain.
 [[nodiscard]] std::string artifact_key(const Workload& workload, const Schedule& schedule, const Target& target);

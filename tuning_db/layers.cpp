@@ -54,12 +54,28 @@ std::vector<Database::State*> Layers::states() const {
   return out;
 }
 
+template <class Find>
+std::optional<LookupResult> Layers::find(const Find& find) const {
+  if (!first_is_default_) return find();
+  std::string fault;
+  try {
+    return find();
+  } catch (const DatabaseError& error) {
+    fault = error.what();
+  }
+  layers_.erase(layers_.begin());
+  first_is_default_ = false;
+  std::optional<LookupResult> found = find();  // throws again when the damage is in another layer
+  warnings_.push_back(fmt::format("{}; it is not used", fault));
+  return found;
+}
+
 std::optional<LookupResult> Layers::best(const Key& key) const {
-  return find_best(states(), key);
+  return find([&] { return find_best(states(), key); });
 }
 
 std::optional<LookupResult> Layers::look_up(const Key& key) const {
-  return find_near(states(), key);
+  return find([&] { return find_near(states(), key); });
 }
 
 std::vector<WorkloadRow> Layers::workloads(std::string_view family) const {
@@ -90,7 +106,10 @@ std::vector<Key> Layers::keys_of(std::string_view workload) const {
 Layers open_layers(const LayerPaths& paths) {
   Layers layers;
   if (paths.user) {
-    if (std::optional<Database> user = open_user(paths, layers.warnings_)) layers.layers_.push_back(std::move(*user));
+    if (std::optional<Database> user = open_user(paths, layers.warnings_)) {
+      layers.layers_.push_back(std::move(*user));
+      layers.first_is_default_ = paths.user_is_default;
+    }
   }
   for (const fs::path& team : paths.teams)
     layers.layers_.push_back(Database::open(team, OpenMode::read_only, Origin::foreign));

@@ -24,20 +24,27 @@ class Layers {
  public:
   explicit Layers(std::vector<Database> layers = {}) : layers_(std::move(layers)) {}
 
+  // DatabaseError when a layer turns out to be damaged; a default user database is dropped instead, with a warning.
   [[nodiscard]] std::optional<LookupResult> best(const Key& key) const;
   [[nodiscard]] std::optional<LookupResult> look_up(const Key& key) const;
   // The union over the layers.
   [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
 
+  // Look-ups may add to them.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
   friend Layers open_layers(const LayerPaths& paths);
   [[nodiscard]] std::vector<Database::State*> states() const;
 
-  std::vector<Database> layers_;
-  std::vector<std::string> warnings_;
+  template <class Find>
+  [[nodiscard]] std::optional<LookupResult> find(const Find& find) const;
+
+  // A layer that look-ups cannot read is found out by them alone.
+  mutable std::vector<Database> layers_;
+  mutable std::vector<std::string> warnings_;
+  mutable bool first_is_default_ = false;  // layers_[0] is a database that nobody named
 };
 
 // Opens all for reading. DatabaseError for a named file that cannot be used; skipped system rows become a warning.

@@ -1,6 +1,75 @@
 #include "dsl/ops/elementwise.h"
 
+#include <cmath>
+#include <limits>
+
 namespace oc {
+
+using Halide::Expr;
+
+namespace {
+
+// The bits of |x| and of ∞, x of 16 bits.
+Expr magnitude_bits(const Expr& x) {
+  return Halide::reinterpret<uint16_t>(x) & Halide::cast<uint16_t>(0x7fff);
+}
+Expr infinity_bits(const Expr& x) {
+  return Halide::cast<uint16_t>(x.type().is_bfloat() ? 0x7f80 : 0x7c00);
+}
+
+}  // namespace
+
+Expr nan_test(const Expr& x) {
+  if (x.type().bits() == 16) return magnitude_bits(x) > infinity_bits(x);
+  return Halide::strict_float(Halide::is_nan(x));
+}
+Expr inf_test(const Expr& x) {
+  if (x.type().bits() == 16) return magnitude_bits(x) == infinity_bits(x);
+  return Halide::strict_float(Halide::is_inf(x));
+}
+
+// Halide overflows an integer beyond 2^31·ln 2, and turns NaN into 0; −104 and 89 already give 0 and ∞.
+Expr exp_expr(const Expr& narrow) {
+  const Expr x = widened(narrow);
+  if (x.type().bits() == 64) return Halide::exp(x);
+  const Expr e = Halide::exp(Halide::clamp(x, -104.0f, 89.0f));
+  return Halide::select(nan_test(narrow), x, e);
+}
+
+// Halide takes the exponent's bits as they are, which is for normal numbers only.
+Expr log_expr(const Expr& narrow) {
+  const Expr x = widened(narrow);
+  if (x.type().bits() == 64) return Halide::log(x);
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const Expr denormal = Halide::strict_float(x < std::numeric_limits<float>::min());
+  const Expr value = Halide::log(Halide::select(denormal, x * 0x1p24f, x)) -
+                     Halide::select(denormal, static_cast<float>(24 * std::log(2.0)), 0.0f);
+  const Expr nan = Halide::reinterpret<float>(Expr(0x7fc00000));
+  const Expr special =
+      Halide::select(Halide::strict_float(x == 0.0f), -kInfinity, Halide::strict_float(x < 0.0f), nan, x);
+  return Halide::select(Halide::strict_float(x > 0.0f && x < kInfinity), value, special);
+}
+
+// ±1 in f32 from 3.92 on; Halide multiplies 0 by ∞ far out.
+Expr erf_expr(const Expr& narrow) {
+  const Expr x = widened(narrow);
+  if (x.type().bits() == 64) return libm("erf", {x});
+  const Expr value = Halide::erf(Halide::clamp(x, -4.0f, 4.0f));
+  return Halide::select(nan_test(narrow), x, value);
+}
+
+Expr truncated_quotient(const Expr& a, const Expr& b) {
+  if (a.type().is_uint()) return a / b;
+  const Expr zero = Halide::Internal::make_zero(a.type());
+  const Expr magnitude = Halide::cast(a.type(), Halide::abs(a) / Halide::abs(b));
+  return Halide::select((a < zero) == (b < zero), magnitude, -magnitude);
+}
+
+Expr libm(const std::string& name, const std::vector<Expr>& arguments) {
+  const Halide::Type type = arguments[0].type();
+  return Halide::Internal::Call::make(type, type.bits() == 64 ? name : name + "f", arguments,
+                                      Halide::Internal::Call::PureExtern);
+}
 
 std::vector<Tensor> evaluate_elementwise(const NodeView& node, const Type& out,
                                          const std::function<Scalar(const std::vector<Scalar>&)>& f) {

@@ -24,9 +24,25 @@ namespace oc {
 // Inputs of odd and even sizes, all `low` … `high`, as a first set of cases.
 [[nodiscard]] std::vector<OpCase> elementwise_cases(int inputs, double low, double high, DType dtype = DType::f32);
 
-// e^x; NaN stays NaN, which Halide's vector form alone turns into 0.
-inline Halide::Expr exp_expr(const Halide::Expr& x) {
-  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, Halide::exp(x));
+// The value in the type that formulas are computed in: f16 and bf16 as f32.
+[[nodiscard]] inline Halide::Expr widened(const Halide::Expr& x) {
+  return x.type().is_float() && x.type().bits() < 32 ? Halide::cast<float>(x) : x;
 }
+
+// Whether x is NaN (infinite). Of 16 bits by the bits: what comes out of their widening LLVM takes for finite.
+[[nodiscard]] Halide::Expr nan_test(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr inf_test(const Halide::Expr& x);
+
+// In x's type, f16 and bf16 as f32, accurate to a few units in the last place and right for NaN, infinities and
+// whatever lies beyond the range of Halide's vector forms. e^x below 2^-126 is 0; denormals have their logarithm.
+[[nodiscard]] Halide::Expr exp_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr log_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr erf_expr(const Halide::Expr& x);
+
+// a / b of integers as ONNX has it, towards zero; Halide's rounds down. Division by zero gives 0, as Halide defines it.
+[[nodiscard]] Halide::Expr truncated_quotient(const Halide::Expr& a, const Halide::Expr& b);
+
+// libm's function of x's type: `name` for f64, with the suffix f for f32. One call a lane.
+[[nodiscard]] Halide::Expr libm(const std::string& name, const std::vector<Halide::Expr>& arguments);
 
 }  // namespace oc

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace oc {
 namespace {
@@ -38,6 +39,12 @@ uint16_t to_f16(float value) {
   return static_cast<uint16_t>(sign | static_cast<uint16_t>((rounded >> 13) - (112 << 10)));
 }
 
+uint64_t unsigned_integer(const Scalar& value) {
+  const bool large = value.is_float && value.f >= 9.2233720368547758e18;
+  if (!large) return static_cast<uint64_t>(value.integer());
+  return value.f < 1.8446744073709552e19 ? static_cast<uint64_t>(value.f) : std::numeric_limits<uint64_t>::max();
+}
+
 }  // namespace
 
 int64_t Scalar::integer() const {
@@ -64,10 +71,28 @@ Scalar load_scalar(const Tensor& tensor, int64_t element) {
     case DType::i32: return integer(tensor.as<int32_t>()[at]);
     case DType::u32: return integer(tensor.as<uint32_t>()[at]);
     case DType::i64: return integer(tensor.as<int64_t>()[at]);
-    case DType::u64: return integer(tensor.as<uint64_t>()[at]);
+    case DType::u64: return {false, static_cast<int64_t>(tensor.as<uint64_t>()[at]), 0, true};
     case DType::boolean: return integer(tensor.as<uint8_t>()[at] != 0);
   }
   return {};
+}
+
+Scalar integer_bound(DType dtype, bool largest) {
+  const auto of = [largest]<class T>(T) {
+    return Scalar{false, static_cast<int64_t>(largest ? std::numeric_limits<T>::max() : std::numeric_limits<T>::min()),
+                  0, std::is_same_v<T, uint64_t>};
+  };
+  switch (dtype) {
+    case DType::i8: return of(int8_t{});
+    case DType::u8: return of(uint8_t{});
+    case DType::i16: return of(int16_t{});
+    case DType::u16: return of(uint16_t{});
+    case DType::i32: return of(int32_t{});
+    case DType::u32: return of(uint32_t{});
+    case DType::u64: return of(uint64_t{});
+    case DType::boolean: return {false, largest ? 1 : 0, 0};
+    default: return of(int64_t{});
+  }
 }
 
 void store_scalar(Tensor& tensor, int64_t element, const Scalar& value) {
@@ -84,7 +109,7 @@ void store_scalar(Tensor& tensor, int64_t element, const Scalar& value) {
     case DType::i32: tensor.as<int32_t>()[at] = static_cast<int32_t>(value.integer()); break;
     case DType::u32: tensor.as<uint32_t>()[at] = static_cast<uint32_t>(value.integer()); break;
     case DType::i64: tensor.as<int64_t>()[at] = value.integer(); break;
-    case DType::u64: tensor.as<uint64_t>()[at] = static_cast<uint64_t>(value.integer()); break;
+    case DType::u64: tensor.as<uint64_t>()[at] = unsigned_integer(value); break;
     case DType::boolean: tensor.as<uint8_t>()[at] = value.is_float ? value.f != 0 : value.i != 0; break;
   }
 }

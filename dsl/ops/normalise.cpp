@@ -60,19 +60,23 @@ struct Row {
   }
 };
 
+// The maximum need not keep NaN: the sum does.
 Expr define_softmax(OpCall& call, bool logarithm) {
   const auto axis = static_cast<size_t>(call.attrs().integer("axis"));
   Row row{call, axis, axis};
-  const Operand& x = call.inputs[0];
-  const Expr max = row.reduce("max", -std::numeric_limits<float>::infinity(),
-                              [&](const Expr& self, const Index& at) { return Halide::max(self, x.at(at)); });
+  const auto x = [&](const Index& at) { return widened(call.inputs[0].at(at)); };
+  const Halide::Type type = x(call.index).type();
+  const Expr zero = Halide::Internal::make_zero(type);
+  const Expr lowest = Halide::Internal::make_const(type, -std::numeric_limits<double>::infinity());
+  const Expr max =
+      row.reduce("max", lowest, [&](const Expr& self, const Index& at) { return Halide::max(self, x(at)); });
   if (logarithm) {
     const Expr sum =
-        row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + exp_expr(x.at(at) - max); });
-    return x.at(call.index) - max - Halide::log(sum);
+        row.reduce("sum", zero, [&](const Expr& self, const Index& at) { return self + exp_expr(x(at) - max); });
+    return x(call.index) - max - log_expr(sum);
   }
-  const Stage& exp = call.stage("exp", call.vars, exp_expr(x.at(call.index) - max));
-  const Expr sum = row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + exp.at(at); });
+  const Stage& exp = call.stage("exp", call.vars, exp_expr(x(call.index) - max));
+  const Expr sum = row.reduce("sum", zero, [&](const Expr& self, const Index& at) { return self + exp.at(at); });
   return exp.at(call.index) / sum;
 }
 
@@ -114,22 +118,25 @@ std::vector<Type> infer_layer_norm(const NodeView& node) {
 }
 
 Expr define_layer_norm(OpCall& call) {
-  const Operand& x = call.inputs[0];
+  const auto x = [&](const Index& at) { return widened(call.inputs[0].at(at)); };
+  const Halide::Type type = x(call.index).type();
+  const auto number = [&](double value) { return Halide::Internal::make_const(type, value); };
   const auto axis = static_cast<size_t>(call.attrs().integer("axis"));
   Row row{call, axis, call.index.size() - 1};
   int64_t count = 1;
-  for (size_t d = axis; d < call.index.size(); ++d) count *= x.extent(d);
-  const float share = 1.0f / static_cast<float>(count);
-  const Expr mean = row.reduce("sum", 0.0f, [&](const Expr& self, const Index& at) { return self + x.at(at); }) * share;
-  const Expr variance = row.reduce("squares", 0.0f, [&](const Expr& self, const Index& at) {
-    const Expr d = x.at(at) - mean;
+  for (size_t d = axis; d < call.index.size(); ++d) count *= call.inputs[0].extent(d);
+  const Expr share = number(1.0 / static_cast<double>(count));
+  const Expr mean =
+      row.reduce("sum", number(0), [&](const Expr& self, const Index& at) { return self + x(at); }) * share;
+  const Expr variance = row.reduce("squares", number(0), [&](const Expr& self, const Index& at) {
+    const Expr d = x(at) - mean;
     return self + d * d;
   }) * share;
-  const auto epsilon = static_cast<float>(call.attrs().number("epsilon", 1e-5));
-  const Stage& inverse = call.stage("inverse", row.kept_vars(), 1.0f / Halide::sqrt(variance + epsilon));
-  Expr value = (x.at(call.index) - mean) * inverse.at(row.kept(call.index));
-  if (call.has(1)) value = value * call.in(1);
-  if (call.has(2)) value = value + call.in(2);
+  const Expr epsilon = number(call.attrs().number("epsilon", 1e-5));
+  const Stage& inverse = call.stage("inverse", row.kept_vars(), number(1) / Halide::sqrt(variance + epsilon));
+  Expr value = (x(call.index) - mean) * inverse.at(row.kept(call.index));
+  if (call.has(1)) value = value * widened(call.in(1));
+  if (call.has(2)) value = value + widened(call.in(2));
   return value;
 }
 

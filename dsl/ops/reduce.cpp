@@ -1,6 +1,8 @@
 // reduce_sum, reduce_mean, reduce_max, reduce_min over the attribute `axes`; reduced dims stay with extent 1.
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "dsl/ops/elementwise.h"
@@ -10,12 +12,12 @@ namespace {
 
 using Halide::Expr;
 
+enum class Kind : uint8_t { sum, mean, max, min };
+
 struct ReduceRow {
-  std::function<Expr(Halide::Type)> init;
-  Expr (*combine)(const Expr& self, const Expr& value);
-  double host_init;
-  double (*host)(double, double);
-  bool mean;
+  Kind kind;
+  // Floats by their order(): a maximum of floats that keeps NaN could not be split into lanes, one of integers can.
+  [[nodiscard]] bool ordered() const { return kind == Kind::max || kind == Kind::min; }
 };
 
 Extents reduced_axes(const NodeView& node) {
@@ -48,40 +50,114 @@ bool collapsible(const NodeView& node, size_t dim) {
   return is_reduced(dim) == is_reduced(dim + 1);
 }
 
+// What the host reduces in: floats as doubles, integers exactly, wrapping like the machine does.
+struct Accumulator {
+  Kind kind;
+  Scalar value;
+  bool empty = true;
+
+  void add(const Scalar& x) {
+    if (std::exchange(empty, false)) {
+      value = x;
+    } else if (kind == Kind::sum || kind == Kind::mean) {
+      value.f += x.f;
+      value.i = static_cast<int64_t>(static_cast<uint64_t>(value.i) + static_cast<uint64_t>(x.i));
+    } else if (kind == Kind::max ? less(value, x) : less(x, value)) {
+      value = x;
+    }
+  }
+  // NaN goes before and after everything, so that it wins.
+  [[nodiscard]] bool less(const Scalar& a, const Scalar& b) const {
+    if (std::isnan(a.f) || std::isnan(b.f)) return kind == Kind::max ? std::isnan(b.f) : std::isnan(a.f);
+    if (a.is_float) return a.f < b.f;
+    return a.is_unsigned ? static_cast<uint64_t>(a.i) < static_cast<uint64_t>(b.i) : a.i < b.i;
+  }
+  [[nodiscard]] Scalar result(int64_t count) const {
+    if (kind != Kind::mean) return value;
+    if (value.is_float) return {true, 0, value.f / static_cast<double>(count)};
+    if (count == 0) return {};
+    if (value.is_unsigned)
+      return {false, static_cast<int64_t>(static_cast<uint64_t>(value.i) / static_cast<uint64_t>(count)), 0, true};
+    return {false, value.i / count, 0};
+  }
+};
+
+// Of no elements: the sum is 0, the mean NaN, the maximum the lowest value there is.
+Scalar neutral(Kind kind, DType dtype) {
+  const bool is_float = dtype_is_float(dtype);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (kind == Kind::sum || kind == Kind::mean) return {is_float, 0, 0};
+  const double bound = kind == Kind::max ? -kInfinity : kInfinity;
+  if (is_float) return {true, 0, bound};
+  return integer_bound(dtype, kind == Kind::min);
+}
+
 std::vector<Tensor> evaluate(const NodeView& node, const ReduceRow& row) {
   const Type type = infer(node)[0];
   const Tensor& in = *node.constants[0];
   Tensor out = make_tensor(type.dtype, type.extents());
-  const auto count = static_cast<size_t>(element_count(out.shape));
-  std::vector<double> sums(count, row.host_init);
+  const auto outputs = static_cast<size_t>(element_count(out.shape));
+  std::vector<Accumulator> results(outputs, Accumulator{row.kind, neutral(row.kind, type.dtype)});
   for_each_index(in.shape, [&](const Extents& index, int64_t linear) {
-    double& sum = sums[static_cast<size_t>(broadcast_offset(index, out.shape))];
-    sum = row.host(sum, load_scalar(in, linear).real());
+    results[static_cast<size_t>(broadcast_offset(index, out.shape))].add(load_scalar(in, linear));
   });
-  const double share =
-      row.mean ? static_cast<double>(count) / static_cast<double>(std::max<int64_t>(1, element_count(in.shape))) : 1;
-  for (size_t i = 0; i < count; ++i) store_scalar(out, static_cast<int64_t>(i), {true, 0, sums[i] * share});
+  int64_t count = 1;
+  for (int64_t axis : reduced_axes(node)) count *= in.shape[static_cast<size_t>(axis)];
+  for (size_t i = 0; i < outputs; ++i) store_scalar(out, static_cast<int64_t>(i), results[i].result(count));
   return {std::move(out)};
 }
 
-Expr define(OpCall& call, const ReduceRow& row) {
+// Integers that compare as the floats do, with NaN above all (`last`) or below all; `unordered` goes back.
+Halide::Type ordered_type(Halide::Type type) {
+  return type.with_code(Halide::Type::Int);
+}
+Expr flip(const Expr& bits) {
+  const Halide::Type type = bits.type();
+  return bits ^ ((bits >> Halide::Internal::make_const(type, type.bits() - 1)) & type.max());
+}
+Expr order(const Expr& narrow, bool last) {
+  const Expr x = widened(narrow);
+  const Halide::Type type = ordered_type(x.type());
+  return Halide::select(nan_test(narrow), last ? type.max() : type.min(), flip(Halide::reinterpret(type, x)));
+}
+Expr unordered(const Expr& key) {
+  return Halide::reinterpret(key.type().with_code(Halide::Type::Float), flip(key));
+}
+
+Expr reduced(OpCall& call, const ReduceRow& row, const std::vector<int64_t>& axes,
+             const std::vector<int64_t>& extents) {
   const Operand& x = call.inputs[0];
+  const Halide::Type type = widened(x.at(Index(x.rank(), Expr(0)))).type();
+  const bool by_order = row.ordered() && type.is_float(), is_max = row.kind == Kind::max;
+  Expr init = Halide::Internal::make_zero(type);
+  if (row.ordered()) init = is_max ? type.min() : type.max();
+  if (by_order) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    init = order(Halide::Internal::make_const(type, is_max ? -infinity : infinity), is_max);
+  }
+  const Stage& acc = call.reduce("acc", call.vars, extents, init, [&](const Expr& self, const Index& r) -> Expr {
+    Index at = call.index;
+    for (size_t i = 0; i < axes.size(); ++i) at[static_cast<size_t>(axes[i])] = r[i];
+    const Expr value = by_order ? order(x.at(at), is_max) : widened(x.at(at));
+    if (!row.ordered()) return self + value;
+    return is_max ? Halide::max(self, value) : Halide::min(self, value);
+  });
+  return by_order ? unordered(acc.at(call.index)) : acc.at(call.index);
+}
+
+Expr define(OpCall& call, const ReduceRow& row) {
   const std::vector<int64_t> axes = call.attrs().integers("axes");
   std::vector<int64_t> extents;
   int64_t count = 1;
   for (int64_t axis : axes) {
-    extents.push_back(x.extent(static_cast<size_t>(axis)));
+    extents.push_back(call.inputs[0].extent(static_cast<size_t>(axis)));
     count *= extents.back();
   }
-  const Halide::Type type = x.at(Index(x.rank(), Expr(0))).type();
-  const Stage& acc = call.reduce("acc", call.vars, extents, row.init(type), [&](const Expr& self, const Index& r) {
-    Index at = call.index;
-    for (size_t i = 0; i < axes.size(); ++i) at[static_cast<size_t>(axes[i])] = r[i];
-    return row.combine(self, x.at(at));
-  });
-  if (!row.mean) return acc.at(call.index);
-  return type.is_float() ? acc.at(call.index) * Halide::Internal::make_const(type, 1.0 / static_cast<double>(count))
-                         : acc.at(call.index) / Halide::Internal::make_const(type, count);
+  const Expr value = reduced(call, row, axes, extents);
+  if (row.kind != Kind::mean) return value;
+  const Halide::Type type = value.type();
+  if (type.is_float()) return value * Halide::Internal::make_const(type, 1.0 / static_cast<double>(count));
+  return truncated_quotient(value, Halide::Internal::make_const(type, count));
 }
 
 OpInfo make_reduce(std::string name, const ReduceRow& row) {
@@ -116,28 +192,6 @@ OpInfo make_reduce(std::string name, const ReduceRow& row) {
   return op;
 }
 
-// NaN is not promised to survive here (nor is it by onnxruntime): a form that keeps it could not be split into lanes.
-Expr keep_max(const Expr& self, const Expr& value) {
-  return Halide::max(self, value);
-}
-Expr keep_min(const Expr& self, const Expr& value) {
-  return Halide::min(self, value);
-}
-Expr add_to(const Expr& self, const Expr& value) {
-  return self + value;
-}
-Expr zero(Halide::Type type) {
-  return Halide::Internal::make_zero(type);
-}
-Expr lowest(Halide::Type type) {
-  return type.is_float() ? Halide::Internal::make_const(type, -std::numeric_limits<double>::infinity()) : type.min();
-}
-Expr highest(Halide::Type type) {
-  return type.is_float() ? Halide::Internal::make_const(type, std::numeric_limits<double>::infinity()) : type.max();
-}
-
-constexpr double kInf = std::numeric_limits<double>::infinity();
-
 }  // namespace
 
 #define REDUCE(name, ...)                                                 \
@@ -146,10 +200,10 @@ constexpr double kInf = std::numeric_limits<double>::infinity();
     return info;                                                          \
   }
 
-REDUCE(reduce_sum, {zero, add_to, 0, [](double a, double b) { return a + b; }, false})
-REDUCE(reduce_mean, {zero, add_to, 0, [](double a, double b) { return a + b; }, true})
-REDUCE(reduce_max, {lowest, keep_max, -kInf, [](double a, double b) { return a > b ? a : b; }, false})
-REDUCE(reduce_min, {highest, keep_min, kInf, [](double a, double b) { return a < b ? a : b; }, false})
+REDUCE(reduce_sum, {Kind::sum})
+REDUCE(reduce_mean, {Kind::mean})
+REDUCE(reduce_max, {Kind::max})
+REDUCE(reduce_min, {Kind::min})
 #undef REDUCE
 
 }  // namespace oc

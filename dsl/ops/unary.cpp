@@ -21,24 +21,25 @@ struct UnaryRow {
   double (*host)(double);
   Expr (*define)(const Expr&);
   double low, high;
-  bool floats_only;
+  int64_t (*integer)(int64_t, bool u) = nullptr;  // u: of u64; null: for floats only
+  [[nodiscard]] bool floats_only() const { return integer == nullptr; }
 };
 
 OpInfo make_unary(std::string name, const UnaryRow& row) {
   OpInfo op = elementwise_op(std::move(name), 1);
   op.infer = [name = op.name, row](const NodeView& node) -> std::vector<Type> {
-    if (row.floats_only && !dtype_is_float(node.in(0).dtype))
+    if (row.floats_only() && !dtype_is_float(node.in(0).dtype))
       user_error("{} of {}: needs a floating-point type", name, dtype_name(node.in(0).dtype));
     return {{node.in(0).dtype, node.in(0).shape, {}}};
   };
-  op.define = [row](OpCall& call) { return Halide::cast(call.in(0).type(), row.define(call.in(0))); };
+  op.define = [row](OpCall& call) { return Halide::cast(call.in(0).type(), row.define(widened(call.in(0)))); };
   op.evaluate = [row](const NodeView& node) {
     return evaluate_elementwise(node, {node.in(0).dtype, node.in(0).shape, {}}, [&](const std::vector<Scalar>& x) {
-      const double value = row.host(x[0].real());
-      return x[0].is_float ? Scalar{true, 0, value} : Scalar{false, static_cast<int64_t>(value), 0};
+      if (x[0].is_float) return Scalar{true, 0, row.host(x[0].f)};
+      return Scalar{false, row.integer(x[0].i, x[0].is_unsigned), 0};
     });
   };
-  op.cheap = !row.floats_only;
+  op.cheap = !row.floats_only();
   op.cases = elementwise_cases(1, row.low, row.high);
   return op;
 }
@@ -49,32 +50,37 @@ Expr zero_of(const Expr& x) {
 Expr one_of(const Expr& x) {
   return Halide::Internal::make_one(x.type());
 }
+// Wraps like the machine does: −(−2^63) is −2^63.
+int64_t negated(int64_t x, bool) {
+  return static_cast<int64_t>(0 - static_cast<uint64_t>(x));
+}
 
 }  // namespace
 
-#define UNARY(name, host_formula, halide_formula, low, high, floats)                                  \
-  const OpInfo& op_##name() {                                                                         \
-    static const OpInfo info =                                                                        \
-        make_unary(#name, {[](double x) -> double { return host_formula; },                           \
-                           [](const Expr& x) -> Expr { return halide_formula; }, low, high, floats}); \
-    return info;                                                                                      \
+#define UNARY(name, host_formula, halide_formula, low, high, ...)                                          \
+  const OpInfo& op_##name() {                                                                              \
+    static const OpInfo info =                                                                             \
+        make_unary(#name, {[](double x) -> double { return host_formula; },                                \
+                           [](const Expr& x) -> Expr { return halide_formula; }, low, high, __VA_ARGS__}); \
+    return info;                                                                                           \
   }
 
-UNARY(relu, x < 0 ? 0 : x, at_least(x, zero_of(x)), -2, 2, false)
-UNARY(sigmoid, 1 / (1 + std::exp(-x)), sigmoid_expr(x), -8, 8, true)
-UNARY(tanh, std::tanh(x), tanh_expr(x), -8, 8, true)
-UNARY(erf, std::erf(x), Halide::erf(x), -4, 4, true)
-UNARY(exp, std::exp(x), exp_expr(x), -10, 10, true)
-UNARY(log, std::log(x), Halide::log(x), 0.01, 20, true)
-UNARY(sqrt, std::sqrt(x), Halide::sqrt(x), 0, 20, true)
-UNARY(reciprocal, 1 / x, one_of(x) / x, 0.1, 4, true)
-UNARY(neg, -x, -x, -4, 4, false)
-UNARY(abs, std::fabs(x), Halide::abs(x), -4, 4, false)
-UNARY(floor, std::floor(x), Halide::floor(x), -4, 4, true)
-UNARY(ceil, std::ceil(x), Halide::ceil(x), -4, 4, true)
-UNARY(round, std::nearbyint(x), Halide::round(x), -4, 4, true)
-UNARY(sin, std::sin(x), Halide::sin(x), -3, 3, true)
-UNARY(cos, std::cos(x), Halide::cos(x), -3, 3, true)
+UNARY(relu, x < 0 ? 0 : x, at_least(x, zero_of(x)), -2, 2, [](int64_t x, bool u) { return x < 0 && !u ? 0 : x; })
+UNARY(sigmoid, 1 / (1 + std::exp(-x)), sigmoid_expr(x), -8, 8)
+UNARY(tanh, std::tanh(x), tanh_expr(x), -8, 8)
+UNARY(erf, std::erf(x), erf_expr(x), -4, 4)
+UNARY(exp, std::exp(x), exp_expr(x), -10, 10)
+UNARY(log, std::log(x), log_expr(x), 0.01, 20)
+UNARY(sqrt, std::sqrt(x), Halide::sqrt(x), 0, 20)
+UNARY(reciprocal, 1 / x, one_of(x) / x, 0.1, 4)
+UNARY(neg, -x, -x, -4, 4, negated)
+UNARY(abs, std::fabs(x), x.type().is_uint() ? x : Halide::abs(x), -4, 4,
+      [](int64_t x, bool u) { return x < 0 && !u ? negated(x, u) : x; })
+UNARY(floor, std::floor(x), Halide::floor(x), -4, 4)
+UNARY(ceil, std::ceil(x), Halide::ceil(x), -4, 4)
+UNARY(round, std::nearbyint(x), Halide::round(x), -4, 4)
+UNARY(sin, std::sin(x), Halide::sin(x), -3, 3)
+UNARY(cos, std::cos(x), Halide::cos(x), -3, 3)
 #undef UNARY
 
 namespace {
@@ -86,10 +92,13 @@ OpInfo make_parametric(std::string name, std::vector<AttrSpec> attrs, Expr (*def
   op.attrs = std::move(attrs);
   op.cheap = true;
   op.infer = [](const NodeView& node) -> std::vector<Type> { return {{node.in(0).dtype, node.in(0).shape, {}}}; };
-  op.define = [define](OpCall& call) { return Halide::cast(call.in(0).type(), define(call.in(0), call.attrs())); };
+  op.define = [define](OpCall& call) {
+    return Halide::cast(call.in(0).type(), define(widened(call.in(0)), call.attrs()));
+  };
   op.evaluate = [host](const NodeView& node) {
     return evaluate_elementwise(node, {node.in(0).dtype, node.in(0).shape, {}}, [&](const std::vector<Scalar>& x) {
-      return Scalar{true, 0, host(x[0].real(), node.attrs())};
+      const double value = host(x[0].real(), node.attrs());
+      return value == x[0].real() ? x[0] : Scalar{true, 0, value};  // integers that are no double stay exact
     });
   };
   return op;
@@ -116,6 +125,11 @@ double clip_host(double x, const Attrs& attrs) {
   return x > attrs.number("max") ? attrs.number("max") : x;
 }
 
+// What a parameter of x is computed in.
+Halide::Type real_type(const Expr& x) {
+  return x.type().is_float() ? x.type() : Halide::Float(32);
+}
+
 template <class T>
 std::vector<OpCase> with_attrs(std::vector<OpCase> cases, const T& attrs) {
   for (OpCase& c : cases) c.attrs = attrs;
@@ -139,7 +153,7 @@ const OpInfo& op_leaky_relu() {
     OpInfo op = make_parametric(
         "leaky_relu", {{"alpha", AttrSpec::Type::number, true}},
         [](const Expr& x, const Attrs& a) {
-          return Halide::select(x < 0, x * static_cast<float>(a.number("alpha")), x);
+          return Halide::select(x < 0, x * Halide::Internal::make_const(real_type(x), a.number("alpha")), x);
         },
         [](double x, const Attrs& a) { return x < 0 ? x * a.number("alpha") : x; });
     op.cases = with_attrs(elementwise_cases(1, -2, 2), Attrs{{"alpha", 0.1}});
@@ -153,8 +167,8 @@ const OpInfo& op_elu() {
     OpInfo op = make_parametric(
         "elu", {{"alpha", AttrSpec::Type::number, true}},
         [](const Expr& x, const Attrs& a) {
-          return Halide::select(x < 0, static_cast<float>(a.number("alpha")) * (exp_expr(Halide::min(x, 0.0f)) - 1.0f),
-                                x);
+          const Expr alpha = Halide::Internal::make_const(real_type(x), a.number("alpha"));
+          return Halide::select(x < 0, alpha * (exp_expr(Halide::min(x, 0.0f)) - 1.0f), x);
         },
         [](double x, const Attrs& a) { return x < 0 ? a.number("alpha") * std::expm1(x) : x; });
     op.cheap = false;

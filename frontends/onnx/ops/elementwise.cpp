@@ -61,9 +61,13 @@ Values clip(Call& n) {
   return {x};
 }
 
-// The exponent may be of another type; the result is of the base's.
+// The exponent may be of another type; the result is of the base's. Integers to a power that is not one are floats in
+// between, f64 so that they stay exact.
 Values pow_of(Call& n) {
-  return {n.emit("pow", {n.in(0), n.cast(n.in(1), n.dtype(n.in(0)))})};
+  const DType base = n.dtype(n.in(0));
+  const bool mixed = !dtype_is_float(base) && dtype_is_float(n.dtype(n.in(1)));
+  const DType common = mixed ? DType::f64 : base;
+  return {n.cast(n.emit("pow", {n.cast(n.in(0), common), n.cast(n.in(1), common)}), base)};
 }
 
 // fmod = 0: the result takes the divisor's sign; 1: the dividend's. Our mod does the first for integers, the second for
@@ -82,8 +86,9 @@ Values mod(Call& n) {
 Values exclusive_or(Call& n) {
   return {n.emit("not", {n.emit("equal", {n.in(0), n.in(1)})})};
 }
-Values is_nan(Call& n) {
-  return {n.emit("not", {n.emit("equal", {n.in(0), n.in(0)})})};
+Values is_inf(Call& n) {
+  const int64_t negative = n.flag("detect_negative", true), positive = n.flag("detect_positive", true);
+  return {n.emit("is_inf", {n.in(0)}, {{"negative", negative}, {"positive", positive}})};
 }
 
 // 1 for positive, −1 for negative, and x itself for zeros and NaN.
