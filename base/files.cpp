@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace oc {
 namespace {
@@ -190,6 +191,11 @@ fs::path executable_path() {
   const fs::path path = fs::read_symlink("/proc/self/exe", error);
   if (error) user_error("cannot find the running program through /proc/self/exe: {}", error.message());
   return path;
+}
+
+const std::string& executable_hash() {
+  static const std::string hash = content_hash(read_file("/proc/self/exe"));
+  return hash;
 }
 
 }  // namespace oc

@@ -33,5 +33,7 @@ void remove_temp_dirs_of(int process);
 // $OPENCOMPILER_CACHE, else $XDG_CACHE_HOME/opencompiler, else ~/.cache/opencompiler
 [[nodiscard]] std::filesystem::path default_cache_path();
 [[nodiscard]] std::filesystem::path executable_path();  // of the running program, symlinks resolved
+// Content hash of the running program's file: what it makes may differ from what another build of it made.
+[[nodiscard]] const std::string& executable_hash();
 
 }  // namespace oc

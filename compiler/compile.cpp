@@ -13,7 +13,6 @@
 #include "generators/link.h"
 #include "graph/text.h"
 #include "opencompiler/dsl.h"
-#include "runtime/embedded/abi.h"
 
 namespace oc {
 namespace {
@@ -113,7 +112,7 @@ std::vector<Artifact> build_all(CompileResult& result, const OpTable& ops, const
 std::string cache_key(const fs::path& file, const CompileResult& result, const CompileOptions& options) {
   std::string runtime;
   for (const EmbeddedObject& object : embedded_runtime(options.target.arch)) runtime += content_hash(object.bytes);
-  return content_hash(fmt::format("{}\n{}\n{}\n{}\n{}\n{}", OC_ABI_VERSION, runtime, content_hash(read_file(file)),
+  return content_hash(fmt::format("{}\n{}\n{}\n{}\n{}\n{}", executable_hash(), runtime, content_hash(read_file(file)),
                                   print_lock(result.lock), print_graph(result.model.graph), options.default_threads));
 }
 

@@ -43,7 +43,7 @@ struct Artifact {
                                        const Schedule* schedule, const std::string& symbol);
 
 // Objects by key in a folder, bounded in bytes (least recently used go first), written by temporary file and rename;
-// each entry carries its key and a checksum and is dropped when they do not match.
+// each entry carries its key, the program that made it and a checksum, and is dropped when they do not match.
 class ObjectCache {
  public:
   explicit ObjectCache(std::filesystem::path folder, int64_t max_bytes = int64_t{2} << 30);

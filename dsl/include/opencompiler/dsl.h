@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "dsl/axis.h"
 #include "graph/op_set.h"
 
