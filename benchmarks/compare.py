@@ -120,9 +120,9 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
             continue
         if name in shapes:
             shape = [int(extent) for extent in shapes[name].split("x")]
-        elif shape and shape[0] is None:
+        elif shape and not isinstance(shape[0], int):
             shape = [1, *shape[1:]]
-        if shape is None or None in shape:
+        if shape is None or not all(isinstance(extent, int) for extent in shape):
             raise SystemExit(
                 f"benchmark: input '{name}' has open dims; give --shape {name}=…"
             )

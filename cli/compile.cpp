@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/verb.h"
+#include "generators/link.h"
 #include "opencompiler/dsl.h"
 
 namespace oc::cli {
@@ -25,12 +28,15 @@ struct Flags {
 
 std::set<Emit> parse_emit(const std::vector<std::string>& words) {
   if (words.empty()) return {Emit::static_library, Emit::shared_library, Emit::header, Emit::manifest, Emit::lock};
-  const std::map<std::string, Emit> known{
-      {"static", Emit::static_library}, {"shared", Emit::shared_library}, {"header", Emit::header}};
+  const std::map<std::string, Emit> known{{"static", Emit::static_library},
+                                          {"shared", Emit::shared_library},
+                                          {"header", Emit::header},
+                                          {"asm", Emit::assembly},
+                                          {"stmt", Emit::statement}};
   std::set<Emit> result{Emit::manifest, Emit::lock};
   for (const std::string& word : words) {
     const auto found = known.find(word);
-    if (found == known.end()) user_error("--emit {}: static, shared and header are known", word);
+    if (found == known.end()) user_error("--emit {}: static, shared, header, asm and stmt are known", word);
     result.insert(found->second);
   }
   return result;
@@ -39,7 +45,6 @@ std::set<Emit> parse_emit(const std::vector<std::string>& words) {
 CompileOptions compile_options(const Flags& flags) {
   CompileOptions options;
   options.model = flags.model.model_options();
-  options.target = flags.model.parsed_target();
   options.threads = flags.model.thread_count();
   options.default_threads = flags.model.threads;
   options.name = flags.name;
@@ -54,19 +59,17 @@ CompileOptions compile_options(const Flags& flags) {
   return options;
 }
 
-void print_result(const CompileResult& result, double seconds, bool json) {
-  if (json) {
-    nlohmann::json files = nlohmann::json::array();
-    for (const auto& path : result.files) files.push_back(path.string());
-    std::cout << nlohmann::json{{"library", result.shared_library.string()},
-                                {"files", files},
-                                {"kernels", result.picks.size()},
-                                {"built", result.kernels_built},
-                                {"seconds", seconds}}
-                     .dump()
-              << '\n';
-    return;
-  }
+nlohmann::json to_json(const CompileResult& result, double seconds) {
+  nlohmann::json files = nlohmann::json::array();
+  for (const auto& path : result.files) files.push_back(path.string());
+  return {{"library", result.shared_library.string()},
+          {"files", files},
+          {"kernels", result.picks.size()},
+          {"built", result.kernels_built},
+          {"seconds", seconds}};
+}
+
+void print_text(const CompileResult& result, double seconds) {
   for (const auto& path : result.files) fmt::print("{}\n", path.string());
   std::map<std::string, int> rungs;
   for (const Pick& pick : result.picks) ++rungs[pick.rung];
@@ -76,21 +79,63 @@ void print_result(const CompileResult& result, double seconds, bool json) {
              result.kernels_built, result.kernels_cached, summary, seconds);
 }
 
-int run_compile(const Flags& flags) {
-  if (flags.out.empty() && !flags.cache) user_error("say where to write: -o FOLDER (or --cache)");
-  const auto started = std::chrono::steady_clock::now();
-  const CompileOptions options = compile_options(flags);
-  const std::set<Emit> emit = parse_emit(flags.emit);
+// A target and the folder for its files: a subfolder of --output when there are several.
+struct Destination {
+  Target target;
+  std::string folder;
+};
+
+std::vector<Destination> destinations(const Flags& flags) {
+  std::vector<Destination> result;
+  std::vector<std::string> names;
+  std::istringstream list(flags.model.target);
+  for (std::string name; std::getline(list, name, ',');) {
+    if (std::ranges::find(names, name) != names.end()) user_error("--target {}: given twice", name);
+    names.push_back(name);
+  }
+  if (names.size() > 1 && (flags.cache || !flags.lock.empty()))
+    user_error("--target {}: several targets go neither with --cache nor with --lock", flags.model.target);
+  for (const std::string& name : names) {
+    const Target target = parse_target(name);
+    require_linkable(target);
+    const std::filesystem::path out(flags.out);
+    const std::filesystem::path folder = names.size() > 1 ? out / name : out;
+    result.push_back({target, folder.string()});
+  }
+  if (result.empty()) user_error("--target is empty; host and x86-64-avx2 are targets, for example");
+  return result;
+}
+
+CompileResult compile_for(const Flags& flags, const Destination& to, const std::set<Emit>& emit) {
+  CompileOptions options = compile_options(flags);
+  options.target = to.target;
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
   const BuildProgress progress = [&](size_t done, size_t all) {
     if (terminal)
       std::cerr << fmt::format("\r\033[K{} of {} kernels", done, all) << (done == all ? "\r\033[K" : "") << std::flush;
   };
-  const CompileResult result = flags.cache
-                                   ? compile_to_cache(flags.model.file, builtin_ops(), options, progress)
-                                   : compile_model(flags.model.file, builtin_ops(), options, flags.out, emit, progress);
-  warn(result.warnings);
-  print_result(result, std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), flags.json);
+  return flags.cache ? compile_to_cache(flags.model.file, builtin_ops(), options, progress)
+                     : compile_model(flags.model.file, builtin_ops(), options, to.folder, emit, progress);
+}
+
+int run_compile(const Flags& flags) {
+  if (flags.out.empty() && !flags.cache) user_error("say where to write: -o FOLDER (or --cache)");
+  const std::set<Emit> emit = parse_emit(flags.emit);
+  const std::vector<Destination> all = destinations(flags);
+  nlohmann::json rows = nlohmann::json::array();
+  for (const Destination& to : all) {
+    const auto started = std::chrono::steady_clock::now();
+    const CompileResult result = compile_for(flags, to, emit);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    warn(result.warnings);
+    if (flags.json) {
+      rows.push_back(to_json(result, seconds));
+      if (all.size() > 1) rows.back()["target"] = to.target.name();
+    } else {
+      print_text(result, seconds);
+    }
+  }
+  if (flags.json) std::cout << (all.size() == 1 ? rows[0] : rows).dump() << '\n';
   return kOk;
 }
 
@@ -102,9 +147,15 @@ std::function<int()> add_compile(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   flags->model.add_to(*verb);
   flags->model.add_passes_to(*verb);
+  verb->get_option("--target")
+      ->description(
+          "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target string; several with "
+          "commas: a "
+          "subfolder each");
   verb->add_option("-o,--output", flags->out, "Folder for the library, header, manifest and lock");
   verb->add_option("--name", flags->name, "Of the library and its C functions; default: the model file's");
-  add_list(*verb, "--emit", flags->emit, "static, shared, header; default all")->delimiter(',');
+  add_list(*verb, "--emit", flags->emit, "static, shared, header; asm, stmt: a file a kernel; default the first three")
+      ->delimiter(',');
   verb->add_option("--lock", flags->lock, "Use the schedules of this lock");
   add_list(*verb, "--schedule", flags->schedules, "KERNEL=FILE: force a schedule; KERNEL is a hash from `explain`");
   verb->add_option("--jobs", flags->jobs, "Kernel builds at once; 0: one a core")->check(CLI::Range(0, 1024));

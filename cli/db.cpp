@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -14,7 +15,7 @@ namespace {
 
 struct Flags {
   std::string database, file, workload, trial, mark, note;
-  bool best = false;
+  bool best = false, json = false;
   [[nodiscard]] std::filesystem::path path() const {
     return database.empty() ? default_database_path() : std::filesystem::path(database);
   }
@@ -24,6 +25,11 @@ Database open(const Flags& flags, OpenMode mode) {
   return Database::open(flags.path(), mode);
 }
 
+// Text of foreign rows may be no UTF-8.
+void print_json(const nlohmann::json& json) {
+  std::cout << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+}
+
 int show_path(const Flags& flags) {
   fmt::print("{}\n", flags.path().string());
   return kOk;
@@ -31,10 +37,16 @@ int show_path(const Flags& flags) {
 
 int list(const Flags& flags) {
   const Database db = open(flags, OpenMode::read_only);
+  nlohmann::json rows = nlohmann::json::array();
   for (const WorkloadRow& row : db.workloads()) {
-    const auto trials = db.trials_of(row.text);
-    fmt::print("{}  {:<12} {:>6} trials\n", row_id(row), row.family, trials.size());
+    const size_t trials = db.trials_of(row.text).size();
+    if (flags.json) {
+      rows.push_back({{"id", row_id(row)}, {"family", row.family}, {"trials", trials}, {"workload", row.text}});
+    } else {
+      fmt::print("{}  {:<12} {:>6} trials\n", row_id(row), row.family, trials);
+    }
   }
+  if (flags.json) print_json(rows);
   return kOk;
 }
 
@@ -80,6 +92,18 @@ int best(const Flags& flags) {
 
 int stats(const Flags& flags) {
   const DatabaseStats s = open(flags, OpenMode::read_only).stats();
+  if (flags.json) {
+    print_json({{"workloads", s.workloads},
+                {"machines", s.machines},
+                {"builds", s.builds},
+                {"schedules", s.schedules},
+                {"trials", s.trials},
+                {"trials_by_status", s.trials_by_status},
+                {"marks", s.marks},
+                {"bytes", s.file_bytes},
+                {"schema", s.schema_version}});
+    return kOk;
+  }
   fmt::print("workloads {}\nmachines {}\nbuilds {}\nschedules {}\ntrials {}\nmarks {}\nbytes {}\nschema {}\n",
              s.workloads, s.machines, s.builds, s.schedules, s.trials, s.marks, s.file_bytes, s.schema_version);
   for (const auto& [status, count] : s.trials_by_status) fmt::print("  {} {}\n", status, count);
@@ -148,13 +172,13 @@ std::function<int()> add_db(CLI::App& app) {
     return sub;
   };
   add("path", "Where it is", show_path);
-  add("ls", "Workloads and their trials", list);
+  add("ls", "Workloads and their trials", list)->add_flag("--json", flags->json, "Print them as JSON");
   add("show", "All trials of a workload", show)
       ->add_option("workload", flags->workload, "Id, or its first digits")
       ->required();
   add("best", "The winning trial of every key", best)
       ->add_option("workload", flags->workload, "Print the schedule of this one");
-  add("stats", "Counts", stats);
+  add("stats", "Counts", stats)->add_flag("--json", flags->json, "Print them as JSON");
   CLI::App* exporting = add("export", "Write canonical JSON lines", export_rows);
   exporting->add_option("file", flags->file, "- for standard output")->required();
   exporting->add_flag("--best", flags->best, "Only the winning trials");

@@ -2,6 +2,8 @@
 
 #include <filesystem>
 #include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "autotune/measure/kernel_measurer.h"
 #include "base/files.h"
@@ -16,13 +18,43 @@ namespace {
 std::string database_state(const std::filesystem::path& path) {
   const auto opened = Database::try_open(path, OpenMode::read_only);
   if (const auto* failure = std::get_if<OpenFailure>(&opened)) return failure->message;
-  const DatabaseStats stats = std::get<Database>(opened).stats();
-  return fmt::format("{} ({} workloads, {} trials)", path.string(), stats.workloads, stats.trials);
+  try {
+    const DatabaseStats stats = std::get<Database>(opened).stats();
+    return fmt::format("{} ({} workloads, {} trials)", path.string(), stats.workloads, stats.trials);
+  } catch (const DatabaseError& error) {
+    return error.what();
+  }
 }
 
-int run_doctor(bool measure) {
+struct Flags {
+  bool measure = true, json = false;
+};
+
+nlohmann::json to_json(const Machine& machine, const Target& target, const std::optional<Calibration>& measured) {
+  nlohmann::json result = {{"cpu", machine.vendor + " " + machine.model},
+                           {"cores", machine.cores},
+                           {"caches", {{"l1", machine.l1_bytes}, {"l2", machine.l2_bytes}, {"l3", machine.l3_bytes}}},
+                           {"target", target.name()},
+                           {"machine", machine.hash()},
+                           {"toolchain", toolchain_id()},
+                           {"database", default_database_path().string()},
+                           {"cache", default_cache_path().string()}};
+  if (measured)
+    result["measured"] = {{"flops", measured->flops},
+                          {"bandwidth", measured->bandwidth},
+                          {"cached_bandwidth", measured->cached_bandwidth}};
+  return result;
+}
+
+int run_doctor(const Flags& flags) {
   const Machine machine = host_machine();
   const Target target = host_target();
+  std::optional<Calibration> measured;
+  if (flags.json) {
+    if (flags.measure) measured = make_kernel_measurer(target, builtin_ops(), {})->calibrate();
+    std::cout << to_json(machine, target, measured).dump(2) << '\n';
+    return kOk;
+  }
   fmt::print("cpu         {} {}, {} usable cores\n", machine.vendor, machine.model, machine.cores);
   fmt::print("caches      L1d {} KiB, L2 {} KiB a core, L3 {} KiB\n", machine.l1_bytes >> 10, machine.l2_bytes >> 10,
              machine.l3_bytes >> 10);
@@ -32,7 +64,7 @@ int run_doctor(bool measure) {
   fmt::print("toolchain   {}\n", toolchain_id());
   fmt::print("database    {}\n", database_state(default_database_path()));
   fmt::print("cache       {}\n", default_cache_path().string());
-  if (!measure) return kOk;
+  if (!flags.measure) return kOk;
   const Calibration best = make_kernel_measurer(target, builtin_ops(), {})->calibrate();
   fmt::print("measured    {:.0f} GFLOP/s f32, {:.1f} GB/s from memory, {:.1f} GB/s from L2 (one thread)\n",
              best.flops / 1e9, best.bandwidth / 1e9, best.cached_bandwidth / 1e9);
@@ -44,9 +76,10 @@ int run_doctor(bool measure) {
 std::function<int()> add_doctor(CLI::App& app) {
   CLI::App* verb = app.add_subcommand("doctor", "What this machine is, what is installed, what it measures");
   verb->footer("Example: opencompiler doctor");
-  auto measure = std::make_shared<bool>(true);
-  verb->add_flag("--measure,!--no-measure", *measure, "Measure peak arithmetic and bandwidth (about a second)");
-  return [measure] { return run_doctor(*measure); };
+  auto flags = std::make_shared<Flags>();
+  verb->add_flag("--measure,!--no-measure", flags->measure, "Measure peak arithmetic and bandwidth (about a second)");
+  verb->add_flag("--json", flags->json, "Print it as JSON");
+  return [flags] { return run_doctor(*flags); };
 }
 
 }  // namespace oc::cli

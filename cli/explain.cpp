@@ -19,14 +19,22 @@ namespace {
 struct Flags {
   ModelFlags model;
   std::string kernel, format = "text";
-  bool graph = false;
+  bool graph = false, passes = false;
 };
 
 // Index of the kernel whose workload hash begins with `prefix`.
 size_t find_kernel(const Model& model, const std::string& prefix) {
+  std::vector<size_t> found;
   for (size_t k = 0; k < model.kernels.size(); ++k)
-    if (model.kernels[k].workload.hash().starts_with(prefix)) return k;
-  user_error("the model has no kernel '{}'; `explain` without --kernel lists them", prefix);
+    if (model.kernels[k].workload.hash().starts_with(prefix)) found.push_back(k);
+  if (found.empty()) user_error("the model has no kernel '{}'; `explain` without --kernel lists them", prefix);
+  if (found.size() == 1) return found.front();
+  std::string list;
+  for (const size_t k : found) {
+    const auto group = static_cast<size_t>(std::ranges::find(model.kernel_of, k) - model.kernel_of.begin());
+    list += fmt::format("\n  {}  {}", model.kernels[k].workload.hash(), group_label(model, group));
+  }
+  user_error("--kernel {}: {} kernels begin with it; give more digits of one of{}", prefix, found.size(), list);
 }
 
 nlohmann::json to_json(const CompileResult& result) {
@@ -45,6 +53,27 @@ nlohmann::json to_json(const CompileResult& result) {
                       {"trial", result.picks[k].trial}});
   }
   return {{"groups", groups}, {"kernels", result.model.kernels.size()}};
+}
+
+// Names in a model may be no UTF-8.
+std::string dump(const nlohmann::json& json) {
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void print_passes(const std::vector<PassRecord>& passes, bool json) {
+  nlohmann::json rows = nlohmann::json::array();
+  if (!json) fmt::print("{:<24} {:>9} {:>7} {:>7}  changed\n", "pass", "ms", "before", "after");
+  for (const PassRecord& pass : passes) {
+    if (!json)
+      fmt::print("{:<24} {:>9.2f} {:>7} {:>7}  {}\n", pass.name, pass.milliseconds, pass.nodes_before, pass.nodes_after,
+                 pass.changed ? "yes" : "-");
+    rows.push_back({{"pass", pass.name},
+                    {"milliseconds", pass.milliseconds},
+                    {"nodes_before", pass.nodes_before},
+                    {"nodes_after", pass.nodes_after},
+                    {"changed", pass.changed}});
+  }
+  if (json) std::cout << dump({{"passes", rows}}) << '\n';
 }
 
 std::string one_line(std::string schedule) {
@@ -68,18 +97,36 @@ void print_text(const CompileResult& result) {
              result.model.kernels.size(), result.model.partition.views.size());
 }
 
-// One kernel from its graph down to its instructions. Lowering runs in a child, as every build does.
-void print_kernel(const CompileResult& result, size_t k, const Target& target) {
-  const Kernel& kernel = result.model.kernels[k];
-  const Schedule& schedule = result.picks[k].schedule;
-  fmt::print("== workload {}\n{}\n== schedule ({})\n{}\n", kernel.workload.hash(), kernel.workload.text,
-             result.picks[k].rung, print_schedule(schedule));
+struct KernelTexts {
+  std::string loop_nest, assembly;
+};
+
+// Lowering and building run in children, as every build does.
+KernelTexts texts_of(const Kernel& kernel, const Schedule& schedule, const Target& target) {
   const ChildResult nest = run_in_child([&] { return print_loop_nest(kernel, builtin_ops(), target, schedule); });
   if (nest.status != ChildStatus::ok) internal_error("loop nest: {}", nest.result);
   const BuildJob job{&kernel, schedule};
   const std::vector<BuildOutcome> built = build_kernels({&job, 1}, builtin_ops(), target, {});
   if (built[0].status != ChildStatus::ok) internal_error("kernel {}: {}", kernel.workload.hash(), built[0].error);
-  fmt::print("== loop nest\n{}\n== assembly\n{}", nest.result, disassemble(built[0].artifact.object, target));
+  return {nest.result, disassemble(built[0].artifact.object, target)};
+}
+
+// One kernel from its graph down to its instructions.
+void print_kernel(const CompileResult& result, size_t k, const Target& target, bool json) {
+  const Kernel& kernel = result.model.kernels[k];
+  const Schedule& schedule = result.picks[k].schedule;
+  const KernelTexts texts = texts_of(kernel, schedule, target);
+  if (json) {
+    const nlohmann::json row = {
+        {"kernel", kernel.workload.hash()}, {"workload", kernel.workload.text}, {"schedule", print_schedule(schedule)},
+        {"rung", result.picks[k].rung},     {"trial", result.picks[k].trial},   {"loop_nest", texts.loop_nest},
+        {"assembly", texts.assembly}};
+    std::cout << dump(row) << '\n';
+    return;
+  }
+  fmt::print("== workload {}\n{}\n== schedule ({})\n{}\n", kernel.workload.hash(), kernel.workload.text,
+             result.picks[k].rung, print_schedule(schedule));
+  fmt::print("== loop nest\n{}\n== assembly\n{}", texts.loop_nest, texts.assembly);
 }
 
 int run_explain(const Flags& flags) {
@@ -88,14 +135,19 @@ int run_explain(const Flags& flags) {
   options.target = flags.model.parsed_target();
   options.threads = flags.model.thread_count();
   options.layers = flags.model.layers();
+  std::vector<PassRecord> passes;
+  options.model.passes.observe = [&](const PassRecord& pass, const Graph&) { passes.push_back(pass); };
   const CompileResult result = plan_compile(flags.model.file, builtin_ops(), options);
   warn(result.warnings);
-  if (flags.graph) {
+  const bool json = flags.format == "json";
+  if (flags.passes) {
+    print_passes(passes, json);
+  } else if (flags.graph) {
     std::cout << print_graph(result.model.graph);
   } else if (!flags.kernel.empty()) {
-    print_kernel(result, find_kernel(result.model, flags.kernel), options.target);
-  } else if (flags.format == "json") {
-    std::cout << to_json(result).dump(2) << '\n';
+    print_kernel(result, find_kernel(result.model, flags.kernel), options.target, json);
+  } else if (json) {
+    std::cout << dump(to_json(result)) << '\n';
   } else {
     print_text(result);
   }
@@ -116,6 +168,7 @@ std::function<int()> add_explain(CLI::App& app) {
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
   verb->add_flag("--graph", flags->graph, "The optimised graph's text");
+  verb->add_flag("--passes", flags->passes, "What each graph pass took and did");
   return [flags] { return run_explain(*flags); };
 }
 

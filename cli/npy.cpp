@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
-#include <regex>
+#include <optional>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -30,41 +31,96 @@ constexpr std::array<Row, 12> kTypes{{{"<f4", DType::f32},
                                       {"<u8", DType::u64},
                                       {"|b1", DType::boolean}}};
 
+constexpr size_t kMaxHeaderBytes = 64 << 10, kMaxRank = 64;
+
+std::string_view trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\n");
+  return first == std::string_view::npos ? std::string_view() : text.substr(first);
+}
+
+// What stands behind 'key': in the header, which is a Python dict of three entries; "" when it is not there. Keys of
+// the format are no part of one another, so a search serves.
+std::string_view value_of(std::string_view header, std::string_view key) {
+  for (const char quote : {'\'', '"'}) {
+    const std::string wanted = fmt::format("{0}{1}{0}", quote, key);
+    const size_t at = header.find(wanted);
+    if (at == std::string_view::npos) continue;
+    const std::string_view rest = trimmed(header.substr(at + wanted.size()));
+    if (rest.starts_with(':')) return trimmed(rest.substr(1));
+  }
+  return {};
+}
+
+// "'<f4', …" → "<f4"; "" when it does not begin with a string.
+std::string_view quoted(std::string_view text) {
+  if (text.empty() || (text[0] != '\'' && text[0] != '"')) return {};
+  const size_t end = text.find(text[0], 1);
+  return end == std::string_view::npos ? std::string_view() : text.substr(1, end - 1);
+}
+
+std::string printable(std::string_view text) {
+  std::string result(text.substr(0, 40));
+  std::ranges::replace_if(result, [](unsigned char c) { return c < 0x20 || c >= 0x7f; }, '?');
+  return result;
+}
+
+// "(1, 3, 224)…" → extents.
+std::optional<Extents> parse_shape(std::string_view text) {
+  Extents extents;
+  text = trimmed(text.substr(1));
+  while (!text.starts_with(')')) {
+    int64_t extent = 0;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), extent);
+    if (error != std::errc() || extent < 0 || extents.size() == kMaxRank) return std::nullopt;
+    extents.push_back(extent);
+    text = trimmed(text.substr(static_cast<size_t>(rest - text.data())));
+    if (text.starts_with(',')) {
+      text = trimmed(text.substr(1));
+    } else if (!text.starts_with(')')) {
+      return std::nullopt;
+    }
+  }
+  return extents;
+}
+
 }  // namespace
 
-Tensor read_npy(const std::filesystem::path& path) {
-  const std::string bytes = read_file(path);
-  if (bytes.size() < 12 || !bytes.starts_with(kMagic)) user_error("{}: no .npy file", path.string());
+Tensor parse_npy(std::string_view bytes, std::string_view file) {
+  if (bytes.size() < 12 || !bytes.starts_with(kMagic)) user_error("{}: no .npy file", file);
   const bool v1 = bytes[6] == 1;
-  size_t length = 0, header_at = v1 ? 10 : 12;
+  const size_t header_at = v1 ? 10 : 12;
+  size_t length = 0;
   std::memcpy(&length, bytes.data() + 8, v1 ? 2 : 4);
-  if (length > bytes.size() - header_at) user_error("{}: the header is cut off", path.string());
-  const std::string header = bytes.substr(header_at, length);
-  std::smatch descr, shape;
-  static const std::regex descr_form(R"('descr'\s*:\s*'([^']*)')"), shape_form(R"('shape'\s*:\s*\(([^)]*)\))");
-  if (!std::regex_search(header, descr, descr_form) || !std::regex_search(header, shape, shape_form))
-    user_error("{}: the header names no dtype and shape", path.string());
-  if (header.find("'fortran_order': True") != std::string::npos)
-    user_error("{}: Fortran order; save it with numpy.ascontiguousarray", path.string());
-  Tensor tensor;
-  const auto* row = std::ranges::find(kTypes, std::string_view(descr[1].first, descr[1].second), &Row::descr);
-  if (row == kTypes.end()) user_error("{}: dtype {} is not supported", path.string(), descr[1].str());
-  Extents extents;
-  const std::string list = shape[1];
-  static const std::regex number(R"(\d{1,18})");
-  for (std::sregex_iterator i(list.begin(), list.end(), number), end; i != end; ++i)
-    extents.push_back(std::stoll(i->str()));
-  tensor = make_tensor(row->dtype, extents);
-  const size_t data_at = header_at + length;
-  if (bytes.size() - data_at != tensor.bytes.size())
-    user_error("{}: {} bytes of data, the shape needs {}", path.string(), bytes.size() - data_at, tensor.bytes.size());
-  std::memcpy(tensor.bytes.data(), bytes.data() + data_at, tensor.bytes.size());
+  if (length > kMaxHeaderBytes) user_error("{}: a header of {} bytes; the limit is {}", file, length, kMaxHeaderBytes);
+  if (length > bytes.size() - header_at) user_error("{}: the header is cut off", file);
+  const std::string_view header = bytes.substr(header_at, length), data = bytes.substr(header_at + length);
+  const std::string_view descr = quoted(value_of(header, "descr")), shape = value_of(header, "shape");
+  if (descr.empty() || !shape.starts_with('(')) user_error("{}: the header names no dtype and shape", file);
+  if (value_of(header, "fortran_order").starts_with("True"))
+    user_error("{}: Fortran order; save it with numpy.ascontiguousarray", file);
+  const auto* row = std::ranges::find(kTypes, descr, &Row::descr);
+  if (row == kTypes.end()) user_error("{}: dtype {} is not supported", file, printable(descr));
+  const std::optional<Extents> extents = parse_shape(shape);
+  if (!extents) user_error("{}: the header's shape is no list of at most {} extents", file, kMaxRank);
+  // Before memory is taken for it: the file must hold what its header promises.
+  int64_t needed = static_cast<int64_t>(dtype_size(row->dtype));
+  bool fits = true;
+  for (const int64_t extent : *extents) fits = !__builtin_mul_overflow(needed, extent, &needed) && fits;
+  if (!fits || static_cast<uint64_t>(needed) != data.size())
+    user_error("{}: {} bytes of data, the shape needs {}", file, data.size(),
+               fits ? std::to_string(needed) : "more than there can be");
+  Tensor tensor = make_tensor(row->dtype, *extents);
+  if (!data.empty()) std::memcpy(tensor.bytes.data(), data.data(), data.size());
   return tensor;
 }
 
-void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
+Tensor read_npy(const std::filesystem::path& path) {
+  return parse_npy(read_file(path), path.string());
+}
+
+std::string print_npy(const Tensor& tensor, std::string_view path) {
   const auto* row = std::ranges::find(kTypes, tensor.dtype, &Row::dtype);
-  if (row == kTypes.end()) user_error("{}: .npy has no dtype for {}", path.string(), dtype_name(tensor.dtype));
+  if (row == kTypes.end()) user_error("{}: .npy has no dtype for {}", path, dtype_name(tensor.dtype));
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", row->descr,
                                    fmt::join(tensor.shape, ", "), tensor.shape.size() == 1 ? "," : "");
   header.append(63 - (10 + header.size()) % 64, ' ');
@@ -76,7 +132,11 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
   file += static_cast<char>(length >> 8);
   file += header;
   file.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-  write_file_atomic(path, file);
+  return file;
+}
+
+void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
+  write_file_atomic(path, print_npy(tensor, path.string()));
 }
 
 }  // namespace oc::cli

@@ -2,12 +2,17 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <string_view>
 
 #include "base/tensor.h"
 
 namespace oc::cli {
 
-[[nodiscard]] Tensor read_npy(const std::filesystem::path& path);  // UserError names the path and what is wrong
+// The bytes of a file called `file`. UserError names it and what is wrong.
+[[nodiscard]] Tensor parse_npy(std::string_view bytes, std::string_view file);
+[[nodiscard]] std::string print_npy(const Tensor& tensor, std::string_view file);
+[[nodiscard]] Tensor read_npy(const std::filesystem::path& path);
 void write_npy(const std::filesystem::path& path, const Tensor& tensor);
 
 }  // namespace oc::cli

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "compiler/module_cache.h"
+#include "generators/disassemble.h"
 #include "generators/embedded_runtime.h"
 #include "generators/interface.h"
 #include "generators/link.h"
@@ -18,6 +19,8 @@ namespace oc {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kShownDigits = 12;  // of a kernel's hash, as in `explain`
 
 Lock make_lock(const CompileResult& result, const Target& target, int threads) {
   Lock lock{target.name(), threads, toolchain_id(), {}};
@@ -116,10 +119,30 @@ std::string cache_key(const fs::path& file, const CompileResult& result, const C
                                   print_lock(result.lock), print_graph(result.model.graph), options.default_threads));
 }
 
+// Texts of single kernels by file name: "<name>.<first digits of the workload's hash>.s" and ".stmt".
+std::map<std::string, std::string> kernel_texts(const CompileResult& result, const std::vector<Artifact>& artifacts,
+                                                const OpTable& ops, const Target& target, const std::string& name,
+                                                const std::set<Emit>& emit) {
+  std::map<std::string, std::string> texts;
+  for (size_t k = 0; k < artifacts.size(); ++k) {
+    const Kernel& kernel = result.model.kernels[k];
+    const std::string stem = fmt::format("{}.{}", name, kernel.workload.hash().substr(0, kShownDigits));
+    if (emit.contains(Emit::assembly)) texts[stem + ".s"] = disassemble(artifacts[k].object, target);
+    if (!emit.contains(Emit::statement)) continue;
+    ChildResult lowered =
+        run_in_child([&] { return lowered_statement(kernel, ops, target, result.picks[k].schedule); });
+    if (lowered.status != ChildStatus::ok)
+      internal_error("kernel {} cannot be lowered: {}", kernel.workload.hash(), lowered.result);
+    texts[stem + ".stmt"] = std::move(lowered.result);
+  }
+  return texts;
+}
+
 void emit_library(CompileResult& result, const OpTable& ops, const CompileOptions& options, const std::string& name,
                   const fs::path& out_dir, const std::set<Emit>& emit, bool separate_weights,
                   const BuildProgress& progress) {
   const std::vector<Artifact> artifacts = build_all(result, ops, options, progress);
+  const std::map<std::string, std::string> texts = kernel_texts(result, artifacts, ops, options.target, name, emit);
   std::vector<Packings> packings;
   std::vector<std::string> objects;
   for (size_t k = 0; k < artifacts.size(); ++k) {
@@ -148,6 +171,10 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
                                 .separate_weights = separate_weights,
                                 .emit = emit},
                                out_dir);
+  for (const auto& [file, text] : texts) {
+    write_file_atomic(out_dir / file, text);
+    result.files.push_back(out_dir / file);
+  }
   for (const fs::path& path : result.files)
     if (path.extension() == ".so") result.shared_library = path;
 }

@@ -43,8 +43,10 @@ void check_group(const Graph& graph, const OpTable& ops) {
       user_error("'{}' is not allowed in a workload", node.op);
   }
   if (anchors > 1) user_error("a workload has {} anchors; one at most", anchors);
-  for (const Value& value : graph.values)
+  for (const Value& value : graph.values) {
     if (!value.type.is_static()) user_error("a workload's extents must be known");
+    if (element_count(value.type.extents()) == 0) user_error("a workload's tensors must have elements");
+  }
 }
 
 }  // namespace

@@ -94,6 +94,20 @@ std::string build_object(const Kernel& kernel, const OpTable& ops, const Target&
   return object;
 }
 
+std::string lowered_statement(const Kernel& kernel, const OpTable& ops, const Target& target,
+                              const Schedule& schedule) {
+  Reporter reporter;
+  Halide::set_custom_compile_time_error_reporter(&reporter);
+  Lowered lowered = apply_schedule(kernel, ops, target, schedule);
+  const std::vector<Halide::Argument> arguments(lowered.inputs.begin(), lowered.inputs.end());
+  const TempDir folder;
+  const std::filesystem::path path = folder.path() / "kernel.stmt";
+  lowered.output.compile_to_lowered_stmt(path.string(), arguments, Halide::Text, halide_target(target));
+  std::string text = read_file(path);
+  Halide::set_custom_compile_time_error_reporter(nullptr);
+  return text;
+}
+
 Child start_build(const BuildJob& job, const OpTable& ops, const Target& target, const ChildLimits& limits) {
   const std::string symbol = artifact_symbol(key_of(job, target));
   return Child(

@@ -42,6 +42,10 @@ struct Artifact {
 [[nodiscard]] std::string build_object(const Kernel& kernel, const OpTable& ops, const Target& target,
                                        const Schedule* schedule, const std::string& symbol);
 
+// Halide's lowered statement of the kernel, as text for people. Call it in a child too.
+[[nodiscard]] std::string lowered_statement(const Kernel& kernel, const OpTable& ops, const Target& target,
+                                            const Schedule& schedule);
+
 // Objects by key in a folder, bounded in bytes (least recently used go first), written by temporary file and rename;
 // each entry carries its key, the program that made it and a checksum, and is dropped when they do not match.
 class ObjectCache {

@@ -16,7 +16,8 @@
 
 namespace oc {
 
-enum class Emit : uint8_t { static_library, shared_library, header, manifest, lock };
+// The last two are texts of single kernels, which write_library leaves to its caller.
+enum class Emit : uint8_t { static_library, shared_library, header, manifest, lock, assembly, statement };
 
 struct LibraryRequest {
   std::string name;  // becomes an identifier: library_name

@@ -8,9 +8,10 @@ namespace oc {
 
 const std::vector<Pass>& pass_pipeline() {
   static const std::vector<Pass> kPasses{
-      {"eliminate_dead", eliminate_dead, true},  // every node left becomes code
-      {"fold_constants", fold_constants},       {"simplify", simplify},
-      {"eliminate_common", eliminate_common},   {"fold_scale", fold_scale},
+      {"eliminate_dead", eliminate_dead, true},    // every node left becomes code
+      {"eliminate_empty", eliminate_empty, true},  // kernels have elements
+      {"fold_constants", fold_constants},         {"simplify", simplify},
+      {"eliminate_common", eliminate_common},     {"fold_scale", fold_scale},
       {"assign_layout", assign_layout},
   };
   return kPasses;

@@ -16,13 +16,15 @@ using namespace nb::literals;
 
 namespace {
 
-// A dim is a number, or None where the model leaves it open.
+// A dim is a number, or where the model leaves it open its name, None if it has none: as in onnxruntime.
 nb::object declared_shape(const std::optional<oc::Shape>& shape) {
   if (!shape) return nb::none();
   nb::list dims;
   for (const oc::Dim& dim : *shape) {
     if (dim.known())
       dims.append(dim.extent);
+    else if (!dim.symbol.empty())
+      dims.append(dim.symbol);
     else
       dims.append(nb::none());
   }

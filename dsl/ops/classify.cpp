@@ -10,8 +10,7 @@ namespace {
 using Halide::Expr;
 
 std::vector<Type> infer(const NodeView& node) {
-  if (!dtype_is_float(node.in(0).dtype))
-    user_error("{} of {}: needs a floating-point type", node.node.op, dtype_name(node.in(0).dtype));
+  require_float(node);
   return {{DType::boolean, node.in(0).shape, {}}};
 }
 

@@ -1,6 +1,7 @@
 // conv(x [n, c, h, w], weights [o, c/group, kh, kw], bias? [o]) → [n, o, oh, ow]: ONNX Conv on two spatial dims.
 #include "base/error.h"
 #include "dsl/ops/conv_winograd.h"
+#include "dsl/ops/elementwise.h"
 #include "dsl/ops/window_rule.h"
 #include "opencompiler/dsl.h"
 
@@ -15,6 +16,8 @@ std::vector<Type> infer(const NodeView& node) {
   if (x.shape.size() != 4 || w.shape.size() != 4)
     user_error("conv needs x and weights of rank 4, got {} and {}", x.shape.size(), w.shape.size());
   if (x.dtype != w.dtype) user_error("conv: x is {} and weights are {}", dtype_name(x.dtype), dtype_name(w.dtype));
+  require_float(node);
+  if (x.shape[kC] == Dim(0)) user_error("conv: x has no channels");
   const int64_t group = node.attrs().integer("group", 1);
   const Dim &out = w.shape[0], &per_group = w.shape[1];
   if (group < 1) user_error("conv: group is {}", group);
@@ -24,6 +27,8 @@ std::vector<Type> infer(const NodeView& node) {
                group);
   if (node.inputs.size() > 2 && node.inputs[2] != nullptr) {
     const Shape& bias = node.in(2).shape;
+    if (node.in(2).dtype != x.dtype)
+      user_error("conv: x is {} and the bias is {}", dtype_name(x.dtype), dtype_name(node.in(2).dtype));
     if (bias.size() != 1 || (bias[0].known() && out.known() && bias[0] != out))
       user_error("conv: the bias must be of shape [{}]", out.extent);
   }
@@ -60,19 +65,21 @@ Halide::Expr define(OpCall& call) {
   const auto group = static_cast<int>(call.attrs().integer("group", 1));
   const int out_per_group = static_cast<int>(call.out.shape[kC].extent) / group;
   const int in_per_group = static_cast<int>(w.extent(1));
-  const PaddedInput x = padded_input(call, window, 0.0f);
+  const PaddedInput x = padded_input(call, window, 0);
   // Blocked input channels are summed padding included where the packed weights hold zeros for it.
   const int64_t padded = call.inputs[0].padded_extent(kC);
   const int64_t ci = group == 1 && w.padded_extent(1) >= padded ? padded : in_per_group;
   const Index& o = call.index;
-  const Halide::Expr init = call.has(2) ? call.inputs[2].at({o[kC]}) : Halide::Internal::make_zero(Halide::Float(32));
+  const auto weight = [&](const Index& at) { return widened(w.at(at)); };
+  const Halide::Expr init =
+      call.has(2) ? widened(call.inputs[2].at({o[kC]})) : constant_of(weight(Index(4, Halide::Expr(0))).type(), 0);
   const Stage& acc = call.reduce(
       "acc", call.vars, {ci, window.kernel[0], window.kernel[1]}, init, [&](const Halide::Expr& self, const Index& r) {
         Halide::Expr channel = r[0];
         if (group > 1)
           channel = in_per_group == 1 ? o[kC] / out_per_group : o[kC] / out_per_group * in_per_group + r[0];
-        return self + x.at(o[kN], channel, o[kY], o[kX], r[1], r[2]) *
-                          w.at({o[kC], in_per_group == 1 ? Halide::Expr(0) : r[0], r[1], r[2]});
+        return self + widened(x.at(o[kN], channel, o[kY], o[kX], r[1], r[2])) *
+                          weight({o[kC], in_per_group == 1 ? Halide::Expr(0) : r[0], r[1], r[2]});
       });
   return acc.at(o);
 }

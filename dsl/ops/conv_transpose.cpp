@@ -2,6 +2,7 @@
 // spatial dims. Gathered per output: with u = oy + pad, row u receives x[(u − ky·dilation) / stride] for the ky that
 // divide; without dilation these are ky = u mod stride + j·stride, so the loop runs over the ⌈kh/stride⌉ taps j only.
 #include "base/error.h"
+#include "dsl/ops/elementwise.h"
 #include "dsl/ops/window_rule.h"
 #include "opencompiler/dsl.h"
 
@@ -15,6 +16,13 @@ std::vector<Type> infer(const NodeView& node) {
   const Type& w = node.in(1);
   if (x.shape.size() != 4 || w.shape.size() != 4)
     user_error("conv_transpose needs x and weights of rank 4, got {} and {}", x.shape.size(), w.shape.size());
+  require_float(node);
+  if (x.dtype != w.dtype)
+    user_error("conv_transpose: x is {} and weights are {}", dtype_name(x.dtype), dtype_name(w.dtype));
+  if (node.inputs.size() > 2 && node.inputs[2] != nullptr && node.in(2).dtype != x.dtype)
+    user_error("conv_transpose: x is {} and the bias is {}", dtype_name(x.dtype), dtype_name(node.in(2).dtype));
+  for (size_t d : {kC, kY, kX})
+    if (x.shape[d] == Dim(0)) user_error("conv_transpose: x has no elements in dim {}", d);
   const int64_t group = node.attrs().integer("group", 1);
   if (group < 1) user_error("conv_transpose: group is {}", group);
   if (x.shape[kC].known() && w.shape[0].known() && x.shape[kC] != w.shape[0])
@@ -95,14 +103,16 @@ Halide::Expr define(OpCall& call) {
   const int64_t padded = x.padded_extent(kC);
   const int64_t ci = group == 1 && w.padded_extent(0) >= padded ? padded : in_per_group;
   const Index& o = call.index;
-  const Halide::Expr init = call.has(2) ? call.inputs[2].at({o[kC]}) : Halide::Internal::make_zero(Halide::Float(32));
+  const Halide::Expr init = call.has(2) ? widened(call.inputs[2].at({o[kC]}))
+                                        : constant_of(widened(w.at(Index(4, Halide::Expr(0)))).type(), 0);
   const std::vector<int64_t> extents{ci, taps(window, 0), taps(window, 1)};
   const Stage& acc = call.reduce("acc", call.vars, extents, init, [&](const Halide::Expr& self, const Index& r) {
     const Halide::Expr g = group == 1 ? Halide::Expr(0) : o[kC] / out_per_group;
     const Halide::Expr channel = group == 1 ? r[0] : g * in_per_group + r[0];
     const Tap y = tap_at(window, 0, o[kY], r[1], x.extent(kY)), col = tap_at(window, 1, o[kX], r[2], x.extent(kX));
-    const Halide::Expr product = x.at({o[kN], channel, y.input, col.input}) *
-                                 w.at({channel, group == 1 ? o[kC] : o[kC] % out_per_group, y.weight, col.weight});
+    const Halide::Expr product =
+        widened(x.at({o[kN], channel, y.input, col.input})) *
+        widened(w.at({channel, group == 1 ? o[kC] : o[kC] % out_per_group, y.weight, col.weight}));
     return self + Halide::select(y.valid && col.valid, product, Halide::Internal::make_zero(product.type()));
   });
   return acc.at(o);

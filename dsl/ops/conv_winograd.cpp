@@ -40,7 +40,7 @@ Expr define_winograd(OpCall& call, const Window& window, const Winograd& form) {
   const int out_block = static_cast<int>(call.out.layout.block(1));
   const int m = form.m, n = form.n;
   const int across = static_cast<int>((call.out.shape[kX].extent + m - 1) / m);
-  const PaddedInput x = padded_input(call, window, 0.0f, Reach::beyond_output);
+  const PaddedInput x = padded_input(call, window, 0, Reach::beyond_output);
 
   const Var image("image"), f("f"), b("b"), t("t"), k("k"), a("a"), j("j"), i("i"), l("l");
   const Stage& rows = call.stage("rows", {image, b, t, k, a, l}, apply_matrix(form.input, a, [&](int r) {

@@ -7,6 +7,11 @@ namespace oc {
 
 using Halide::Expr;
 
+Expr constant_of(Halide::Type type, double value) {
+  if (type.is_float() || std::isfinite(value)) return Halide::Internal::make_const(type, value);
+  return value < 0 ? type.min() : type.max();
+}
+
 namespace {
 
 // The bits of |x| and of ∞, x of 16 bits.

@@ -29,6 +29,9 @@ namespace oc {
   return x.type().is_float() && x.type().bits() < 32 ? Halide::cast<float>(x) : x;
 }
 
+// `value` in the type; of integers the nearest value there is.
+[[nodiscard]] Halide::Expr constant_of(Halide::Type type, double value);
+
 // Whether x is NaN (infinite). Of 16 bits by the bits: what comes out of their widening LLVM takes for finite.
 [[nodiscard]] Halide::Expr nan_test(const Halide::Expr& x);
 [[nodiscard]] Halide::Expr inf_test(const Halide::Expr& x);

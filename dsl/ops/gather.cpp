@@ -14,6 +14,9 @@ std::vector<Type> infer(const NodeView& node) {
   check_axis("gather", axis, x.size());
   if (node.in(1).dtype != DType::i64 && node.in(1).dtype != DType::i32)
     user_error("gather: indices are {}, must be i32 or i64", dtype_name(node.in(1).dtype));
+  const auto present = [](const Dim& dim) { return dim.known() && dim.extent > 0; };
+  if (x[static_cast<size_t>(axis)] == Dim(0) && std::ranges::all_of(indices, present))
+    user_error("gather: indices into dim {}, which has no elements", axis);
   Type out{node.in(0).dtype, {}, {}};
   out.shape.insert(out.shape.end(), x.begin(), x.begin() + axis);
   out.shape.insert(out.shape.end(), indices.begin(), indices.end());

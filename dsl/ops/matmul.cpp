@@ -1,7 +1,7 @@
 // matmul(a [.., m, k], b [.., k, n]) → [.., m, n], numpy broadcasting over the leading dims (ONNX MatMul; operands of
 // rank 1 are reshaped by the importer).
 #include "base/error.h"
-#include "opencompiler/dsl.h"
+#include "dsl/ops/elementwise.h"
 
 namespace oc {
 namespace {
@@ -23,6 +23,7 @@ std::vector<Type> infer(const NodeView& node) {
   if (ka.known() && kb.known() && ka != kb) user_error("matmul: inner extents differ, {} and {}", ka.extent, kb.extent);
   if (node.in(0).dtype != node.in(1).dtype)
     user_error("matmul: operands of dtypes {} and {}", dtype_name(node.in(0).dtype), dtype_name(node.in(1).dtype));
+  if (node.in(0).dtype == DType::boolean) user_error("matmul of bool: needs numbers");
   const size_t rank = std::max(a.size(), b.size());
   Type out{node.in(0).dtype, Shape(rank, Dim(1)), {}};
   for (size_t i = 0; i + 2 < rank; ++i) {
@@ -68,11 +69,11 @@ Halide::Expr define(OpCall& call) {
   const Operand& a = call.inputs[0];
   const Operand& b = call.inputs[1];
   const size_t rank = call.index.size();
-  const Halide::Expr zero = Halide::Internal::make_zero(a.at(operand_index(a, call.index, 0, 0)).type());
+  const Halide::Expr zero = Halide::Internal::make_zero(widened(a.at(operand_index(a, call.index, 0, 0))).type());
   const Stage& acc =
       call.reduce("acc", call.vars, {a.extent(a.rank() - 1)}, zero, [&](const Halide::Expr& self, const Index& r) {
-        return self + a.at(operand_index(a, call.index, call.index[rank - 2], r[0])) *
-                          b.at(operand_index(b, call.index, r[0], call.index[rank - 1]));
+        return self + widened(a.at(operand_index(a, call.index, call.index[rank - 2], r[0]))) *
+                          widened(b.at(operand_index(b, call.index, r[0], call.index[rank - 1])));
       });
   return acc.at(call.index);
 }

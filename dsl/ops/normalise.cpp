@@ -17,8 +17,7 @@ size_t axis_of(const NodeView& node) {
 
 std::vector<Type> infer_same(const NodeView& node) {
   static_cast<void>(axis_of(node));
-  if (!dtype_is_float(node.in(0).dtype))
-    user_error("{} of {}: needs a floating-point type", node.node.op, dtype_name(node.in(0).dtype));
+  require_float(node);
   return {{node.in(0).dtype, node.in(0).shape, {}}};
 }
 
@@ -111,6 +110,10 @@ OpInfo make_softmax(std::string name, bool logarithm) {
 
 std::vector<Type> infer_layer_norm(const NodeView& node) {
   const std::vector<Type> out = infer_same(node);
+  for (size_t i = 1; i < node.inputs.size(); ++i)
+    if (node.inputs[i] != nullptr && node.in(i).dtype != out[0].dtype)
+      user_error("layer_norm: the input is {}, scale or bias {}", dtype_name(out[0].dtype),
+                 dtype_name(node.in(i).dtype));
   for (size_t i = 1; i < node.inputs.size(); ++i)
     if (node.inputs[i] != nullptr && broadcast_shapes(out[0].shape, node.in(i).shape) != out[0].shape)
       user_error("layer_norm: scale and bias must broadcast to the input");

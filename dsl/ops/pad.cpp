@@ -57,10 +57,11 @@ Halide::Expr define(OpCall& call) {
     at.push_back(leaves ? Halide::clamp(i, 0, extent - 1) : i);
   }
   const Halide::Expr value = x.at(at);
-  return mode == "constant"
-             ? Halide::select(inside, value,
-                              Halide::cast(value.type(), Halide::Expr(call.attrs().number("value", 0.0))))
-             : value;
+  if (mode != "constant") return value;
+  const double fill = call.attrs().number("value", 0.0);
+  const Halide::Type type = value.type();
+  return Halide::select(inside, value,
+                        Halide::cast(type, type.is_bool() ? Halide::Expr(fill != 0) : Halide::Expr(fill)));
 }
 
 std::vector<Tensor> evaluate(const NodeView& node) {

@@ -40,12 +40,18 @@ double flops(const NodeView& node) {
 
 Halide::Expr define_max(OpCall& call) {
   const Window window = pool_window({call.node, {}, {}});
-  const PaddedInput x = padded_input(call, window, -std::numeric_limits<float>::infinity());
+  constexpr double kLowest = -std::numeric_limits<double>::infinity();
+  const PaddedInput x = padded_input(call, window, kLowest);
   const Index& o = call.index;
+  const auto value_at = [&](const Halide::Expr& ky, const Halide::Expr& kx) {
+    return widened(x.at(o[kN], o[kC], o[kY], o[kX], ky, kx));
+  };
+  const Halide::Type type = value_at(0, 0).type();
   const Stage& acc =
-      call.reduce("acc", call.vars, window.kernel, -std::numeric_limits<float>::infinity(),
-                  [&](const Halide::Expr& self, const Index& r) {
-                    const Halide::Expr value = x.at(o[kN], o[kC], o[kY], o[kX], r[0], r[1]);
+      call.reduce("acc", call.vars, window.kernel, constant_of(type, kLowest),
+                  [&](const Halide::Expr& self, const Index& r) -> Halide::Expr {
+                    const Halide::Expr value = value_at(r[0], r[1]);
+                    if (!type.is_float()) return Halide::max(self, value);
                     return Halide::strict_float(Halide::select(self > value || Halide::is_nan(self), self, value));
                   });
   return acc.at(o);
@@ -67,19 +73,22 @@ Halide::Expr counted(const Window& window, size_t i, const Halide::Expr& o, int6
 
 Halide::Expr define_average(OpCall& call) {
   const Window window = pool_window({call.node, {}, {}});
-  const PaddedInput x = padded_input(call, window, 0.0f);
+  const PaddedInput x = padded_input(call, window, 0);
   const Index& o = call.index;
-  const Stage& acc = call.reduce("acc", call.vars, window.kernel, 0.0f, [&](const Halide::Expr& self, const Index& r) {
-    return self + x.at(o[kN], o[kC], o[kY], o[kX], r[0], r[1]);
-  });
+  const auto value_at = [&](const Halide::Expr& ky, const Halide::Expr& kx) {
+    return widened(x.at(o[kN], o[kC], o[kY], o[kX], ky, kx));
+  };
+  const Halide::Type type = value_at(0, 0).type();
+  const Stage& acc = call.reduce("acc", call.vars, window.kernel, constant_of(type, 0),
+                                 [&](const Halide::Expr& self, const Index& r) { return self + value_at(r[0], r[1]); });
   if (std::ranges::all_of(window.pads, [](int64_t pad) { return pad == 0; }))
-    return acc.at(o) * (1.0f / static_cast<float>(window.kernel[0] * window.kernel[1]));
+    return acc.at(o) * constant_of(type, 1.0 / static_cast<double>(window.kernel[0] * window.kernel[1]));
   const bool include = call.attrs().integer("count_include_pad", 0) != 0;
   const std::vector<int64_t> ceil_pads = call.attrs().integers("ceil_pads", Extents{0, 0});
   const Operand& in = call.inputs[0];
   const Halide::Expr count = counted(window, 0, o[kY], in.extent(kY), include, ceil_pads[0]) *
                              counted(window, 1, o[kX], in.extent(kX), include, ceil_pads[1]);
-  return acc.at(o) / Halide::cast<float>(count);
+  return acc.at(o) / Halide::cast(type, count);
 }
 
 OpInfo make_pool(std::string name, Halide::Expr (*define)(OpCall&)) {
@@ -123,6 +132,10 @@ const OpInfo& op_max_pool() {
 const OpInfo& op_average_pool() {
   static const OpInfo info = [] {
     OpInfo op = make_pool("average_pool", define_average);
+    op.infer = [](const NodeView& node) {
+      require_float(node);
+      return infer(node);
+    };
     op.attrs.push_back({"count_include_pad", AttrSpec::Type::integer, false});
     op.attrs.push_back({"ceil_pads", AttrSpec::Type::integers, false});
     return op;

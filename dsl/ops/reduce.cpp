@@ -29,6 +29,7 @@ Extents reduced_axes(const NodeView& node) {
 }
 
 std::vector<Type> infer(const NodeView& node) {
+  if (node.in(0).dtype == DType::boolean) user_error("{} of bool: needs numbers", node.node.op);
   Type out{node.in(0).dtype, node.in(0).shape, {}};
   for (int64_t axis : reduced_axes(node)) out.shape[static_cast<size_t>(axis)] = Dim(1);
   return {out};

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "dsl/ops/elementwise.h"
 #include "dsl/ops/movement.h"
 
 namespace oc {
@@ -57,7 +58,10 @@ int64_t nearest_source(const Resize& r, double x, int64_t in_extent) {
 }
 
 std::vector<Type> infer(const NodeView& node) {
-  return {make_type(node.in(0).dtype, resize_of(node).sizes)};
+  const Type out = make_type(node.in(0).dtype, resize_of(node).sizes);
+  for (size_t d = 0; d < out.shape.size(); ++d)
+    if (node.in(0).shape[d] == Dim(0) && out.shape[d] != Dim(0)) user_error("resize: dim {} has no elements", d);
+  return {out};
 }
 
 // Taps of one dim at one output index: two sources and the weight of the second.
@@ -109,7 +113,8 @@ Halide::Expr define(OpCall& call) {
     }
   }
   std::function<Halide::Expr(size_t)> blend = [&](size_t i) -> Halide::Expr {
-    if (i == blends.size()) return call.inputs[0].at(at);
+    const Halide::Expr value = i == blends.size() ? widened(call.inputs[0].at(at)) : Halide::Expr();
+    if (value.defined()) return value.type().is_float() || blends.empty() ? value : Halide::cast<float>(value);
     const auto& [d, taps] = blends[i];
     at[d] = taps.low;
     const Halide::Expr low = blend(i + 1);
@@ -117,7 +122,7 @@ Halide::Expr define(OpCall& call) {
     const Halide::Expr high = blend(i + 1);
     return low + (high - low) * taps.weight;
   };
-  return blend(0);
+  return Halide::cast(call.inputs[0].at(call.index).type(), blend(0));
 }
 
 }  // namespace

@@ -52,6 +52,11 @@ void check_axis(std::string_view op, int64_t axis, size_t rank) {
   if (axis < 0 || axis >= static_cast<int64_t>(rank)) user_error("{}: axis {} of a tensor of rank {}", op, axis, rank);
 }
 
+void require_float(const NodeView& node) {
+  if (!dtype_is_float(node.in(0).dtype))
+    user_error("{} of {}: needs a floating-point type", node.node.op, dtype_name(node.in(0).dtype));
+}
+
 void copy_element(const Tensor& source, int64_t from, Tensor& target, int64_t to) {
   const size_t size = dtype_size(source.dtype);
   std::memcpy(target.bytes.data() + static_cast<size_t>(to) * size,

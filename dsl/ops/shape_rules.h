@@ -18,6 +18,8 @@ void for_each_index(std::span<const int64_t> shape,
                     const std::function<void(const Extents& index, int64_t linear)>& visit);
 // UserError unless 0 ≤ axis < rank.
 void check_axis(std::string_view op, int64_t axis, size_t rank);
+// UserError unless operand 0 is of a floating-point type.
+void require_float(const NodeView& node);
 // Copies element `from` of `source` to element `to` of `target`; both plain and of one dtype.
 void copy_element(const Tensor& source, int64_t from, Tensor& target, int64_t to);
 

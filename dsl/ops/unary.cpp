@@ -106,10 +106,12 @@ OpInfo make_parametric(std::string name, std::vector<AttrSpec> attrs, Expr (*def
 
 // A bound as a constant of x's type; integers saturate, infinities of a float stay.
 Expr bound(const Expr& x, double value) {
-  if (x.type().is_float()) return Halide::cast(x.type(), Expr(value));
-  const double low = static_cast<double>(Halide::Internal::as_const_int(x.type().min()).value_or(0));
-  if (value <= low || std::isinf(value)) return value < 0 ? x.type().min() : x.type().max();
-  return Halide::Internal::make_const(x.type(), value);
+  const Halide::Type type = x.type();
+  if (type.is_float()) return Halide::Internal::make_const(type, value);
+  const double limit = std::ldexp(1.0, type.bits() - (type.is_int() ? 1 : 0));
+  if (value >= limit) return type.max();
+  if (value <= (type.is_int() ? -limit : 0.0)) return type.min();
+  return Halide::Internal::make_const(type, value);
 }
 
 Expr clip_expr(const Expr& x, const Attrs& attrs) {
@@ -125,9 +127,9 @@ double clip_host(double x, const Attrs& attrs) {
   return x > attrs.number("max") ? attrs.number("max") : x;
 }
 
-// What a parameter of x is computed in.
-Halide::Type real_type(const Expr& x) {
-  return x.type().is_float() ? x.type() : Halide::Float(32);
+std::vector<Type> infer_float(const NodeView& node) {
+  require_float(node);
+  return {{node.in(0).dtype, node.in(0).shape, {}}};
 }
 
 template <class T>
@@ -153,9 +155,10 @@ const OpInfo& op_leaky_relu() {
     OpInfo op = make_parametric(
         "leaky_relu", {{"alpha", AttrSpec::Type::number, true}},
         [](const Expr& x, const Attrs& a) {
-          return Halide::select(x < 0, x * Halide::Internal::make_const(real_type(x), a.number("alpha")), x);
+          return Halide::select(x < 0, x * Halide::Internal::make_const(x.type(), a.number("alpha")), x);
         },
         [](double x, const Attrs& a) { return x < 0 ? x * a.number("alpha") : x; });
+    op.infer = infer_float;
     op.cases = with_attrs(elementwise_cases(1, -2, 2), Attrs{{"alpha", 0.1}});
     return op;
   }();
@@ -167,11 +170,12 @@ const OpInfo& op_elu() {
     OpInfo op = make_parametric(
         "elu", {{"alpha", AttrSpec::Type::number, true}},
         [](const Expr& x, const Attrs& a) {
-          const Expr alpha = Halide::Internal::make_const(real_type(x), a.number("alpha"));
+          const Expr alpha = Halide::Internal::make_const(x.type(), a.number("alpha"));
           return Halide::select(x < 0, alpha * (exp_expr(Halide::min(x, 0.0f)) - 1.0f), x);
         },
         [](double x, const Attrs& a) { return x < 0 ? a.number("alpha") * std::expm1(x) : x; });
     op.cheap = false;
+    op.infer = infer_float;
     op.cases = with_attrs(elementwise_cases(1, -2, 2), Attrs{{"alpha", 1.0}});
     return op;
   }();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "dsl/ops/elementwise.h"
 
 namespace oc {
 namespace {
@@ -42,6 +43,7 @@ std::array<Dim, 2> window_output(const Shape& x, const Window& window) {
   std::array<Dim, 2> out;
   for (size_t i = 0; i < 2; ++i) {
     if (!x[kY + i].known()) continue;
+    if (x[kY + i].extent == 0) user_error("a window over a dim without elements");
     const int64_t reach = window.dilations[i] * (window.kernel[i] - 1) + 1;
     const int64_t room = x[kY + i].extent + window.pads[i] + window.pads[i + 2] - reach;
     if (room < 0)
@@ -62,7 +64,7 @@ Halide::Expr PaddedInput::at(const Halide::Expr& n, const Halide::Expr& c, const
   return stage != nullptr ? stage->at(index) : source.at(index);
 }
 
-PaddedInput padded_input(OpCall& call, const Window& window, const Halide::Expr& fill, Reach reach) {
+PaddedInput padded_input(OpCall& call, const Window& window, double fill, Reach reach) {
   PaddedInput result{window, call.inputs[0], nullptr};
   const bool pads = std::ranges::any_of(window.pads, [](int64_t pad) { return pad > 0; });
   if (!pads && reach == Reach::output) return result;
@@ -71,7 +73,7 @@ PaddedInput padded_input(OpCall& call, const Window& window, const Halide::Expr&
   const int height = static_cast<int>(in.extent(kY)), width = static_cast<int>(in.extent(kX));
   const Halide::Expr value = in.at({n, c, Halide::clamp(y, 0, height - 1), Halide::clamp(x, 0, width - 1)});
   const Halide::Expr inside = Halide::likely(y >= 0 && y < height) && Halide::likely(x >= 0 && x < width);
-  result.stage = &call.stage("pad", {n, c, y, x}, Halide::select(inside, value, fill));
+  result.stage = &call.stage("pad", {n, c, y, x}, Halide::select(inside, value, constant_of(value.type(), fill)));
   return result;
 }
 

@@ -22,7 +22,8 @@ struct Window {
 // is larger than the padded input.
 [[nodiscard]] std::array<Dim, 2> window_output(const Shape& x, const Window& window);
 
-// Operand 0 of a window op, extended by `fill` beyond its borders: a stage "pad" unless no window leaves the input.
+// Operand 0 of a window op, extended by `fill` (of integers the nearest value there is) beyond its borders: a stage
+// "pad" unless no window leaves the input.
 struct PaddedInput {
   Window window;
   Operand source;
@@ -33,7 +34,6 @@ struct PaddedInput {
 };
 // Which outputs are asked for: those there are, or some past the last (tiles that do not divide the output).
 enum class Reach : uint8_t { output, beyond_output };
-[[nodiscard]] PaddedInput padded_input(OpCall& call, const Window& window, const Halide::Expr& fill,
-                                       Reach reach = Reach::output);
+[[nodiscard]] PaddedInput padded_input(OpCall& call, const Window& window, double fill, Reach reach = Reach::output);
 
 }  // namespace oc

@@ -9,6 +9,10 @@ namespace oc {
 // Nodes and constants that no output depends on go; nodes come into topological order.
 [[nodiscard]] Graph eliminate_dead(Graph graph, const PassContext& context);
 
+// Tensors without elements: what is computed of them becomes a constant (concat leaves them out, a product over no
+// columns is 0, a sum over nothing 0), and none is left that a kernel would read or write.
+[[nodiscard]] Graph eliminate_empty(Graph graph, const PassContext& context);
+
 // add(2, 3) → 5, within a memory budget.
 [[nodiscard]] Graph fold_constants(Graph graph, const PassContext& context);
 

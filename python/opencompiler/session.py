@@ -44,11 +44,11 @@ class SessionOptions:
 
 @dataclasses.dataclass(frozen=True)
 class NodeArg:
-    """An input or output: name, type as onnxruntime writes it, shape with None for open dims."""
+    """An input or output: name, type as onnxruntime writes it, shape with a name or None for open dims."""
 
     name: str
     type: str
-    shape: list[int | None] | None
+    shape: list[int | str | None] | None
 
 
 def _node_arg(name, dtype, shape) -> NodeArg:
@@ -70,6 +70,12 @@ class _Compiled:
 
     def __init__(self, library: str, num_threads: int):
         self.module = _opencompiler.Module(library)
+        weights = pathlib.Path(library).with_suffix(".weights")
+        self.bytes = self.module.arena_bytes + sum(
+            file.stat().st_size
+            for file in (pathlib.Path(library), weights)
+            if file.exists()
+        )
         self.num_threads = num_threads
         self.free = []
         self.lock = threading.Lock()
@@ -90,24 +96,34 @@ class _Compiled:
 
 
 class InferenceSession:
-    """Runs an ONNX model. `model` is a path or the model's bytes.
+    """Runs an ONNX model. `path_or_bytes` is a path or the model's bytes.
 
-    The first `run` with new input shapes compiles for them (seconds, then kept in the cache folder).
-    A mistake in the model or the inputs raises ValueError.
+    The first `run` with new input shapes compiles for them (seconds, then kept in the cache folder). In memory stay the
+    models of the shapes used last, `MAX_BYTES` of them and one at least. `providers` and what else onnxruntime takes is
+    ignored: there is one CPU. A mistake in the model or the inputs raises ValueError.
     """
 
-    def __init__(self, model, sess_options: SessionOptions | None = None, **_ignored):
+    MAX_BYTES = 1 << 30
+
+    def __init__(
+        self,
+        path_or_bytes,
+        sess_options: SessionOptions | None = None,
+        providers=None,
+        provider_options=None,
+        **_ignored,
+    ):
         self._options = sess_options or SessionOptions()
         self._folder = None
-        if isinstance(model, bytes):
+        if isinstance(path_or_bytes, bytes | bytearray | memoryview):
             self._folder = tempfile.TemporaryDirectory(prefix="opencompiler-")
             path = pathlib.Path(self._folder.name) / "model.onnx"
-            path.write_bytes(model)
+            path.write_bytes(path_or_bytes)
         else:
-            path = pathlib.Path(os.fspath(model))
+            path = pathlib.Path(os.fspath(path_or_bytes))
         self._path = path
         self._declared = _opencompiler.read_model(str(path))
-        self._compiled: dict[tuple, _Compiled] = {}
+        self._compiled: dict[tuple, _Compiled] = {}  # the one used last stands last
         self._lock = threading.Lock()
 
     def get_inputs(self) -> list[NodeArg]:
@@ -130,10 +146,25 @@ class InferenceSession:
             raise ValueError(done.stderr.strip())
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
+        for line in done.stderr.splitlines():
+            if line.startswith("warning:"):
+                print(line, file=sys.stderr)
         return _Compiled(json.loads(done.stdout)["library"], threads)
 
-    def run(self, output_names, input_feed) -> list[np.ndarray]:
-        """Outputs in the order of `output_names`, None: all, as the model orders them."""
+    def _for_shapes(self, shapes: dict[str, tuple]) -> _Compiled:
+        key = tuple(shapes.values())
+        with self._lock:
+            compiled = self._compiled.pop(key, None) or self._compile(shapes)
+            self._compiled[key] = compiled
+            while (
+                len(self._compiled) > 1
+                and sum(each.bytes for each in self._compiled.values()) > self.MAX_BYTES
+            ):
+                del self._compiled[next(iter(self._compiled))]
+        return compiled
+
+    def run(self, output_names, input_feed, run_options=None) -> list[np.ndarray]:
+        """Outputs in the order of `output_names`, None: all, as the model orders them; `run_options` is ignored."""
         wanted = {name: dtype for name, dtype, _ in self._declared["inputs"]}
         unknown = sorted(set(input_feed) - set(wanted))
         missing = sorted(set(wanted) - set(input_feed))
@@ -150,12 +181,7 @@ class InferenceSession:
                     f"input '{name}' is {array.dtype}, the model takes {dtype}"
                 )
             arrays[name] = np.asarray(array, order="C")
-        shapes = {name: array.shape for name, array in arrays.items()}
-        key = tuple(shapes.values())
-        with self._lock:
-            if key not in self._compiled:
-                self._compiled[key] = self._compile(shapes)
-            compiled = self._compiled[key]
+        compiled = self._for_shapes({n: array.shape for n, array in arrays.items()})
         inputs = [arrays[name] for name, _, _ in compiled.module.inputs]
         results = compiled.run(inputs)
         names = (

@@ -40,8 +40,8 @@ void each(const Extents& shape, F&& f) {
 Tensor average_pool(const Node& node, const Tensor& x, const Type& out) {
   const auto list = [&](const char* name) { return node.attrs.integers(name); };
   const auto kernel = list("kernel"), strides = list("strides"), pads = list("pads"), dilations = list("dilations"),
-             ceil = list("ceil_pads");
-  const bool include = node.attrs.integer("count_include_pad") != 0;
+             ceil = node.attrs.integers("ceil_pads", Extents{0, 0});
+  const bool include = node.attrs.integer("count_include_pad", 0) != 0;
   Tensor result = make_tensor(DType::f32, out.extents());
   each(result.shape, [&](const Extents& o, size_t i) {
     double sum = 0, count = 0;
@@ -63,9 +63,16 @@ struct Resize {
   const Node& node;
   const Tensor& x;
   Extents sizes = node.attrs.integers("sizes");
-  std::vector<double> scales = node.attrs.numbers("scales");
+  std::vector<double> scales = node.attrs.numbers("scales", ratios());
   std::string mode = node.attrs.text("mode"), coordinate = node.attrs.text("coordinate"),
-              nearest = node.attrs.text("nearest");
+              nearest = node.attrs.text("nearest", "round_prefer_floor");
+
+  [[nodiscard]] std::vector<double> ratios() const {
+    std::vector<double> result;
+    for (size_t d = 0; d < sizes.size(); ++d)
+      result.push_back(static_cast<double>(sizes[d]) / static_cast<double>(x.shape[d]));
+    return result;
+  }
 
   [[nodiscard]] double source(size_t d, int64_t i) const {
     const auto out = static_cast<double>(i), in_size = static_cast<double>(x.shape[d]),

@@ -58,7 +58,9 @@ TEST_P(Ops, AgreesWithReferenceUnderEverySchedule) {
       EXPECT_EQ(print_schedule(parse_schedule(print_schedule(s))), print_schedule(s));
       reporting([&] {
         Lowered lowered = apply_schedule(kernel, builtin_ops(), target, s);
-        EXPECT_LE(err(run(lowered, kernel, inputs, weight_packings(kernel, target, s), target), expected), tolerance);
+        const bool winograd = print_schedule(s).find("winograd") != std::string::npos;
+        EXPECT_LE(err(run(lowered, kernel, inputs, weight_packings(kernel, target, s), target), expected),
+                  winograd ? kWinogradTolerance : tolerance);
       });
     }
   }

@@ -14,14 +14,23 @@ import onnx
 from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
-LEAST_PASSED = 0
+LEAST_PASSED = 970
+# Cases whose stored outputs are not the operator's text to 1e-4.
+INEXACT = {
+    # rounded to four digits
+    "test_averagepool_2d_ceil_last_window_starts_on_pad",
+    # takes the extent before rounding; onnxruntime gives what we give
+    "test_resize_downsample_scales_linear_align_corners",
+}
 # Outputs are random or not of the ops' own making.
 RANDOM = ("bernoulli", "training_dropout")
 
 
 def write(cases, root):
     for case in cases:
-        if case.model is None or any(word in case.name for word in RANDOM):
+        if case.model is None or case.name in INEXACT:
+            continue
+        if any(word in case.name for word in RANDOM):
             continue
         inputs, outputs = case.data_sets[0]
         values = [*inputs, *outputs]

@@ -9,7 +9,8 @@ namespace oc::test {
 namespace {
 
 constexpr const char* kAllPasses =
-    "\n  eliminate_dead (required)\n  fold_constants\n  simplify\n  eliminate_common\n  fold_scale\n  assign_layout";
+    "\n  eliminate_dead (required)\n  eliminate_empty (required)\n  fold_constants\n  simplify\n  eliminate_common\n  "
+    "fold_scale\n  assign_layout";
 
 // Something to do for every pass but the last.
 constexpr const char* kModel = R"(graph {
@@ -65,19 +66,20 @@ TEST(Pipeline, ADisabledPassDoesNotRunAndTheOthersDo) {
   EXPECT_EQ(count(run({}), "exp"), 1U);
   EXPECT_EQ(count(run({.disabled = {"eliminate_common"}}), "exp"), 2U);
   EXPECT_EQ(names_run({.disabled = {"simplify", "fold_scale"}}),
-            (std::vector<std::string>{"eliminate_dead", "fold_constants", "eliminate_common", "assign_layout"}));
+            (std::vector<std::string>{"eliminate_dead", "eliminate_empty", "fold_constants", "eliminate_common",
+                                      "assign_layout"}));
 }
 
 TEST(Pipeline, StopsAfterTheNamedPass) {
   EXPECT_EQ(names_run({.stop_after = "simplify"}),
-            (std::vector<std::string>{"eliminate_dead", "fold_constants", "simplify"}));
+            (std::vector<std::string>{"eliminate_dead", "eliminate_empty", "fold_constants", "simplify"}));
   const Graph graph = run({.stop_after = "fold_constants"});
   EXPECT_EQ(count(graph, "neg"), 0U);   // dead
   EXPECT_EQ(count(graph, "add"), 1U);   // 2 + 3 is folded
   EXPECT_EQ(count(graph, "relu"), 2U);  // simplify's
   // Stopping after a pass that does not run stops where it would have.
   EXPECT_EQ(names_run({.disabled = {"simplify"}, .stop_after = "simplify"}),
-            (std::vector<std::string>{"eliminate_dead", "fold_constants"}));
+            (std::vector<std::string>{"eliminate_dead", "eliminate_empty", "fold_constants"}));
 }
 
 TEST(Pipeline, ObserversSeeEveryPassWithItsGraph) {
@@ -91,7 +93,8 @@ TEST(Pipeline, ObserversSeeEveryPassWithItsGraph) {
     records.push_back(record);
   }});
   ASSERT_EQ(records.size(), pass_pipeline().size());
-  for (const PassRecord& record : records) EXPECT_EQ(record.changed, record.name != "assign_layout") << record.name;
+  for (const PassRecord& record : records)
+    EXPECT_EQ(record.changed, record.name != "assign_layout" && record.name != "eliminate_empty") << record.name;
 }
 
 TEST(Pipeline, TheWholeKeepsWhatTheModelComputes) {
