@@ -51,7 +51,7 @@ void drop_unused(const fs::path& weights) {
 
 }  // namespace
 
-ModuleCache::ModuleCache(fs::path folder, int64_t max_bytes)
+ModuleCache::ModuleCache(const fs::path& folder, int64_t max_bytes)
     : modules_(folder / "modules"), weights_(folder / "weights"), max_bytes_(max_bytes) {}
 
 bool ModuleCache::holds(const std::string& key) const {

@@ -11,7 +11,7 @@ namespace oc {
 
 class ModuleCache {
  public:
-  explicit ModuleCache(std::filesystem::path folder, int64_t max_bytes = int64_t{4} << 30);
+  explicit ModuleCache(const std::filesystem::path& folder, int64_t max_bytes = int64_t{4} << 30);
 
   [[nodiscard]] std::filesystem::path folder(const std::string& key) const { return modules_ / key; }
   // Whether the library of this key is there as it was sealed; then it counts as used now. A damaged one is as good as

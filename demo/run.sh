@@ -29,12 +29,13 @@ tuned() {
     grep '"rung": "exact"' >/dev/null
 }
 
-echo "== tuning on this machine, ${budget:-60s} a model, one thread"
+echo "== tuning on this machine, one thread"
 for model in det rec; do
   if [ -z "$budget" ] && tuned $model; then
     echo "$model has been tuned before; --budget 60s goes on"
     continue
   fi
+  echo "$model, ${budget:-60s}"
   "$cli" tune "$models/$model.onnx" --shape "${shape[$model]}" --threads 1 --time "${budget:-60s}" --db "$out/tuning.db" \
     >"$out/$model.tune.log" 2>&1 || { cat "$out/$model.tune.log" >&2; exit 1; }
   tail -n 1 "$out/$model.tune.log"
