@@ -24,9 +24,17 @@ namespace oc {
 // Inputs of odd and even sizes, all `low` … `high`, as a first set of cases.
 [[nodiscard]] std::vector<OpCase> elementwise_cases(int inputs, double low, double high, DType dtype = DType::f32);
 
-// e^x; NaN stays NaN, which Halide's vector form alone turns into 0.
+// e^x. Halide's vector form makes 0 of NaN and of infinity, so where e^x overflows and for NaN, x·1e38 is taken:
+// infinity or NaN. A test with is_nan would not do: x may come from arithmetic that LLVM assumes to be free of NaN.
 inline Halide::Expr exp_expr(const Halide::Expr& x) {
-  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, Halide::exp(x));
+  if (x.type().element_of() != Halide::Float(32)) return Halide::exp(x);
+  return Halide::strict_float(Halide::select(x < 89.0f, Halide::exp(x), x * 1e38f));
+}
+
+// The error function, in f32 ±1 from ±4 on; Halide's form makes NaN of infinity.
+inline Halide::Expr erf_expr(const Halide::Expr& x) {
+  const Halide::Expr limit = Halide::Internal::make_const(x.type(), 4);
+  return Halide::erf(at_most(at_least(x, -limit), limit));
 }
 
 }  // namespace oc

@@ -63,7 +63,7 @@ Expr one_of(const Expr& x) {
 UNARY(relu, x < 0 ? 0 : x, at_least(x, zero_of(x)), -2, 2, false)
 UNARY(sigmoid, 1 / (1 + std::exp(-x)), sigmoid_expr(x), -8, 8, true)
 UNARY(tanh, std::tanh(x), tanh_expr(x), -8, 8, true)
-UNARY(erf, std::erf(x), Halide::erf(x), -4, 4, true)
+UNARY(erf, std::erf(x), erf_expr(x), -4, 4, true)
 UNARY(exp, std::exp(x), exp_expr(x), -10, 10, true)
 UNARY(log, std::log(x), Halide::log(x), 0.01, 20, true)
 UNARY(sqrt, std::sqrt(x), Halide::sqrt(x), 0, 20, true)
