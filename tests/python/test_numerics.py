@@ -1,0 +1,53 @@
+"""NaN, infinities and values that overflow go through functions as in onnxruntime, also fused behind a convolution."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from harness import CLI, TARGETS, run
+from onnx import TensorProto, helper, numpy_helper
+
+FUNCTIONS = "Elu Erf Exp HardSigmoid HardSwish LeakyRelu Relu Sigmoid Softplus Tanh"
+SPECIAL = (np.nan, np.inf, -np.inf, 1000, -1000, 89.5, -89.5, 88, 1e-40, -0.0)
+SHAPE = (1, 16, 8, 64)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Every function on its own and behind a convolution, each an output of its own."""
+    nodes = []
+    for function in FUNCTIONS.split():
+        nodes.append(helper.make_node(function, ["x"], [function]))
+        nodes.append(helper.make_node("Conv", ["x", "w"], [f"{function}_in"]))
+        nodes.append(
+            helper.make_node(function, [f"{function}_in"], [f"conv_{function}"])
+        )
+    value = helper.make_tensor_value_info
+    outputs = [name for node in nodes for name in node.output if "_in" not in name]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("x", TensorProto.FLOAT, SHAPE)],
+        [value(name, TensorProto.FLOAT, SHAPE) for name in outputs],
+        [numpy_helper.from_array(np.eye(16, dtype=np.float32)[..., None, None], "w")],
+    )
+    path = tmp_path_factory.mktemp("numerics") / "functions.onnx"
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_special_values(model, target, tmp_path):
+    x = np.random.default_rng(6).normal(size=SHAPE).astype(np.float32)
+    # Along the columns of one channel, so that the sums of other columns stay finite.
+    x[0, 3, 2, : len(SPECIAL)] = SPECIAL
+    np.save(tmp_path / "x.npy", x)
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    names = [spec.name for spec in session.get_outputs()]
+    wanted = [w for n in names for w in ("--output", f"{n}=@{tmp_path / n}.npy")]
+    command = (CLI, "run", model, "--target", target, "--threads", "1")
+    run(*command, "--input", f"x=@{tmp_path}/x.npy", *wanted)
+    for name, expected in zip(names, session.run(None, {"x": x}), strict=True):
+        ours = np.load(tmp_path / f"{name}.npy")
+        np.testing.assert_allclose(ours, expected, 1e-5, 1e-6, err_msg=name)
