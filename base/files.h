@@ -11,8 +11,8 @@ namespace oc {
 // Writes a temporary file beside `path`, fsyncs, renames: readers see the old or the new file, never half of one.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 
-// A folder under TMPDIR that is removed with its contents on destruction. Its name holds this process's number; the first
-// of a process also removes what processes long dead have left.
+// A folder under TMPDIR that is removed with its contents on destruction. Its name holds this process's number; the
+// first of a process also removes what processes long dead have left.
 class TempDir {
  public:
   TempDir();

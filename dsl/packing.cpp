@@ -28,6 +28,15 @@ Tensor pack_tensor(const Tensor& tensor, const Packing& packing) {
   return relayout(tensor, packing.layout);
 }
 
+std::vector<Tensor> pack_tensors(const std::vector<Tensor>& inputs, const Packings& packings) {
+  std::vector<Tensor> result;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Packing* packing = packing_of(packings, i);
+    result.push_back(packing != nullptr ? pack_tensor(inputs[i], *packing) : inputs[i]);
+  }
+  return result;
+}
+
 std::string print_packing(const Packing& packing, size_t rank) {
   const std::string tag = layout_tag(packing.layout, form_of(packing) != nullptr ? 3 : rank);
   return packing.transform.empty() ? tag : packing.transform + " " + tag;

@@ -23,6 +23,8 @@ using Packings = std::vector<std::optional<Packing>>;
 // The type of a tensor of type `type` once packed.
 [[nodiscard]] Type packed_type(const Type& type, const Packing& packing);
 [[nodiscard]] Tensor pack_tensor(const Tensor& tensor, const Packing& packing);
+// All inputs of a kernel, each packed as it should be.
+[[nodiscard]] std::vector<Tensor> pack_tensors(const std::vector<Tensor>& inputs, const Packings& packings);
 // "winograd4 cabAB16b16a": equal texts for equal packings of tensors of one rank.
 [[nodiscard]] std::string print_packing(const Packing& packing, size_t rank);
 

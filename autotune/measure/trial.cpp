@@ -22,14 +22,7 @@ constexpr double kAdversarialTolerance = 1e-2;
 
 // The inputs as the schedule wants them: weights in its packing.
 std::vector<Tensor> packed(const TrialSetup& setup, const Schedule& schedule, const std::vector<Tensor>& inputs) {
-  const Packings packings = weight_packings(setup.kernel, setup.target, schedule);
-  std::vector<Tensor> result;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (const Packing* packing = packing_of(packings, i))
-      result.push_back(pack_tensor(inputs[i], *packing));
-    else
-      result.push_back(inputs[i]);
-  return result;
+  return pack_tensors(inputs, weight_packings(setup.kernel, setup.target, schedule));
 }
 
 double error_against(const std::filesystem::path& reference, DType dtype, const std::string& output, bool winograd) {

@@ -16,6 +16,11 @@ namespace oc {
 Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& outermost_first, int64_t iterations,
                          int64_t tasks);
 
+// For a Func that does not run in place: the last tile is shifted inwards where tiles do not divide the extent.
+[[nodiscard]] inline Halide::TailStrategy shift_unless_exact(int64_t extent, int64_t tile) {
+  return extent % tile == 0 ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::ShiftInwards;
+}
+
 // Halide takes ints; extents were checked to fit when the kernel was lowered.
 [[nodiscard]] inline int to_int(int64_t value) {
   return static_cast<int>(value);

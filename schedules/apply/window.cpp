@@ -14,10 +14,6 @@ using Halide::VarOrRVar;
 
 enum Dim4 : int { kN, kC, kY, kX };
 
-TailStrategy shift_unless_exact(int64_t extent, int64_t tile) {
-  return extent % tile == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards;
-}
-
 // Constant extent of a reduced axis as the stage iterates it (padding of blocked channels included).
 int64_t loop_extent(const Stage& stage, size_t reduced) {
   const auto extent = Halide::Internal::as_const_int(Halide::Internal::simplify(

@@ -35,10 +35,6 @@ Form form_of(const ApplyCall& call) {
           grid};
 }
 
-TailStrategy shift_unless_exact(int64_t extent, int64_t tile) {
-  return extent % tile == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards;
-}
-
 bool over_channels(const Schedule& s) {
   return s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
 }

@@ -49,12 +49,7 @@ Halide::Buffer<> as_buffer(Tensor& t, const Halide::Type& type) {
 
 Tensor run(Lowered& lowered, const Kernel& kernel, const std::vector<Tensor>& inputs, const Packings& packings,
            const Target& target) {
-  std::vector<Tensor> packed;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (const Packing* packing = packing_of(packings, i))
-      packed.push_back(pack_tensor(inputs[i], *packing));
-    else
-      packed.push_back(inputs[i]);
+  std::vector<Tensor> packed = pack_tensors(inputs, packings);
   for (size_t i = 0; i < packed.size(); ++i) lowered.inputs[i].set(as_buffer(packed[i], lowered.inputs[i].type()));
   Tensor out = make_tensor(kernel.output().dtype, kernel.output().extents(), kernel.output().layout);
   std::ranges::fill(out.bytes, std::byte{0x7f});  // what a kernel forgets to write shows
