@@ -84,7 +84,7 @@ Planned planned(Graph graph) {
     p.bindings.push_back({.symbol = std::to_string(g),
                           .label = "group " + std::to_string(g),
                           .inputs = group.inputs,
-                          .packing = {},
+                          .packings = {},
                           .in_place_ok = !group.anchor.valid()});
   }
   p.weights = pack(p.graph, p.bindings);
