@@ -108,20 +108,27 @@ Expr pow_expr(const Expr& narrow_a, const Expr& narrow_b) {
   return Halide::cast(narrow_a.type(), power);
 }
 
+// A float whose comparisons are answered as written, and other operands as they are.
+Expr compared(const Expr& x) {
+  return x.type().is_float() ? opaque(x) : x;
+}
+
 // NaN if either operand is.
 Expr max_expr(const Expr& a, const Expr& b) {
   if (!a.type().is_float()) return Halide::max(a, b);
-  return Halide::strict_float(Halide::select(Halide::is_nan(a) || a > b, a, b));
+  const Expr x = opaque(a), y = opaque(b);
+  return Halide::cast(a.type(), Halide::strict_float(Halide::select(Halide::is_nan(x) || x > y, x, y)));
 }
 Expr min_expr(const Expr& a, const Expr& b) {
   if (!a.type().is_float()) return Halide::min(a, b);
-  return Halide::strict_float(Halide::select(Halide::is_nan(a) || a < b, a, b));
+  const Expr x = opaque(a), y = opaque(b);
+  return Halide::cast(a.type(), Halide::strict_float(Halide::select(Halide::is_nan(x) || x < y, x, y)));
 }
 
 // a <= b. Halide makes !(b < a) of it, which NaN satisfies.
 Expr at_most_expr(const Expr& a, const Expr& b) {
   if (!a.type().is_float()) return a <= b;
-  return Halide::strict_float(a < b) || Halide::strict_float(a == b);
+  return Halide::strict_float(opaque(a) < opaque(b)) || Halide::strict_float(opaque(a) == opaque(b));
 }
 
 // ONNX Mod: integers take the divisor's sign (Python), floats with fmod = 1 the dividend's.
@@ -173,7 +180,7 @@ int64_t wrap_mul(int64_t a, int64_t b, bool) {
   }
 #define HALIDE(formula) [](const Expr& a, const Expr& b) -> Expr { return formula; }
 // As written, or Halide takes x == x for true and !(a < b) for b <= a, which are not when there is a NaN.
-#define COMPARISON(op) HALIDE(Halide::strict_float(a op b))
+#define COMPARISON(op) HALIDE(Halide::strict_float(compared(a) op compared(b)))
 #define REAL(formula) [](double a, double b) -> double { return formula; }
 #define INTEGER(formula) [](int64_t a, int64_t b, [[maybe_unused]] bool u) -> int64_t { return formula; }
 

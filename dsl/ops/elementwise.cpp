@@ -12,38 +12,32 @@ Expr constant_of(Halide::Type type, double value) {
   return value < 0 ? type.min() : type.max();
 }
 
-namespace {
-
-// The bits of |x| and of ∞, x of 16 bits.
-Expr magnitude_bits(const Expr& x) {
-  return Halide::reinterpret<uint16_t>(x) & Halide::cast<uint16_t>(0x7fff);
+// The bits' minimum with all but the last of the NaNs: that one becomes another NaN, the rest stay.
+Expr opaque(const Expr& narrow) {
+  const Expr x = widened(narrow);
+  const Halide::Type bits = x.type().with_code(Halide::Type::UInt);
+  const Expr last = Halide::Internal::make_const(bits, bits.bits() == 64 ? ~uint64_t{1} : uint64_t{0xfffffffe});
+  return Halide::reinterpret(x.type(), Halide::min(Halide::reinterpret(bits, x), last));
 }
-Expr infinity_bits(const Expr& x) {
-  return Halide::cast<uint16_t>(x.type().is_bfloat() ? 0x7f80 : 0x7c00);
-}
-
-}  // namespace
 
 Expr nan_test(const Expr& x) {
-  if (x.type().bits() == 16) return magnitude_bits(x) > infinity_bits(x);
-  return Halide::strict_float(Halide::is_nan(x));
+  return Halide::strict_float(Halide::is_nan(opaque(x)));
 }
 Expr inf_test(const Expr& x) {
-  if (x.type().bits() == 16) return magnitude_bits(x) == infinity_bits(x);
-  return Halide::strict_float(Halide::is_inf(x));
+  return Halide::strict_float(Halide::is_inf(opaque(x)));
 }
 
 // Halide overflows an integer beyond 2^31·ln 2, and turns NaN into 0; −104 and 89 already give 0 and ∞.
 Expr exp_expr(const Expr& narrow) {
-  const Expr x = widened(narrow);
+  const Expr x = opaque(narrow);
   if (x.type().bits() == 64) return Halide::exp(x);
   const Expr e = Halide::exp(Halide::clamp(x, -104.0f, 89.0f));
-  return Halide::select(nan_test(narrow), x, e);
+  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, e);
 }
 
 // Halide takes the exponent's bits as they are, which is for normal numbers only.
 Expr log_expr(const Expr& narrow) {
-  const Expr x = widened(narrow);
+  const Expr x = opaque(narrow);
   if (x.type().bits() == 64) return Halide::log(x);
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const Expr denormal = Halide::strict_float(x < std::numeric_limits<float>::min());
@@ -57,10 +51,10 @@ Expr log_expr(const Expr& narrow) {
 
 // ±1 in f32 from 3.92 on; Halide multiplies 0 by ∞ far out.
 Expr erf_expr(const Expr& narrow) {
-  const Expr x = widened(narrow);
+  const Expr x = opaque(narrow);
   if (x.type().bits() == 64) return libm("erf", {x});
   const Expr value = Halide::erf(Halide::clamp(x, -4.0f, 4.0f));
-  return Halide::select(nan_test(narrow), x, value);
+  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, value);
 }
 
 Expr truncated_quotient(const Expr& a, const Expr& b) {

@@ -32,7 +32,11 @@ namespace oc {
 // `value` in the type; of integers the nearest value there is.
 [[nodiscard]] Halide::Expr constant_of(Halide::Type type, double value);
 
-// Whether x is NaN (infinite). Of 16 bits by the bits: what comes out of their widening LLVM takes for finite.
+// x, widened, for tests and comparisons. Halide tells LLVM that no arithmetic gives NaN or infinity, so that LLVM
+// answers is_nan(a − b) with false; what comes out of integers it knows nothing of. Costs one instruction; a float as
+// it is else.
+[[nodiscard]] Halide::Expr opaque(const Halide::Expr& x);
+// Whether x is NaN (infinite).
 [[nodiscard]] Halide::Expr nan_test(const Halide::Expr& x);
 [[nodiscard]] Halide::Expr inf_test(const Halide::Expr& x);
 

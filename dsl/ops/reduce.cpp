@@ -117,9 +117,10 @@ Expr flip(const Expr& bits) {
   return bits ^ ((bits >> Halide::Internal::make_const(type, type.bits() - 1)) & type.max());
 }
 Expr order(const Expr& narrow, bool last) {
-  const Expr x = widened(narrow);
+  const Expr x = opaque(narrow);
   const Halide::Type type = ordered_type(x.type());
-  return Halide::select(nan_test(narrow), last ? type.max() : type.min(), flip(Halide::reinterpret(type, x)));
+  return Halide::select(Halide::strict_float(Halide::is_nan(x)), last ? type.max() : type.min(),
+                        flip(Halide::reinterpret(type, x)));
 }
 Expr unordered(const Expr& key) {
   return Halide::reinterpret(key.type().with_code(Halide::Type::Float), flip(key));

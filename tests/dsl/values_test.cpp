@@ -309,5 +309,57 @@ TEST(Values, IntegerReductions) {
   over("reduce_min").gives({bytes}, tensor<int64_t>(DType::u8, {2, 1}, {3, 0}));
 }
 
+// Chains in one kernel: what arithmetic made is tested and mapped like what comes from memory.
+struct Chain {
+  std::vector<double> a{kInf, 1, kNan, 3e38, -kInf, 5}, b{kInf, 1, 1, -3e38, 0, 7};  // a − b: NaN 0 NaN ∞ −∞ −2
+
+  void gives(const std::string& rest, const Tensor& expected) const {
+    const std::string text = "graph { %0: f32[37] = input %1: f32[37] = input %2: f32[37] = sub(%0, %1) " + rest + " }";
+    SCOPED_TRACE(text);
+    const Kernel kernel = analyse({text}, builtin_ops());
+    const Target target = host_target();
+    const std::vector<Tensor> inputs{repeated(DType::f32, a), repeated(DType::f32, b)};
+    try {
+      Lowered scheduled = apply_schedule(kernel, builtin_ops(), target, default_schedule(kernel, target, 1));
+      const Tensor result = run(scheduled, kernel, inputs, {}, target);
+      EXPECT_LE(err(result, expected), 2e-6) << "\n  gives " << printed(result) << "\n  not   " << printed(expected);
+    } catch (const Halide::Error& error) {
+      ADD_FAILURE() << error.what();
+    }
+  }
+  void maps(const std::string& op, const std::vector<double>& y) const {
+    gives("%3: f32[37] = " + op + " return %3", repeated(DType::f32, y));
+  }
+  void tests(const std::string& op, const std::vector<int64_t>& y) const {
+    gives("%3: bool[37] = " + op + " return %3", repeated(DType::boolean, y));
+  }
+};
+
+TEST(Values, OfFusedChains) {
+  const Chain chain;
+  chain.tests("is_nan(%2)", {1, 0, 1, 0, 0, 0});
+  chain.tests("is_inf(%2)", {0, 0, 0, 1, 1, 0});
+  chain.tests("equal(%2, %2)", {0, 1, 0, 1, 1, 1});
+  chain.tests("less_equal(%2, %1)", {0, 1, 0, 0, 1, 1});
+  chain.maps("exp(%2)", {kNan, 1, kNan, kInf, 0, std::exp(-2)});
+  chain.maps("log(%2)", {kNan, -kInf, kNan, kInf, kNan, kNan});
+  chain.maps("erf(%2)", {kNan, 0, kNan, 1, -1, std::erf(-2)});
+  chain.maps("relu(%2)", {kNan, 0, kNan, kInf, 0, 0});
+  chain.maps("clip(%2) {max=6.0, min=-1.0}", {kNan, 0, kNan, 6, -1, -1});
+  chain.maps("sigmoid(%2)", {kNan, 0.5, kNan, 1, 0, 1 / (1 + std::exp(2))});
+  chain.maps("tanh(%2)", {kNan, 0, kNan, 1, -1, std::tanh(-2)});
+  chain.maps("max(%2, %1)", {kNan, 1, kNan, kInf, 0, 7});
+  chain.maps("min(%2, %1)", {kNan, 0, kNan, -3e38, -kInf, -2});
+  chain.gives("%3: f32[37] = exp(%2) %4: f32[37] = log(%3) return %4",
+              repeated<double>(DType::f32, {kNan, 0, kNan, kInf, -kInf, -2}));
+  for (const char* op : {"reduce_max", "reduce_min", "reduce_sum"})
+    chain.gives(fmt::format("%3: f32[1] = {}(%2) {{axes=[0]}} return %3", op), tensor<double>(DType::f32, {1}, {kNan}));
+  chain.maps("softmax(%2) {axis=0}", {kNan});
+  chain.maps("log_softmax(%2) {axis=0}", {kNan});
+  const Chain infinite{{kInf, 1}, {0, 0}};
+  infinite.gives("%3: f32[1] = reduce_sum(%2) {axes=[0]} %4: f32[1] = log(%3) return %4",
+                 tensor<double>(DType::f32, {1}, {kInf}));
+}
+
 }  // namespace
 }  // namespace oc::test
