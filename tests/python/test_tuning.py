@@ -34,8 +34,9 @@ def tune(model, database, *flags):
         *("--db", database, *flags),
     )
     statuses = trial_counts(database)
-    assert statuses.pop("ok") > 0
-    assert statuses == {}, "candidates that failed"
+    assert statuses["ok"] > 0
+    # A candidate may run out of time on a busy machine; none may be wrong.
+    assert set(statuses) <= {"ok", "compile_timeout", "run_timeout"}
 
 
 def trial_counts(database):
