@@ -309,6 +309,26 @@ TEST(Values, IntegerReductions) {
   over("reduce_min").gives({bytes}, tensor<int64_t>(DType::u8, {2, 1}, {3, 0}));
 }
 
+TEST(Values, MaxPoolKeepsNan) {
+  const Kernels pool{"max_pool",
+                     {{"kernel", Extents{3, 3}},
+                      {"strides", Extents{1, 1}},
+                      {"pads", Extents{1, 1, 1, 1}},
+                      {"dilations", Extents{1, 1}}}};
+  for (const DType dtype : {DType::f32, DType::f64, DType::f16}) {
+    Tensor x = make_tensor(dtype, {1, 2, 7, 21}), y = x;
+    for (int64_t c = 0; c < 2; ++c)
+      for (int64_t row = 0; row < 7; ++row)
+        for (int64_t col = 0; col < 21; ++col) {
+          const int64_t at = (c * 7 + row) * 21 + col;
+          const bool near = std::abs(row - 3) <= 1 && std::abs(col - 10) <= 1;
+          store_scalar(x, at, {true, 0, row == 3 && col == 10 ? kNan : c == 0 ? -kInf : -5.0});
+          store_scalar(y, at, {true, 0, near ? kNan : c == 0 ? -kInf : -5.0});
+        }
+    pool.gives({x}, y);
+  }
+}
+
 // Chains in one kernel: what arithmetic made is tested and mapped like what comes from memory.
 struct Chain {
   std::vector<double> a{kInf, 1, kNan, 3e38, -kInf, 5}, b{kInf, 1, 1, -3e38, 0, 7};  // a − b: NaN 0 NaN ∞ −∞ −2
