@@ -59,7 +59,7 @@ double error_under(const oc::Schedule& schedule, const oc::Kernel& kernel, const
   const oc::Target target = oc::host_target();
   const oc::Tensor reference = expected(a, b);
   oc::Lowered lowered = apply_schedule(kernel, ops, target, schedule);
-  if (const auto packing = weight_packing(kernel, target, schedule)[1]) b = relayout(b, *packing);
+  b = oc::pack_tensors({a, b}, weight_packings(kernel, target, schedule))[1];
   lowered.inputs[0].set(buffer(a));
   lowered.inputs[1].set(buffer(b));
   oc::Tensor out = oc::make_tensor(oc::DType::f32, reference.shape);
