@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "autotune/journal.h"
+#include "autotune/roofline.h"
 #include "autotune/scheduler.h"
 #include "autotune/strategy.h"
 #include "base/error.h"
@@ -33,19 +34,6 @@ struct Search {
 
 uint64_t task_seed(uint64_t seed, const Workload& workload) {
   return seed ^ std::stoull(workload.hash().substr(0, 15), nullptr, 16);
-}
-
-// Nanoseconds below which this kernel cannot come: its arithmetic at peak, or its bytes at the speed of the level they
-// lie in. Weights come from memory in a model, activations out of the cache where they fit.
-double limit_ns(const Kernel& kernel, const Target& target, const Calibration& calibration) {
-  int64_t weights = 0;
-  for (size_t i = 0; i < kernel.graph.inputs.size(); ++i)
-    if (kernel.is_weight(i)) weights += kernel.input(i).bytes();
-  const auto activations = static_cast<double>(kernel.bytes - weights);
-  const bool cached = activations <= static_cast<double>(target.l2_bytes);
-  const double bytes = static_cast<double>(weights) / calibration.bandwidth +
-                       activations / (cached ? calibration.cached_bandwidth : calibration.bandwidth);
-  return 1e9 * std::max(kernel.flops / calibration.flops, bytes);
 }
 
 class Tuner {

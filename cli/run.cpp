@@ -7,13 +7,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "cli/inputs.h"
 #include "cli/npy.h"
 #include "cli/npz.h"
-#include "cli/verb.h"
-#include "compiler/compile.h"
 #include "dsl/ops/host_scalar.h"
-#include "opencompiler/dsl.h"
-#include "opencompiler/runtime.hpp"
 
 namespace oc::cli {
 namespace {
@@ -23,48 +20,6 @@ struct Flags {
   std::vector<std::string> inputs, outputs;
   bool json = false;
 };
-
-// "@x.npy", or "1x3xf32=0.5": a shape, a dtype, the value of every element.
-Tensor parse_tensor(const std::string& text) {
-  if (text.starts_with('@')) return read_npy(text.substr(1));
-  const size_t equals = text.find('='), type_at = text.rfind('x', equals);
-  const size_t name_at = type_at == std::string::npos || type_at > equals ? 0 : type_at + 1;
-  const auto dtype = equals == std::string::npos
-                         ? std::nullopt
-                         : parse_dtype(std::string_view(text).substr(name_at, equals - name_at));
-  if (!dtype) user_error("--input value '{}': write @file.npy or 1x3xf32=0.5", text);
-  Tensor tensor =
-      make_tensor(*dtype, name_at == 0 ? Extents{} : parse_extents(std::string_view(text).substr(0, type_at)));
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str() + equals + 1, &end);
-  if (*end != '\0' || end == text.c_str() + equals + 1)
-    user_error("--input value '{}': '{}' is no number", text, text.substr(equals + 1));
-  for (int64_t i = 0; i < element_count(tensor.shape); ++i) store_scalar(tensor, i, {true, 0, value});
-  return tensor;
-}
-
-// NAME=@file.npy, NAME=@file.npz (its entry of that name), @file.npz (all its entries), NAME=1x3xf32=0.5.
-std::map<std::string, Tensor> parse_inputs(const Flags& flags) {
-  std::map<std::string, Tensor> given;
-  for (const std::string& text : flags.inputs) {
-    if (text.starts_with('@') && text.ends_with(".npz")) {
-      for (auto& [name, tensor] : read_npz(text.substr(1))) given.insert_or_assign(name, std::move(tensor));
-      continue;
-    }
-    const size_t equals = text.find('=');
-    if (equals == std::string::npos || equals == 0)
-      user_error("--input '{}': write NAME=@file.npy, @file.npz or NAME=1x3xf32=0.5", text);
-    const std::string name = text.substr(0, equals), value = text.substr(equals + 1);
-    if (value.starts_with('@') && value.ends_with(".npz")) {
-      std::map<std::string, Tensor> tensors = read_npz(value.substr(1));
-      if (!tensors.contains(name)) user_error("{}: holds no array '{}'", value.substr(1), name);
-      given.insert_or_assign(name, std::move(tensors[name]));
-    } else {
-      given.insert_or_assign(name, parse_tensor(value));
-    }
-  }
-  return given;
-}
 
 // Where outputs go: files by output name, and archives of all.
 struct OutputFiles {
@@ -86,46 +41,6 @@ OutputFiles parse_outputs(const Flags& flags) {
     files.arrays[name] = file.substr(1);
   }
   return files;
-}
-
-std::string library_of(const Flags& flags, const std::map<std::string, Tensor>& given) {
-  if (flags.model.file.ends_with(".so")) return flags.model.file;
-  CompileOptions options;
-  options.model = flags.model.model_options();
-  for (const auto& [name, tensor] : given) options.model.shapes.emplace(name, tensor.shape);
-  options.target = flags.model.parsed_target();
-  options.threads = flags.model.thread_count();
-  options.default_threads = flags.model.threads;
-  options.layers = flags.model.layers();
-  options.jobs = usable_cores();
-  options.cache = default_cache_path();
-  if (!runs_on_host(options.target)) user_error("code for {} does not run on this machine", options.target.name());
-  const CompileResult result = compile_to_cache(flags.model.file, builtin_ops(), options);
-  warn(result.warnings);
-  return result.shared_library;
-}
-
-std::vector<const void*> bind_inputs(const opencompiler::Module& module, const std::map<std::string, Tensor>& given) {
-  std::vector<const void*> pointers;
-  const auto wanted = module.inputs();
-  for (const auto& [name, tensor] : given)
-    if (std::ranges::none_of(wanted, [&](const auto& w) { return w.name == name; })) {
-      std::string names;
-      for (const auto& w : wanted) names += " " + w.name;
-      user_error("--input {}: the model has no such input; it has:{}", name, names);
-    }
-  for (const opencompiler::TensorInfo& info : wanted) {
-    const auto found = given.find(info.name);
-    if (found == given.end())
-      user_error("input '{}' ({} of {}) is missing; give --input {}=@file.npy", info.name, info.dtype,
-                 fmt::join(info.shape, "x"), info.name);
-    const Tensor& tensor = found->second;
-    if (tensor.shape != info.shape || dtype_name(tensor.dtype) != info.dtype)
-      user_error("input '{}' is {} of {}, the model takes {} of {}", info.name, dtype_name(tensor.dtype),
-                 fmt::join(tensor.shape, "x"), info.dtype, fmt::join(info.shape, "x"));
-    pointers.push_back(tensor.bytes.data());
-  }
-  return pointers;
 }
 
 void check_outputs(const opencompiler::Module& module, const std::map<std::string, std::string>& files) {
@@ -175,10 +90,10 @@ void deliver(const std::vector<std::pair<std::string, Tensor>>& outputs, const O
 }
 
 int run_model(const Flags& flags) {
-  const std::map<std::string, Tensor> given = parse_inputs(flags);
+  const std::map<std::string, Tensor> given = parse_inputs(flags.inputs);
   const OutputFiles files = parse_outputs(flags);
   try {
-    const opencompiler::Module module(library_of(flags, given));
+    const opencompiler::Module module(library_of(flags.model, given));
     check_outputs(module, files.arrays);
     const std::vector<const void*> inputs = bind_inputs(module, given);
     std::vector<std::pair<std::string, Tensor>> outputs;
@@ -204,9 +119,7 @@ std::function<int()> add_run(CLI::App& app) {
       "out/libmodel.so --input x=1x3x48x192xf32=0.5");
   auto flags = std::make_shared<Flags>();
   flags->model.add_to(*verb);
-  add_list(
-      *verb, "--input", flags->inputs,
-      "NAME=@file.npy, NAME=@file.npz or @file.npz for all arrays in it, or NAME=1x3xf32=0.5 for a constant tensor");
+  add_inputs(*verb, flags->inputs);
   add_list(*verb, "--output", flags->outputs, "NAME=@file.npy, or @file.npz for all");
   verb->add_flag("--json", flags->json, "Print the summary of the outputs as JSON");
   return [flags] { return run_model(*flags); };

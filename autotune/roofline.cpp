@@ -1,0 +1,18 @@
+#include "autotune/roofline.h"
+
+#include <algorithm>
+
+namespace oc {
+
+double limit_ns(const Kernel& kernel, const Target& target, const Calibration& calibration) {
+  int64_t weights = 0;
+  for (size_t i = 0; i < kernel.graph.inputs.size(); ++i)
+    if (kernel.is_weight(i)) weights += kernel.input(i).bytes();
+  const auto activations = static_cast<double>(kernel.bytes - weights);
+  const bool cached = activations <= static_cast<double>(target.l2_bytes);
+  const double bytes = static_cast<double>(weights) / calibration.bandwidth +
+                       activations / (cached ? calibration.cached_bandwidth : calibration.bandwidth);
+  return 1e9 * std::max(kernel.flops / calibration.flops, bytes);
+}
+
+}  // namespace oc

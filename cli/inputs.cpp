@@ -1,0 +1,113 @@
+#include "cli/inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "cli/npy.h"
+#include "cli/npz.h"
+#include "dsl/ops/host_scalar.h"
+#include "opencompiler/dsl.h"
+
+namespace oc::cli {
+namespace {
+
+// "@x.npy", or "1x3xf32=0.5": a shape, a dtype, the value of every element.
+Tensor parse_tensor(const std::string& text) {
+  if (text.starts_with('@')) return read_npy(text.substr(1));
+  const size_t equals = text.find('='), type_at = text.rfind('x', equals);
+  const size_t name_at = type_at == std::string::npos || type_at > equals ? 0 : type_at + 1;
+  const auto dtype = equals == std::string::npos
+                         ? std::nullopt
+                         : parse_dtype(std::string_view(text).substr(name_at, equals - name_at));
+  if (!dtype) user_error("--input value '{}': write @file.npy or 1x3xf32=0.5", text);
+  Tensor tensor =
+      make_tensor(*dtype, name_at == 0 ? Extents{} : parse_extents(std::string_view(text).substr(0, type_at)));
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str() + equals + 1, &end);
+  if (*end != '\0' || end == text.c_str() + equals + 1)
+    user_error("--input value '{}': '{}' is no number", text, text.substr(equals + 1));
+  for (int64_t i = 0; i < element_count(tensor.shape); ++i) store_scalar(tensor, i, {true, 0, value});
+  return tensor;
+}
+
+}  // namespace
+
+void add_inputs(CLI::App& verb, std::vector<std::string>& flags) {
+  add_list(
+      verb, "--input", flags,
+      "NAME=@file.npy, NAME=@file.npz or @file.npz for all arrays in it, or NAME=1x3xf32=0.5 for a constant tensor");
+}
+
+bool is_library(const ModelFlags& flags) {
+  return flags.file.ends_with(".so");
+}
+
+std::map<std::string, Tensor> parse_inputs(const std::vector<std::string>& flags) {
+  std::map<std::string, Tensor> given;
+  for (const std::string& text : flags) {
+    if (text.starts_with('@') && text.ends_with(".npz")) {
+      for (auto& [name, tensor] : read_npz(text.substr(1))) given.insert_or_assign(name, std::move(tensor));
+      continue;
+    }
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0)
+      user_error("--input '{}': write NAME=@file.npy, @file.npz or NAME=1x3xf32=0.5", text);
+    const std::string name = text.substr(0, equals), value = text.substr(equals + 1);
+    if (value.starts_with('@') && value.ends_with(".npz")) {
+      std::map<std::string, Tensor> tensors = read_npz(value.substr(1));
+      if (!tensors.contains(name)) user_error("{}: holds no array '{}'", value.substr(1), name);
+      given.insert_or_assign(name, std::move(tensors[name]));
+    } else {
+      given.insert_or_assign(name, parse_tensor(value));
+    }
+  }
+  return given;
+}
+
+CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given) {
+  CompileOptions options;
+  options.model = flags.model_options();
+  for (const auto& [name, tensor] : given) options.model.shapes.emplace(name, tensor.shape);
+  options.target = flags.parsed_target();
+  options.threads = flags.thread_count();
+  options.default_threads = flags.threads;
+  options.layers = flags.layers();
+  options.jobs = usable_cores();
+  options.cache = default_cache_path();
+  if (!runs_on_host(options.target)) user_error("code for {} does not run on this machine", options.target.name());
+  CompileResult result = compile_to_cache(flags.file, builtin_ops(), options);
+  warn(result.warnings);
+  return result;
+}
+
+std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given) {
+  return is_library(flags) ? flags.file : compile_for_run(flags, given).shared_library.string();
+}
+
+std::vector<const void*> bind_inputs(const opencompiler::Module& module, const std::map<std::string, Tensor>& given) {
+  std::vector<const void*> pointers;
+  const auto wanted = module.inputs();
+  for (const auto& [name, tensor] : given)
+    if (std::ranges::none_of(wanted, [&](const auto& w) { return w.name == name; })) {
+      std::string names;
+      for (const auto& w : wanted) names += " " + w.name;
+      user_error("--input {}: the model has no such input; it has:{}", name, names);
+    }
+  for (const opencompiler::TensorInfo& info : wanted) {
+    const auto found = given.find(info.name);
+    if (found == given.end())
+      user_error("input '{}' ({} of {}) is missing; give --input {}=@file.npy", info.name, info.dtype,
+                 fmt::join(info.shape, "x"), info.name);
+    const Tensor& tensor = found->second;
+    if (tensor.shape != info.shape || dtype_name(tensor.dtype) != info.dtype)
+      user_error("input '{}' is {} of {}, the model takes {} of {}", info.name, dtype_name(tensor.dtype),
+                 fmt::join(tensor.shape, "x"), info.dtype, fmt::join(info.shape, "x"));
+    pointers.push_back(tensor.bytes.data());
+  }
+  return pointers;
+}
+
+}  // namespace oc::cli

@@ -1,0 +1,29 @@
+// What `run` and `profile` share: tensors given on the command line, and the library that takes them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/tensor.h"
+#include "cli/verb.h"
+#include "compiler/compile.h"
+#include "opencompiler/runtime.hpp"
+
+namespace oc::cli {
+
+void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
+// NAME=@file.npy, NAME=@file.npz (its entry of that name), @file.npz (all its entries), NAME=1x3xf32=0.5.
+[[nodiscard]] std::map<std::string, Tensor> parse_inputs(const std::vector<std::string>& flags);
+
+// Does the command line name a compiled library instead of a model?
+[[nodiscard]] bool is_library(const ModelFlags& flags);
+// The model compiled into the cache for this machine, in the shapes of the tensors given.
+[[nodiscard]] CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
+// Its shared library, or the library that was named.
+[[nodiscard]] std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
+// Addresses in the module's order. UserError when a tensor is missing, unknown or of another type.
+[[nodiscard]] std::vector<const void*> bind_inputs(const opencompiler::Module& module,
+                                                   const std::map<std::string, Tensor>& given);
+
+}  // namespace oc::cli
