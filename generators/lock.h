@@ -11,7 +11,7 @@ struct LockEntry {
   std::string workload;  // text
   std::string schedule;  // text
   std::string trial;     // id in the tuning database, or "default"
-  std::string rung;      // how it was found: exact, …, formula
+  std::string rung;      // how it was found: exact, other_threads, default, forced
   bool operator==(const LockEntry&) const = default;
 };
 

@@ -192,9 +192,4 @@ Graph compact(const Graph& graph) {
   return result;
 }
 
-void replace_uses(Graph& graph, ValueId from, ValueId to) {
-  for (Node& node : graph.nodes) std::ranges::replace(node.inputs, from, to);
-  std::ranges::replace(graph.outputs, from, to);
-}
-
 }  // namespace oc

@@ -107,7 +107,5 @@ struct Graph {
 // The same graph without unreachable nodes and values, nodes topologically sorted (stable), ids renumbered. Inputs and
 // outputs stay. A pass may leave garbage and disorder behind and end with this. InternalError on a cycle.
 [[nodiscard]] Graph compact(const Graph& graph);
-// Every use of `from` (nodes and outputs) becomes `to`.
-void replace_uses(Graph& graph, ValueId from, ValueId to);
 
 }  // namespace oc

@@ -1,5 +1,6 @@
 // What measuring children do: link one kernel, load it, check it against the reference, time it. Each function runs in
-// a fresh child of measure/measurer.cpp and returns bytes for the pipe; what they throw becomes the child's failure.
+// a fresh child of measure/kernel_measurer.cpp and returns bytes for the pipe; what they throw becomes the child's
+// failure.
 #pragma once
 
 #include <filesystem>

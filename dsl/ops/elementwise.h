@@ -1,4 +1,4 @@
-// What elementwise ops share. `min_value` and `max_value` return NaN when x is NaN, and compile to one instruction.
+// What elementwise ops share. `at_least` and `at_most` return NaN when x is NaN, and compile to one instruction.
 #pragma once
 
 #include "dsl/ops/host_scalar.h"

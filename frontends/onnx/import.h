@@ -49,6 +49,5 @@ struct ModelInputs {
   std::string producer;
 };
 [[nodiscard]] ModelInputs read_model_inputs(const std::filesystem::path& file);
-[[nodiscard]] ModelInputs read_model_inputs_bytes(std::string_view bytes, std::string_view display_name);
 
 }  // namespace oc

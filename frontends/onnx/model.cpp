@@ -218,11 +218,4 @@ ModelInputs read_model_inputs(const std::filesystem::path& file) {
   });
 }
 
-ModelInputs read_model_inputs_bytes(std::string_view bytes, std::string_view display_name) {
-  return from_onnx::within(from_onnx::printable(display_name), [&] {
-    ::google::protobuf::io::CodedInputStream in = from_onnx::from_bytes(bytes);
-    return from_onnx::read_inputs(in);
-  });
-}
-
 }  // namespace oc

@@ -9,7 +9,7 @@
 
 namespace oc {
 
-// Redirects uses of values in bulk: linear where replace_uses after every rewrite would be quadratic.
+// Redirects uses of values in bulk: linear where one walk over the graph after every rewrite would be quadratic.
 class Redirects {
  public:
   explicit Redirects(const Graph& graph);

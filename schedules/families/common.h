@@ -1,4 +1,4 @@
-// Formulas shared by the families. Register tiles (performance notes in docs/performance.md): an accumulator tile of
+// Formulas shared by the families. Register tiles: an accumulator tile of
 // `rows` × `vectors` vector registers needs rows·vectors + min(vectors + 1, rows + 1) of them (arm64: rows·vectors +
 // rows + vectors), hides the FMA latency from about 8 accumulators on, and reads (rows + vectors) / (rows·vectors)
 // operands per FMA.

@@ -64,7 +64,7 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"] * (s["unroll.kx"] != 0 ? v.kx : 1);
   if (unrolled > kMaxUnrolled) return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
   if (s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1 && s["pad.at"] == kPadBand)
-    return "parallel over c needs pad at=root, or every task pads the whole input";
+    return "parallel over c needs pad at=root or inline, or every task pads the whole input";
   return {};
 }
 
@@ -115,7 +115,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   if (v.kx > 1) result.knobs.push_back({"unroll.kx", {0, 1}});
   result.knobs.push_back({"order.inner", {kInnerX, kInnerC}});
   result.knobs.push_back({"band.y", up_to(v.rows, {1, 2, 3, 4, 5, 7, 8, 14, 16, 28, 32, 56, 64})});
-  result.knobs.push_back({"pad.at", {kPadBand, kPadRoot}});
+  result.knobs.push_back({"pad.at", {kPadBand, kPadRoot, kPadInline}});
   if (threads > 1) {
     result.knobs.push_back({"parallel.axis", {kParallelY, kParallelC}});
     result.knobs.push_back(tasks_knob(threads));
@@ -157,7 +157,7 @@ const FamilyInfo& family_window() {
                   {.name = "unroll.kx", .min = 0, .max = 1, .fallback = 0},
                   {.name = "order.inner", .words = {"x", "c"}, .fallback = kInnerC},
                   {.name = "band.y", .max = 1 << 20},
-                  {.name = "pad.at", .words = {"band", "root"}, .fallback = kPadBand},
+                  {.name = "pad.at", .words = {"band", "root", "inline"}, .fallback = kPadBand},
                   {.name = "parallel.axis", .words = {"y", "c"}, .fallback = kParallelY},
                   {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,
