@@ -82,13 +82,15 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   const int64_t tasks =
       default_tasks(kernel, target, threads, over_channels ? ceil_div(v.channels, tile.vectors) : v.rows);
   if (tasks > 1 && !over_channels) band = std::min(band, ceil_div(v.rows, tasks));
+  // Where each input channel feeds one output channel, a padded copy costs as much as a good part of the sums.
+  const int64_t pad = v.ci == 1 ? kPadInline : tasks > 1 && over_channels ? kPadRoot : kPadBand;
   return make_schedule(family_info(Family::window), {{"tile.x", tile.rows},
                                                      {"tile.c", tile.vectors},
                                                      {"unroll.ci", unroll_kx ? 1 : 2},
                                                      {"unroll.kx", unroll_kx ? 1 : 0},
                                                      {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
                                                      {"band.y", band},
-                                                     {"pad.at", tasks > 1 && over_channels ? kPadRoot : kPadBand},
+                                                     {"pad.at", pad},
                                                      {"parallel.axis", over_channels ? kParallelC : kParallelY},
                                                      {"parallel.tasks", tasks}});
 }
