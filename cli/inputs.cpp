@@ -110,4 +110,17 @@ std::vector<const void*> bind_inputs(const opencompiler::Module& module, const s
   return pointers;
 }
 
+std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module) {
+  std::vector<std::pair<std::string, Tensor>> outputs;
+  for (const opencompiler::TensorInfo& info : module.outputs())
+    outputs.emplace_back(info.name, make_tensor(*parse_dtype(info.dtype), info.shape));
+  return outputs;
+}
+
+std::vector<void*> addresses(std::vector<std::pair<std::string, Tensor>>& outputs) {
+  std::vector<void*> pointers;
+  for (auto& [name, tensor] : outputs) pointers.push_back(tensor.bytes.data());
+  return pointers;
+}
+
 }  // namespace oc::cli

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/tensor.h"
@@ -22,6 +23,9 @@ void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 [[nodiscard]] CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
 // Its shared library, or the library that was named.
 [[nodiscard]] std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
+// Room for the module's outputs, in its order, by name.
+[[nodiscard]] std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module);
+[[nodiscard]] std::vector<void*> addresses(std::vector<std::pair<std::string, Tensor>>& outputs);
 // Addresses in the module's order. UserError when a tensor is missing, unknown or of another type.
 [[nodiscard]] std::vector<const void*> bind_inputs(const opencompiler::Module& module,
                                                    const std::map<std::string, Tensor>& given);

@@ -46,11 +46,8 @@ std::map<std::string, Tensor> filled(const opencompiler::Module& module, std::ma
 Runs measure(const opencompiler::Module& module, const std::map<std::string, Tensor>& given, const Flags& flags) {
   const std::map<std::string, Tensor> tensors = filled(module, given);
   const std::vector<const void*> inputs = bind_inputs(module, tensors);
-  std::vector<Tensor> outputs;
-  std::vector<void*> pointers;
-  for (const opencompiler::TensorInfo& info : module.outputs())
-    outputs.push_back(make_tensor(*parse_dtype(info.dtype), info.shape));
-  for (Tensor& tensor : outputs) pointers.push_back(tensor.bytes.data());
+  std::vector<std::pair<std::string, Tensor>> outputs = make_outputs(module);
+  const std::vector<void*> pointers = addresses(outputs);
   opencompiler::Session session(module, {.num_threads = flags.model.threads});
   session.run(inputs, pointers);
   Runs runs;

@@ -96,13 +96,9 @@ int run_model(const Flags& flags) {
     const opencompiler::Module module(library_of(flags.model, given));
     check_outputs(module, files.arrays);
     const std::vector<const void*> inputs = bind_inputs(module, given);
-    std::vector<std::pair<std::string, Tensor>> outputs;
-    std::vector<void*> pointers;
-    for (const opencompiler::TensorInfo& info : module.outputs())
-      outputs.emplace_back(info.name, make_tensor(*parse_dtype(info.dtype), info.shape));
-    for (auto& [name, tensor] : outputs) pointers.push_back(tensor.bytes.data());
+    std::vector<std::pair<std::string, Tensor>> outputs = make_outputs(module);
     opencompiler::Session session(module, {.num_threads = flags.model.threads});
-    session.run(inputs, pointers);
+    session.run(inputs, addresses(outputs));
     deliver(outputs, files, flags.json);
   } catch (const opencompiler::Error& error) {
     user_error("{}: {}", flags.model.file, error.what());

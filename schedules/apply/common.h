@@ -16,6 +16,9 @@ namespace oc {
 Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& outermost_first, int64_t iterations,
                          int64_t tasks);
 
+// Logical dims of a window kernel's tensors.
+enum Dim4 : int { kN, kC, kY, kX };
+
 // For a Func that does not run in place: the last tile is shifted inwards where tiles do not divide the extent.
 [[nodiscard]] inline Halide::TailStrategy shift_unless_exact(int64_t extent, int64_t tile) {
   return extent % tile == 0 ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::ShiftInwards;

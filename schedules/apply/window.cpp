@@ -12,8 +12,6 @@ using Halide::TailStrategy;
 using Halide::Var;
 using Halide::VarOrRVar;
 
-enum Dim4 : int { kN, kC, kY, kX };
-
 // Constant extent of a reduced axis as the stage iterates it (padding of blocked channels included).
 int64_t loop_extent(const Stage& stage, size_t reduced) {
   const auto extent = Halide::Internal::as_const_int(Halide::Internal::simplify(

@@ -12,8 +12,6 @@ using Halide::TailStrategy;
 using Halide::Var;
 using Halide::VarOrRVar;
 
-enum Dim4 : int { kN, kC, kY, kX };
-
 struct Form {
   int m, n;
   int in_lanes, out_lanes;
