@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,8 @@ CLI = HERE.parent / ".venv/bin/opencompiler"
 MIN_ROUNDS = 15
 TOLERANCE = 1e-3
 LONGEST = 60.0  # seconds, when nobody says --time
+# Instructions that peers are to do without when ours do: OpenVINO listens to its oneDNN, onnxruntime to nothing.
+RESTRICTIONS = {"x86-64-avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
 
 
 def err(a, b) -> float:
@@ -54,6 +55,7 @@ class Contestant:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | RESTRICTIONS.get(arguments.target, {}),
         )
         self.about = self._answer()
         self.medians = []
@@ -87,20 +89,39 @@ def interval(ratios, random):
     return float(np.median(ratios)), float(low), float(high)
 
 
-def compile_library(arguments, shapes, default_database=None) -> str:
-    """The library in the cache; a `default_database` that does not exist gives the default schedules."""
+def doctor(*flags):
+    """What `opencompiler doctor` says of this machine."""
+    done = subprocess.run(
+        [CLI, "doctor", "--json", *flags], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return json.loads(done.stdout)
+
+
+class Limit:
+    """What the machine can do at best, measured in the same rounds as the contestants."""
+
+    def __init__(self, arguments):
+        self.flags = ["--target", arguments.target, "--threads", str(arguments.threads)]
+        self.figures = []
+
+    def time(self):
+        self.figures.append(doctor(*self.flags)["measured"])
+
+    def median(self, name):
+        return statistics.median(each[name] for each in self.figures)
+
+
+def compile_library(arguments, shapes, untuned=False) -> str:
+    """The library in the cache."""
     command = [CLI, "compile", arguments.model, "--cache", "--json"]
     command += ["--threads", str(arguments.threads), "--target", arguments.target]
     for name, shape in shapes.items():
         command += ["--shape", f"{name}={'x'.join(map(str, shape))}"]
-    environment = dict(os.environ)
-    if default_database:
-        environment["OPENCOMPILER_DB"] = str(default_database)
+    if untuned:
+        command += ["--untuned"]
     elif arguments.db:
         command += ["--db", arguments.db]
-    done = subprocess.run(
-        command, check=False, stdout=subprocess.PIPE, text=True, env=environment
-    )
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise SystemExit(done.returncode)
     return json.loads(done.stdout)["library"]
@@ -147,16 +168,18 @@ def disagreement(outputs, reference) -> float:
     return max(err(outputs[name], reference[name]) for name in shared)
 
 
-def compare(arguments, contestants, first):
+def compare(arguments, contestants, first, limit=None):
     """Rounds until the intervals of first's ratios are narrow or the time is up; rows for the table."""
     random = np.random.default_rng(0)
-    limit = arguments.time or LONGEST
+    longest = arguments.time or LONGEST
     # Without --time half the limit for the rounds that are due anyhow, the rest for more of them.
     span = (arguments.time or LONGEST / 2) / (MIN_ROUNDS * len(contestants))
     started, result = time.monotonic(), {}
     while True:
         for contestant in contestants:
             contestant.time(span)
+        if limit:
+            limit.time()
         if len(first.medians) < MIN_ROUNDS:
             continue
         result = {
@@ -164,7 +187,7 @@ def compare(arguments, contestants, first):
             for other in contestants
         }
         widest = max((high - low) / mid for mid, low, high in result.values())
-        if widest <= 0.04 or time.monotonic() - started >= limit:
+        if widest <= 0.04 or time.monotonic() - started >= longest:
             return result, widest > 0.04
 
 
@@ -196,6 +219,11 @@ def main():
         action="store_true",
         help="also time the model compiled without a database",
     )
+    parser.add_argument(
+        "--limit",
+        action="store_true",
+        help="measure the FMA peak and the read bandwidth in the same rounds",
+    )
     parser.add_argument("--json", "--save", help="write the figures here")
     parser.add_argument("--compare", help="figures that were written earlier")
     arguments = parser.parse_args()
@@ -209,7 +237,7 @@ def main():
             Contestant("opencompiler", "opencompiler", arguments, folder, library=ours)
         ]
         if arguments.untuned:
-            empty = compile_library(arguments, shapes, folder / "none.db")
+            empty = compile_library(arguments, shapes, untuned=True)
             contestants.append(
                 Contestant("untuned", "opencompiler", arguments, folder, library=empty)
             )
@@ -223,7 +251,8 @@ def main():
                 each.name: disagreement(each.outputs(), reference)
                 for each in contestants
             }
-            ratios, noisy = compare(arguments, contestants, contestants[0])
+            limit = Limit(arguments) if arguments.limit else None
+            ratios, noisy = compare(arguments, contestants, contestants[0], limit)
         finally:
             for contestant in contestants:
                 contestant.close()
@@ -248,6 +277,10 @@ def main():
         print(
             f"{row['name']:14} {row['milliseconds']:11.3f}   {row['ratio']:6.3f} ({low:.3f} to {high:.3f})   {row['err']:9.1e}{wrong}"
         )
+    if limit:
+        print(
+            f"limit: {limit.median('flops') / 1e9:.0f} GFLOP/s f32, {limit.median('bandwidth') / 1e9:.1f} GB/s"
+        )
     if noisy:
         print("noisy: an interval is still wider than 4 %")
     if arguments.compare:
@@ -257,8 +290,11 @@ def main():
             json.dumps(
                 {
                     "model": arguments.model,
-                    "machine": platform.processor() or platform.machine(),
+                    "machine": doctor("--no-measure")["cpu"],
                     "threads": arguments.threads,
+                    "target": arguments.target,
+                    "peak_flops": limit and limit.median("flops"),
+                    "bandwidth": limit and limit.median("bandwidth"),
                     "rounds": len(contestants[0].medians),
                     "noisy": noisy,
                     "rows": rows,

@@ -1,20 +1,22 @@
 """One contestant of a comparison, a process of its own: opens a model, then times spans on demand.
 
 Reads JSON lines from stdin, answers one JSON line each: {"span": seconds} → {"nanoseconds": [per run]}.
-The first answer, after opening and one run, is {"version": …, "settings": …, "outputs": file}.
+The first answer comes after opening and one run: {"version": …, "settings": …, "first_result_ms": time of both,
+"peak_rss_mb": resident memory they added}; imports and the inputs count for neither.
 """
 
 import argparse
+import importlib
 import json
+import pathlib
+import re
 import sys
 import time
 
 import numpy as np
 
 
-def open_opencompiler(arguments, inputs):
-    import _opencompiler
-
+def open_opencompiler(_opencompiler, arguments, inputs):
     module = _opencompiler.Module(arguments.library)
     session = _opencompiler.Session(module, arguments.threads)
     dtypes = {
@@ -36,9 +38,7 @@ def open_opencompiler(arguments, inputs):
     return run, "this checkout", {"threads": session.num_threads}
 
 
-def open_onnxruntime(arguments, inputs):
-    import onnxruntime
-
+def open_onnxruntime(onnxruntime, arguments, inputs):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     options.inter_op_num_threads = 1
@@ -55,9 +55,7 @@ def open_onnxruntime(arguments, inputs):
     return run, onnxruntime.__version__, settings
 
 
-def open_openvino(arguments, inputs):
-    import openvino
-
+def open_openvino(openvino, arguments, inputs):
     core = openvino.Core()
     model = core.read_model(arguments.model)
     model.reshape({name: list(value.shape) for name, value in inputs.items()})
@@ -80,10 +78,16 @@ def open_openvino(arguments, inputs):
 
 
 OPENERS = {
-    "opencompiler": open_opencompiler,
-    "onnxruntime": open_onnxruntime,
-    "openvino": open_openvino,
+    "opencompiler": ("_opencompiler", open_opencompiler),
+    "onnxruntime": ("onnxruntime", open_onnxruntime),
+    "openvino": ("openvino", open_openvino),
 }
+
+
+def peak_rss_mb():
+    """Of this process since the peak was last reset (Linux's VmHWM)."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def main():
@@ -96,9 +100,20 @@ def main():
     parser.add_argument("--outputs", required=True, help="npz, written")
     arguments = parser.parse_args()
     inputs = dict(np.load(arguments.inputs))
-    run, version, settings = OPENERS[arguments.kind](arguments, inputs)
-    np.savez(arguments.outputs, **run())
-    print(json.dumps({"version": version, "settings": settings}), flush=True)
+    package, opener = OPENERS[arguments.kind]
+    module = importlib.import_module(package)
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    memory, started = peak_rss_mb(), time.perf_counter()
+    run, version, settings = opener(module, arguments, inputs)
+    outputs = run()
+    about = {
+        "version": version,
+        "settings": settings,
+        "first_result_ms": 1e3 * (time.perf_counter() - started),
+        "peak_rss_mb": peak_rss_mb() - memory,
+    }
+    np.savez(arguments.outputs, **outputs)
+    print(json.dumps(about), flush=True)
     for line in sys.stdin:
         span = json.loads(line)["span"]
         run()

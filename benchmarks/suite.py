@@ -1,12 +1,13 @@
 """A suite of comparisons: `suites/NAME.json` says what is timed, compare.py how. Prints a table and writes JSON.
 
 Each case is compared in a run of its own; "better" is the faster of the peers whose outputs agree, the ratio its time /
-ours. The share is of the FMA peak that `opencompiler doctor` measures before the first case.
+ours. The share is of the FMA peak that is measured in the same rounds.
 """
 
 import argparse
 import json
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -92,13 +93,6 @@ def prepare(suite, case, folder):
     return path, [], flops
 
 
-def peak_flops(threads):
-    """Of f32 multiply-adds: one thread's, measured now, times the threads."""
-    command = [CLI, "doctor", "--json"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return threads * json.loads(done.stdout)["measured"]["flops"]
-
-
 def tune(arguments, model, options):
     command = [CLI, "tune", model, *options, "--threads", str(arguments.threads)]
     command += ["--time", arguments.tune, "--target", arguments.target]
@@ -113,47 +107,65 @@ def run_case(arguments, case, folder):
         tune(arguments, model, options)
     figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
-    command = [sys.executable, HERE / "compare.py", model, *options]
+    command = [sys.executable, HERE / "compare.py", model, *options, "--untuned"]
     command += ["--threads", str(arguments.threads), "--target", arguments.target]
     command += ["--against", arguments.against, "--time", str(arguments.time)]
+    command += ["--limit"] if flops else []
     command += ["--json", figures] + (["--db", arguments.db] if arguments.db else [])
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    environment = dict(os.environ)
+    if arguments.record:  # what ships, not what this machine's user has tuned
+        environment["OPENCOMPILER_DB"] = str(folder / "none.db")
+    done = subprocess.run(command, check=False, capture_output=True, env=environment)
+    result = {"name": case["name"], "flops": flops}
     if not figures.exists():
-        return {"name": case["name"], "failed": done.stderr.strip().splitlines()[-1:]}
-    result = json.loads(figures.read_text())
-    rows = {row["name"]: row for row in result["rows"]}
-    # Outputs are compared with the last contestant's: if only we differ, only our time does not count.
-    peers = [r for n, r in rows.items() if n not in OURS and r["err"] <= TOLERANCE]
-    best = min(peers, key=lambda row: row["ratio"])
-    return {
-        "name": case["name"],
-        "flops": flops,
-        "wrong": rows["opencompiler"]["err"] > TOLERANCE,
-        "ratio": best["ratio"],
-        "interval": best["interval"],
-        "better": best["name"],
-        "noisy": result["noisy"],
-        "rows": result["rows"],
-    }
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        return result | {"failed": " ".join(lines[-1:])}
+    return result | json.loads(figures.read_text())
 
 
-def print_case(result, peak):
+def row(result, name):
+    return next(row for row in result["rows"] if row["name"] == name)
+
+
+def agrees(row):
+    return row["err"] <= TOLERANCE
+
+
+def better_peer(result):
+    """The row of the faster peer whose outputs agree; of all contestants the last one's are the reference."""
+    peers = [r for r in result["rows"] if r["name"] not in OURS and agrees(r)]
+    return min(peers, key=lambda each: each["ratio"])
+
+
+def share_of_peak(result):
+    seconds = row(result, "opencompiler")["milliseconds"] / 1e3
+    return result["flops"] / seconds / result["peak_flops"]
+
+
+def counts(result):
+    """Whether the case has a time of ours."""
+    return "failed" not in result and agrees(row(result, "opencompiler"))
+
+
+def print_case(result):
     if "failed" in result:
-        print(f"{result['name']:36} failed: {' '.join(result['failed'])}", flush=True)
+        print(f"{result['name']:36} failed: {result['failed']}", flush=True)
         return
-    ours = result["rows"][0]["milliseconds"]
-    share = ""
-    if result["flops"]:
-        result["share"] = result["flops"] / (ours / 1e3) / peak
-        share = f"{100 * result['share']:5.0f} %"
-    low, high = result["interval"]
-    notes = " WRONG" * result["wrong"] + " noisy" * result["noisy"]
-    ratio = f"{result['ratio']:6.3f} ({low:.3f} to {high:.3f})"
-    better = result["better"]
+    ours, better = row(result, "opencompiler"), better_peer(result)
+    share = f"{100 * share_of_peak(result):5.0f} %" if result["flops"] else ""
+    low, high = better["interval"]
+    untuned = better["ratio"] / row(result, "untuned")["ratio"]
+    notes = " noisy" * result["noisy"] + " WRONG" * (not counts(result))
     print(
-        f"{result['name']:36} {ours:9.3f} {share:>7}  {ratio} {better}{notes}",
+        f"{result['name']:36} {ours['milliseconds']:9.3f} {share:>7}  "
+        f"{better['ratio']:6.3f} ({low:.3f} to {high:.3f}) {untuned:7.3f}  {better['name']}{notes}",
         flush=True,
     )
+
+
+def record_path(arguments):
+    name = f"{arguments.suite}-{arguments.threads}-{arguments.target}.json"
+    return HERE / "results" / name
 
 
 def geomean(values):
@@ -172,32 +184,45 @@ def main():
     parser.add_argument("--tune", help="tune each case this long first: 30s, 5m")
     parser.add_argument("--db", help="the tuning database")
     parser.add_argument("--json", help="write all figures here")
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="with the shipped schedules alone, into results/ for report.py",
+    )
     arguments = parser.parse_args()
     cases = json.loads((HERE / "suites" / f"{arguments.suite}.json").read_text())
     chosen = [c for c in cases["cases"] if arguments.only in c["name"]]
     if not chosen:
         raise SystemExit(f"bench: no case of {arguments.suite} has '{arguments.only}'")
-    peak = peak_flops(arguments.threads)
     print(f"{arguments.suite}: {cases['about']}")
+    print(f"{arguments.threads} thread(s), {arguments.target}")
     print(
-        f"{arguments.threads} thread(s), {arguments.target}, peak {peak / 1e9:.0f} GFLOP/s"
+        f"{'case':36} {'ms':>9} {'of peak':>7}  better peer's time / ours (95 %), / ours untuned"
     )
-    print(f"{'case':36} {'ms':>9} {'of peak':>7}  better peer's time / ours (95 %)")
     results = []
     with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
         for case in chosen:
             results.append(run_case(arguments, case, pathlib.Path(name)))
-            print_case(results[-1], peak)
-    counted = [r for r in results if "failed" not in r and not r["wrong"]]
+            print_case(results[-1])
+    counted = [result for result in results if counts(result)]
     if counted:
-        ratios = [r["ratio"] for r in counted]
+        ratios = [better_peer(result)["ratio"] for result in counted]
         print(
             f"geomean {geomean(ratios):.3f}, lowest {min(ratios):.3f}, {len(counted)} of {len(results)} cases"
         )
-    if arguments.json:
-        whole = {"suite": arguments.suite, "threads": arguments.threads}
-        whole |= {"target": arguments.target, "peak_flops": peak, "cases": results}
-        pathlib.Path(arguments.json).write_text(json.dumps(whole, indent=2) + "\n")
+    whole = {
+        "suite": arguments.suite,
+        "about": cases["about"],
+        "threads": arguments.threads,
+        "target": arguments.target,
+        "cases": results,
+    }
+    files = [pathlib.Path(arguments.json)] if arguments.json else []
+    if arguments.record:
+        files.append(record_path(arguments))
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(whole, indent=1) + "\n")
     return 0 if len(counted) == len(results) else 1
 
 

@@ -146,6 +146,7 @@ std::function<int()> add_compile(CLI::App& app) {
   verb->footer("Example: opencompiler compile model.onnx -o out/ --name model --threads 1");
   auto flags = std::make_shared<Flags>();
   flags->model.add_to(*verb);
+  flags->model.add_schedule_sources_to(*verb);
   flags->model.add_passes_to(*verb);
   verb->get_option("--target")
       ->description(

@@ -28,7 +28,13 @@ std::string database_state(const std::filesystem::path& path) {
 
 struct Flags {
   bool measure = true, json = false;
+  std::string target = "host";
+  int threads = 1;
 };
+
+Calibration measure(const Target& target, int threads) {
+  return make_kernel_measurer(target, builtin_ops(), {.threads = threads})->calibrate();
+}
 
 nlohmann::json to_json(const Machine& machine, const Target& target, const std::optional<Calibration>& measured) {
   nlohmann::json result = {{"cpu", machine.vendor + " " + machine.model},
@@ -48,10 +54,10 @@ nlohmann::json to_json(const Machine& machine, const Target& target, const std::
 
 int run_doctor(const Flags& flags) {
   const Machine machine = host_machine();
-  const Target target = host_target();
+  const Target target = parse_target(flags.target);
   std::optional<Calibration> measured;
   if (flags.json) {
-    if (flags.measure) measured = make_kernel_measurer(target, builtin_ops(), {})->calibrate();
+    if (flags.measure) measured = measure(target, flags.threads);
     std::cout << to_json(machine, target, measured).dump(2) << '\n';
     return kOk;
   }
@@ -65,9 +71,10 @@ int run_doctor(const Flags& flags) {
   fmt::print("database    {}\n", database_state(default_database_path()));
   fmt::print("cache       {}\n", default_cache_path().string());
   if (!flags.measure) return kOk;
-  const Calibration best = make_kernel_measurer(target, builtin_ops(), {})->calibrate();
-  fmt::print("measured    {:.0f} GFLOP/s f32, {:.1f} GB/s from memory, {:.1f} GB/s from L2 (one thread)\n",
-             best.flops / 1e9, best.bandwidth / 1e9, best.cached_bandwidth / 1e9);
+  const Calibration best = measure(target, flags.threads);
+  fmt::print("measured    {:.0f} GFLOP/s f32, {:.1f} GB/s from memory, {:.1f} GB/s from L2 ({} thread{})\n",
+             best.flops / 1e9, best.bandwidth / 1e9, best.cached_bandwidth / 1e9, flags.threads,
+             flags.threads == 1 ? "" : "s");
   return kOk;
 }
 
@@ -78,6 +85,10 @@ std::function<int()> add_doctor(CLI::App& app) {
   verb->footer("Example: opencompiler doctor");
   auto flags = std::make_shared<Flags>();
   verb->add_flag("--measure,!--no-measure", flags->measure, "Measure peak arithmetic and bandwidth (about a second)");
+  verb->add_option("--target", flags->target, "Measure with the instructions of this target")->capture_default_str();
+  verb->add_option("--threads", flags->threads, "Measure on so many threads at once")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   verb->add_flag("--json", flags->json, "Print it as JSON");
   return [flags] { return run_doctor(*flags); };
 }

@@ -162,6 +162,7 @@ std::function<int()> add_explain(CLI::App& app) {
   verb->footer("Example: opencompiler explain model.onnx --kernel 3fa92c");
   auto flags = std::make_shared<Flags>();
   flags->model.add_to(*verb);
+  flags->model.add_schedule_sources_to(*verb);
   flags->model.add_passes_to(*verb);
   verb->add_option("--kernel", flags->kernel, "Only this kernel (first digits of its hash), down to its assembly");
   verb->add_option("--format", flags->format, "text or json")

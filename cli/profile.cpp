@@ -167,6 +167,7 @@ std::function<int()> add_profile(CLI::App& app) {
   verb->footer("Example: opencompiler profile model.onnx --trace trace.json   (open it in Perfetto)");
   auto flags = std::make_shared<Flags>();
   flags->model.add_to(*verb);
+  flags->model.add_schedule_sources_to(*verb);
   add_inputs(*verb, flags->inputs);
   verb->add_option("--trace", flags->trace, "Write the run of median length as a Chrome trace");
   verb->add_option("--time", flags->seconds, "Seconds to run, at least five runs")

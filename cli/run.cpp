@@ -115,6 +115,7 @@ std::function<int()> add_run(CLI::App& app) {
       "out/libmodel.so --input x=1x3x48x192xf32=0.5");
   auto flags = std::make_shared<Flags>();
   flags->model.add_to(*verb);
+  flags->model.add_schedule_sources_to(*verb);
   add_inputs(*verb, flags->inputs);
   add_list(*verb, "--output", flags->outputs, "NAME=@file.npy, or @file.npz for all");
   verb->add_flag("--json", flags->json, "Print the summary of the outputs as JSON");

@@ -50,6 +50,12 @@ void ModelFlags::add_passes_to(CLI::App& verb) {
   verb.add_option("--stop-after", stop_after, "Stop the graph passes after this one");
 }
 
+void ModelFlags::add_schedule_sources_to(CLI::App& verb) {
+  add_list(verb, "--team-db", team_databases, "A database of others to look up schedules in, too");
+  verb.add_flag("--no-shipped", no_shipped, "Leave out the schedules that ship with the compiler");
+  verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold");
+}
+
 ModelOptions ModelFlags::model_options() const {
   ModelOptions options;
   for (const std::string& text : shapes) {
@@ -68,10 +74,17 @@ int ModelFlags::thread_count() const {
   return usable_cores();
 }
 
+std::filesystem::path ModelFlags::database_path() const {
+  return database.empty() ? default_database_path() : std::filesystem::path(database);
+}
+
 LayerPaths ModelFlags::layers() const {
   LayerPaths paths;
-  paths.user = database.empty() ? default_database_path() : std::filesystem::path(database);
+  if (untuned) return paths;
+  paths.user = database_path();
   paths.user_is_default = database.empty();
+  paths.teams.assign(team_databases.begin(), team_databases.end());
+  if (!no_shipped) paths.system = std::filesystem::path(OC_SOURCE_DIR) / "tuning_db" / "system";
   return paths;
 }
 

@@ -32,17 +32,23 @@ struct ModelFlags {
   std::string target = "host";
   int threads = 0;
   std::string database;
+  std::vector<std::string> team_databases;
+  bool no_shipped = false, untuned = false;
   std::vector<std::string> disabled_passes;
   std::string stop_after;
 
   void add_to(CLI::App& verb);
   void add_passes_to(CLI::App& verb);
+  void add_schedule_sources_to(CLI::App& verb);
   // UserError when a flag's value makes no sense.
   [[nodiscard]] Target parsed_target() const { return parse_target(target); }
   [[nodiscard]] ModelOptions model_options() const;
   // --threads, else what a compiled library would take: the environment's number or what the process may use.
   [[nodiscard]] int thread_count() const;
+  // The databases that schedules are looked up in.
   [[nodiscard]] LayerPaths layers() const;
+  // --db, else the default.
+  [[nodiscard]] std::filesystem::path database_path() const;
 };
 
 // "1x3x224x224" → extents. UserError on anything else.

@@ -236,7 +236,7 @@ class KernelMeasurer final : public Measurer {
 std::unique_ptr<Measurer> make_kernel_measurer(const Target& target, const OpTable& ops,
                                                const MeasureOptions& options) {
   if (!runs_on_host(target))
-    user_error("cannot tune for {}: its code does not run on this machine; tune on such a machine", target.name());
+    user_error("cannot measure for {}: its code does not run on this machine; tune on such a machine", target.name());
   return std::make_unique<KernelMeasurer>(target, ops, options);
 }
 
