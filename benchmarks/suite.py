@@ -117,6 +117,8 @@ def run_case(arguments, case, folder):
         environment["OPENCOMPILER_DB"] = str(folder / "none.db")
     done = subprocess.run(command, check=False, capture_output=True, env=environment)
     result = {"name": case["name"], "flops": flops}
+    if "why" in case:  # what makes it slower than a peer, if it is
+        result["why"] = case["why"]
     if not figures.exists():
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         return result | {"failed": " ".join(lines[-1:])}

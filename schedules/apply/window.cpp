@@ -53,17 +53,25 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   } else {
     out.split(xi, xi, vector, t.lanes);
   }
-  const bool over_channels = s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
+  const bool parallel = s["parallel.tasks"] > 1;
+  const bool over_channels = parallel && s["parallel.axis"] == kParallelC;
+  const bool over_columns = parallel && s["parallel.axis"] == kParallelX;
   if (over_channels) {
     out.reorder(vector, xi, ci, xo, yi, band, co, n.var);
+  } else if (over_columns) {
+    out.reorder(vector, xi, ci, yi, co, band, xo, n.var);
   } else {
     out.reorder(vector, xi, ci, xo, yi, co, band, n.var);
   }
   out.vectorize(vector).unroll(xi).unroll(ci);
-  const int64_t iterations =
-      n.extent * (over_channels ? ceil_div(c.extent, t.channels) : ceil_div(y.extent, s["band.y"]));
-  const Var innermost = run_parallel(out, {n.var, over_channels ? co : band}, iterations, s["parallel.tasks"]);
-  if (!over_channels) band = innermost;
+  if (over_channels) {
+    run_parallel(out, {n.var, co}, n.extent * ceil_div(c.extent, t.channels), s["parallel.tasks"]);
+  } else if (over_columns) {
+    xo = run_parallel(out, {n.var, xo}, n.extent * ceil_div(x.extent, t.columns), s["parallel.tasks"]);
+    out.reorder(xo, yi, co, band);  // a task walks its columns for each channel tile, whose weights stay near
+  } else {
+    band = run_parallel(out, {n.var, band}, n.extent * ceil_div(y.extent, s["band.y"]), s["parallel.tasks"]);
+  }
   return xo;
 }
 
@@ -140,17 +148,20 @@ void schedule_padding(const ApplyCall& call, const Var& band) {
   const Type& in = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type;
   const int64_t block = in.layout.block(1);
   const Var n = pad.vars[kN], c = pad.vars[kC], y = pad.vars[kY], x = pad.vars[kX];
-  if (call.schedule["pad.at"] == kPadBand) {
-    pad.func.compute_at(call.lowered.output, band);
-  } else {
-    pad.func.compute_root();
-  }
+  Var outer = c, vector("vector");
   if (block > 1) {
-    Var outer("outer"), vector("vector");
+    outer = Var("outer");
     pad.func.align_bounds(c, to_int(block)).reorder_storage(c, x, y, n);
     pad.func.split(c, outer, vector, to_int(block)).reorder(vector, x, y, outer, n).vectorize(vector);
   } else {
     pad.func.vectorize(x, call.target.lanes(4), TailStrategy::RoundUp);
+  }
+  if (call.schedule["pad.at"] == kPadBand) {
+    pad.func.compute_at(call.lowered.output, band);
+  } else {
+    pad.func.compute_root();
+    const int64_t rows = in.shape[kN].extent * ceil_div(in.shape[kC].extent, block) * in.shape[kY].extent;
+    run_parallel(pad.func, {n, outer, y}, rows, call.schedule["parallel.tasks"]);
   }
 }
 

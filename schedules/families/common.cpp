@@ -8,8 +8,8 @@ namespace oc {
 
 namespace {
 constexpr double kAccumulatorsToHideLatency = 8;  // 4 cycles × 2 pipes
-constexpr double kSerialFlops = 1.5e6;            // about 20 µs of one core, below which waking threads costs more
-constexpr double kSerialBytes = 300e3;            // the same for kernels that only move memory
+constexpr double kSerialFlops = 4e5;              // about 4 µs of one core, below which sharing costs more
+constexpr double kSerialBytes = 100e3;            // the same for kernels that only move memory
 }  // namespace
 
 int64_t ceil_div(int64_t a, int64_t b) {

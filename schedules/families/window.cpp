@@ -68,6 +68,16 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
+// Rows while there are enough; else what makes each thread read less: its columns' input with all weights, or its
+// channels' weights with all input. A pointwise convolution has one long row (its y and x are fused).
+int64_t parallel_axis(const Kernel& kernel, const View& v, const RegisterTile& tile, int threads) {
+  if (v.rows >= 2 * threads) return kParallelY;
+  const int64_t input = kernel.graph[kernel.anchor_node().inputs[0]].type.bytes();
+  const int64_t weights = v.channels * v.lanes * v.ci * v.ky * v.kx * 4;
+  const bool columns = ceil_div(column_units(v), tile.rows) >= threads;
+  return columns && (input > weights || ceil_div(v.channels, tile.vectors) < threads) ? kParallelX : kParallelC;
+}
+
 Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   const RegisterTile tile = best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
@@ -78,12 +88,14 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   const int64_t row_bytes =
       std::max<int64_t>(1, in.bytes() / std::max<int64_t>(1, in.shape[0].extent * in.shape[2].extent));
   int64_t band = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes, 1, v.rows);
-  const bool over_channels = v.rows < 2 * threads;
-  const int64_t tasks =
-      default_tasks(kernel, target, threads, over_channels ? ceil_div(v.channels, tile.vectors) : v.rows);
-  if (tasks > 1 && !over_channels) band = std::min(band, ceil_div(v.rows, tasks));
+  const int64_t axis = parallel_axis(kernel, v, tile, threads);
+  const int64_t tasks = default_tasks(kernel, target, threads,
+                                      axis == kParallelC   ? ceil_div(v.channels, tile.vectors)
+                                      : axis == kParallelX ? ceil_div(column_units(v), tile.rows)
+                                                           : v.rows);
+  if (tasks > 1 && axis == kParallelY) band = std::min(band, ceil_div(v.rows, tasks));
   // Where each input channel feeds one output channel, a padded copy costs as much as a good part of the sums.
-  const int64_t pad = v.ci == 1 ? kPadInline : tasks > 1 && over_channels ? kPadRoot : kPadBand;
+  const int64_t pad = v.ci == 1 ? kPadInline : tasks > 1 && axis == kParallelC ? kPadRoot : kPadBand;
   return make_schedule(family_info(Family::window), {{"tile.x", tile.rows},
                                                      {"tile.c", tile.vectors},
                                                      {"unroll.ci", unroll_kx ? 1 : 2},
@@ -91,7 +103,7 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
                                                      {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
                                                      {"band.y", band},
                                                      {"pad.at", pad},
-                                                     {"parallel.axis", over_channels ? kParallelC : kParallelY},
+                                                     {"parallel.axis", axis},
                                                      {"parallel.tasks", tasks}});
 }
 
@@ -119,7 +131,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   result.knobs.push_back({"band.y", up_to(v.rows, {1, 2, 3, 4, 5, 7, 8, 14, 16, 28, 32, 56, 64})});
   result.knobs.push_back({"pad.at", {kPadBand, kPadRoot, kPadInline}});
   if (threads > 1) {
-    result.knobs.push_back({"parallel.axis", {kParallelY, kParallelC}});
+    result.knobs.push_back({"parallel.axis", {kParallelY, kParallelC, kParallelX}});
     result.knobs.push_back(tasks_knob(threads));
   }
   result.legal = [kernel, target](const Schedule& s) {
@@ -160,7 +172,7 @@ const FamilyInfo& family_window() {
                   {.name = "order.inner", .words = {"x", "c"}, .fallback = kInnerC},
                   {.name = "band.y", .max = 1 << 20},
                   {.name = "pad.at", .words = {"band", "root", "inline"}, .fallback = kPadBand},
-                  {.name = "parallel.axis", .words = {"y", "c"}, .fallback = kParallelY},
+                  {.name = "parallel.axis", .words = {"y", "c", "x"}, .fallback = kParallelY},
                   {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,
       .fallback = fallback,

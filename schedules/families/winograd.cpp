@@ -67,6 +67,7 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
   if (s["tile.x"] > s["band.y"] * grid.columns)
     return fmt::format("tile x={} of {} points in a band", s["tile.x"], s["band.y"] * grid.columns);
   if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
+  if (s["parallel.axis"] == kParallelX) return "Winograd splits its work over y or c, not over x";
   if (s["unroll.kx"] != 0) return "unroll kx=1: Winograd has no loop over the window";
   if (const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"]; unrolled > kMaxUnrolled)
     return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);

@@ -12,7 +12,7 @@ namespace oc {
 enum WindowForm : int64_t { kDirect, kWinograd2, kWinograd4 };  // words of algorithm.form, in their order
 enum WindowInner : int64_t { kInnerX, kInnerC };
 enum WindowPadAt : int64_t { kPadBand, kPadRoot, kPadInline };
-enum WindowParallelAxis : int64_t { kParallelY, kParallelC };
+enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
 
 // "direct", "winograd2", "winograd4": all that the family speaks.
 [[nodiscard]] const std::vector<std::string>& window_forms();

@@ -70,6 +70,18 @@ TEST(Space, TheFormulaDefaultOfALargeKernelIsLegalForAnyNumberOfThreads) {
   }
 }
 
+// A pointwise convolution has one long row of pixels: neither rows nor its few channels give every thread work.
+TEST(Space, PointwiseConvolutionsOfFewChannelsRunOnAllThreads) {
+  const Kernel kernel = analyse(
+      {"graph { %0: f32[1,16,1,102400] aBcd16b = input %1: f32[32,16,1,1] = weight %2: f32[1,32,1,102400] aBcd16b = "
+       "conv(%0, %1) {dilations=[1,1], group=1, pads=[0,0,0,0], strides=[1,1]} return %2 }"},
+      builtin_ops());
+  for (const int threads : {2, 4, 16}) {
+    const Schedule schedule = default_schedule(kernel, parse_target("x86-64-avx512"), threads);
+    EXPECT_GE(schedule["parallel.tasks"], threads) << print_schedule(schedule);
+  }
+}
+
 TEST(Space, LegalPointsFitTheKernelAndRoundTrip) {
   std::mt19937 random(1);
   for (const char* name : kTargets) {

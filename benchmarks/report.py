@@ -1,0 +1,179 @@
+"""Writes docs/performance.md from what `suite.py --record` left in results/; `--check` only says whether it would change."""
+
+import argparse
+import json
+import sys
+
+from suite import (
+    HERE,
+    ROOT,
+    agrees,
+    better_peer,
+    counts,
+    geomean,
+    row,
+    share_of_peak,
+)
+
+PAGE = ROOT / "docs/performance.md"
+HEAD = """# Performance
+
+Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` writes to `benchmarks/results/`; not edited
+by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
+compared in the same run. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone;
+else the schedules that ship with the compiler.
+"""
+
+
+def figure(value):
+    return f"{value:.2f}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(cells) + " |" for cells in rows]) + "\n"
+
+
+def ratio(result, name):
+    found = [each for each in result["rows"] if each["name"] == name]
+    return figure(found[0]["ratio"]) if found and agrees(found[0]) else "–"
+
+
+def untuned_ratio(result):
+    return better_peer(result)["ratio"] / row(result, "untuned")["ratio"]
+
+
+def summary(results):
+    better = [better_peer(result)["ratio"] for result in results]
+    untuned = [untuned_ratio(result) for result in results]
+    text = (
+        f"Better peer / ours: geomean {figure(geomean(better))}, lowest {figure(min(better))}; "
+        f"untuned {figure(geomean(untuned))}, lowest {figure(min(untuned))}."
+    )
+    shares = [share_of_peak(result) for result in results if result["flops"]]
+    if shares:
+        text += f" Share of the FMA peak: geomean {100 * geomean(shares):.0f} %."
+    return text + "\n"
+
+
+def run_table(recorded):
+    """One run of a suite."""
+    results = [result for result in recorded["cases"] if counts(result)]
+    head = ["case", "ms", "of peak", "onnxruntime", "OpenVINO", "untuned, better"]
+    with_share = any(result["flops"] for result in results)
+    rows = []
+    for result in results:
+        cells = [result["name"], f"{row(result, 'opencompiler')['milliseconds']:.3f}"]
+        if with_share:
+            cells.append(f"{100 * share_of_peak(result):.0f} %")
+        cells += [ratio(result, "onnxruntime"), ratio(result, "openvino")]
+        rows.append([*cells, figure(untuned_ratio(result))])
+    if not with_share:
+        head.remove("of peak")
+    return table(head, rows) + "\n" + summary(results)
+
+
+def first_table(recorded):
+    """Of a fresh process that opens the model and runs it once."""
+    names = ("opencompiler", "onnxruntime", "openvino")
+    rows = []
+    for result in filter(counts, recorded["cases"]):
+        known = {each["name"] for each in result["rows"]}
+        cells = [
+            f"{row(result, name)[key]:.1f}" if name in known else "–"
+            for key in ("first_result_ms", "peak_rss_mb")
+            for name in names
+        ]
+        rows.append([result["name"], *cells])
+    head = ["model", *(f"{n}, ms" for n in names), *(f"{n}, MiB" for n in names)]
+    return table(head, rows)
+
+
+def scaling_table(one, two):
+    """Time on one thread / time on two."""
+    pairs = {result["name"]: result for result in filter(counts, two["cases"])}
+    rows = []
+    for result in filter(counts, one["cases"]):
+        if result["name"] not in pairs:
+            continue
+        other, cells = pairs[result["name"]], [result["name"]]
+        for name in ("opencompiler", "onnxruntime", "openvino"):
+            both = [r for r in result["rows"] + other["rows"] if r["name"] == name]
+            times = [each["milliseconds"] for each in both]
+            cells.append(figure(times[0] / times[1]) if len(times) == 2 else "–")
+        rows.append(cells)
+    return table(["model", "opencompiler", "onnxruntime", "OpenVINO"], rows)
+
+
+def slower(recorded):
+    lines = []
+    for result in recorded["cases"]:
+        where = f"{recorded['suite']}, {recorded['threads']} thread(s), {recorded['target']}: {result['name']}"
+        if "failed" in result:
+            lines.append(f"- {where}: failed: {result['failed']}")
+        elif not counts(result):
+            lines.append(f"- {where}: outputs differ")
+        elif better_peer(result)["ratio"] < 1:
+            better = better_peer(result)
+            why = f": {result['why']}" if "why" in result else ""
+            lines.append(f"- {where} {figure(better['ratio'])} {better['name']}{why}")
+    return lines
+
+
+def machine_line(recorded):
+    cases = [result for result in recorded["cases"] if "failed" not in result]
+    versions = {
+        f"{each['name']} {each['version']}"
+        for result in cases
+        for each in result["rows"]
+        if each["name"] not in ("opencompiler", "untuned")
+    }
+    return f"{', '.join(sorted({result['machine'] for result in cases}))}; {', '.join(sorted(versions))}."
+
+
+def page(files):
+    recorded = [json.loads(file.read_text()) for file in files]
+    text = [HEAD]
+    for each in recorded:
+        text.append(
+            f"## {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n"
+            f"{each['about']}. {machine_line(each)}\n\n{run_table(each)}"
+        )
+    models = {
+        each["threads"]: each
+        for each in recorded
+        if each["suite"] == "models" and each["target"] == "host"
+    }
+    if 1 in models:
+        text.append(
+            "## Opening a model and running it once\n\nTime to the first result and memory that a process adds to its imports.\n\n"
+            + first_table(models[1])
+        )
+    if {1, 2} <= models.keys():
+        text.append(
+            "## From one thread to two\n\nTime on one / time on two.\n\n"
+            + scaling_table(models[1], models[2])
+        )
+    lines = [line for each in recorded for line in slower(each)]
+    text.append(
+        "## Slower than a peer, or missing\n\n"
+        + ("\n".join(lines) if lines else "Nothing.")
+        + "\n"
+    )
+    return "\n".join(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    arguments = parser.parse_args()
+    files = sorted((HERE / "results").glob("*.json"))
+    new = page(files)
+    if arguments.check:
+        return 0 if PAGE.exists() and PAGE.read_text() == new else 1
+    PAGE.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
