@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import numpy as np
+from contestant import DTYPES
 
 HERE = pathlib.Path(__file__).resolve().parent
 CLI = HERE.parent / ".venv/bin/opencompiler"
@@ -127,17 +128,24 @@ def compile_library(arguments, shapes, untuned=False) -> str:
     return json.loads(done.stdout)["library"]
 
 
+def read_input(text, dtype) -> np.ndarray:
+    """@file.npy, or the number that a scalar input has."""
+    if text.startswith("@"):
+        return np.load(text[1:])
+    return np.array(float(text)).astype(DTYPES[dtype])
+
+
 def make_inputs(arguments) -> dict[str, np.ndarray]:
     """Given ones, else random: floats in [−1, 1]; integers that may be indices stay small; masks are ones."""
     import _opencompiler
 
     random = np.random.default_rng(0)
-    given = dict(text.split("=@", 1) for text in arguments.input)
+    given = dict(text.split("=", 1) for text in arguments.input)
     shapes = dict(text.split("=", 1) for text in arguments.shape)
     inputs = {}
     for name, dtype, shape in _opencompiler.read_model(arguments.model)["inputs"]:
         if name in given:
-            inputs[name] = np.load(given[name])
+            inputs[name] = read_input(given[name], dtype)
             continue
         if name in shapes:
             shape = [int(extent) for extent in shapes[name].split("x")]

@@ -15,20 +15,21 @@ import time
 
 import numpy as np
 
+DTYPES = {
+    "f32": "float32",
+    "f64": "float64",
+    "i64": "int64",
+    "i32": "int32",
+    "bool": "bool",
+    "u8": "uint8",
+}
+
 
 def open_opencompiler(_opencompiler, arguments, inputs):
     module = _opencompiler.Module(arguments.library)
     session = _opencompiler.Session(module, arguments.threads)
-    dtypes = {
-        "f32": "float32",
-        "f64": "float64",
-        "i64": "int64",
-        "i32": "int32",
-        "bool": "bool",
-        "u8": "uint8",
-    }
     ordered = [np.ascontiguousarray(inputs[name]) for name, _, _ in module.inputs]
-    outputs = {n: np.empty(shape, dtypes[d]) for n, d, shape in module.outputs}
+    outputs = {n: np.empty(shape, DTYPES[d]) for n, d, shape in module.outputs}
     arrays = list(outputs.values())
 
     def run():

@@ -109,7 +109,10 @@ def run_case(arguments, case, folder):
     figures.unlink(missing_ok=True)
     command = [sys.executable, HERE / "compare.py", model, *options, "--untuned"]
     command += ["--threads", str(arguments.threads), "--target", arguments.target]
-    command += ["--against", arguments.against, "--time", str(arguments.time)]
+    for name, number in case.get("inputs", {}).items():
+        command += ["--input", f"{name}={number}"]
+    against = case.get("against", arguments.against)
+    command += ["--against", against, "--time", str(arguments.time)]
     command += ["--limit"] if flops else []
     command += ["--json", figures] + (["--db", arguments.db] if arguments.db else [])
     environment = dict(os.environ)

@@ -1,6 +1,8 @@
 #include "frontends/onnx/bind.h"
 
+#include <map>
 #include <string_view>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "frontends/onnx/names.h"
@@ -57,39 +59,56 @@ std::string flag(std::string_view name, const ::onnx::TypeProto::Tensor& tensor)
   return fmt::format("--shape {}={}", printable(name), dims.empty() ? "NxN" : dims);
 }
 
-void check_given_names(const ::onnx::GraphProto& graph, const std::map<std::string, Extents>& shapes,
-                       const std::unordered_set<std::string_view>& constants) {
+using Names = std::unordered_set<std::string_view>;
+
+// `what` is given for `name`, which must be an input.
+void check_given_name(const ::onnx::GraphProto& graph, const Names& initializers, std::string_view what,
+                      std::string_view name) {
   std::string names;
-  for (const auto& input : graph.input())
-    if (!constants.contains(input.name()))
-      names += fmt::format("\n  {}  {}", printable(input.name()), declared(input.type().tensor_type().shape()));
-  for (const auto& [name, extents] : shapes) {
-    bool known = false;
-    for (const auto& input : graph.input()) known |= input.name() == name && !constants.contains(name);
-    if (!known)
-      user_error("a shape is given for '{}', which is no input of the model; its inputs are{}", printable(name), names);
+  for (const auto& input : graph.input()) {
+    if (initializers.contains(input.name())) continue;
+    if (input.name() == name) return;
+    names += fmt::format("\n  {}  {}", printable(input.name()), declared(input.type().tensor_type().shape()));
   }
+  user_error("a {} is given for '{}', which is no input of the model; its inputs are{}", what, printable(name), names);
+}
+
+void check_given_names(const ::onnx::GraphProto& graph, const Names& initializers, const ImportOptions& options) {
+  for (const auto& [name, extents] : options.shapes) check_given_name(graph, initializers, "shape", name);
+  for (const auto& [name, tensor] : options.constants) check_given_name(graph, initializers, "constant", name);
+}
+
+std::shared_ptr<const Tensor> given_constant(const ::onnx::TypeProto::Tensor& declared_type, const Tensor& given) {
+  const DType dtype = known_dtype(declared_type.elem_type());
+  if (given.dtype != dtype)
+    user_error("the constant given is {}, the model takes {}", dtype_name(given.dtype), dtype_name(dtype));
+  static_cast<void>(given_extents(declared_type, given.shape));
+  return std::make_shared<const Tensor>(given);
 }
 
 }  // namespace
 
-std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph, const std::map<std::string, Extents>& shapes) {
-  std::unordered_set<std::string_view> constants;
-  for (const auto& initializer : graph.initializer()) constants.insert(initializer.name());
-  check_given_names(graph, shapes, constants);
+std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph, const ImportOptions& options) {
+  Names initializers;
+  for (const auto& initializer : graph.initializer()) initializers.insert(initializer.name());
+  check_given_names(graph, initializers, options);
   std::vector<BoundInput> result;
   std::string open, flags;
   for (const auto& input : graph.input()) {
-    if (constants.contains(input.name())) continue;
+    if (initializers.contains(input.name())) continue;
     const std::string name = printable(input.name());
     if (!input.type().has_tensor_type()) user_error("input '{}' is no tensor; only tensors are supported", name);
     const auto& tensor = input.type().tensor_type();
-    BoundInput bound{input.name(), {}};
+    BoundInput bound{input.name(), {}, {}};
     try {
       bound.type.dtype = known_dtype(tensor.elem_type());
-      const auto given = shapes.find(input.name());
+      const auto given = options.shapes.find(input.name());
+      const auto constant = options.constants.find(input.name());
       Extents extents;
-      if (given != shapes.end()) {
+      if (constant != options.constants.end()) {
+        bound.constant = given_constant(tensor, constant->second);
+        extents = bound.constant->shape;
+      } else if (given != options.shapes.end()) {
         extents = given_extents(tensor, given->second);
       } else if (!default_extents(tensor, extents)) {
         open += fmt::format("\n  {}  {}", name, tensor.has_shape() ? declared(tensor.shape()) : "of unknown rank");

@@ -3,23 +3,22 @@
 
 #include <onnx-ml.pb.h>
 
-#include <map>
-#include <string>
-#include <unordered_set>
+#include <memory>
+#include <string_view>
 #include <vector>
 
-#include "graph/graph.h"
+#include "frontends/onnx/import.h"
 
 namespace oc::from_onnx {
 
 struct BoundInput {
-  std::string_view name;  // points into the model
-  Type type;              // static
+  std::string_view name;                   // points into the model
+  Type type;                               // static
+  std::shared_ptr<const Tensor> constant;  // null: the caller of the library gives it
 };
 
-// The graph's inputs in order, initializers left out. UserError on shapes for unknown inputs, of another rank or
-// against a declared extent, and one that lists all inputs whose unknown dims are left open.
-[[nodiscard]] std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph,
-                                                  const std::map<std::string, Extents>& shapes);
+// The graph's inputs in order, initializers left out. UserError on shapes and constants for unknown inputs, of another
+// type, rank or against a declared extent, and one that lists all inputs whose unknown dims are left open.
+[[nodiscard]] std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph, const ImportOptions& options);
 
 }  // namespace oc::from_onnx

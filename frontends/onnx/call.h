@@ -4,6 +4,7 @@
 #include <onnx-ml.pb.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,7 +33,8 @@ struct Import {
   Graph graph;
   const OpSet& ops;
   int64_t fold_budget_bytes;
-  std::filesystem::path folder;  // of external data, "" = none
+  std::filesystem::path folder;                  // of external data, "" = none
+  std::function<void(const std::string&)> warn;  // may be null
 };
 
 // Every function throws UserError with a reason alone; the caller adds file and node.
@@ -44,6 +46,8 @@ struct Call {
   Values inputs;             // absent ones invalid
   std::vector<bool> wanted;  // outputs that somebody reads
   std::string name;
+  // Imports a subgraph without inputs, an attribute of the node, in place; its outputs. UserError when it cannot be.
+  std::function<Values(std::string_view attribute)> body;
 
   // Inputs. `in` demands presence.
   [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && inputs[i].valid(); }

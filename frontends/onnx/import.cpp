@@ -42,28 +42,42 @@ void check_supported(const ::onnx::GraphProto& graph, const std::vector<int>& or
       list);
 }
 
+// The model's graph or a subgraph in it: its names, and those around it.
+struct Scope {
+  ::onnx::GraphProto& graph;
+  const Scope* outer = nullptr;
+  Wiring wiring = {};
+  std::unordered_map<std::string_view, ValueId> values = {};
+
+  // Invalid when no scope has the name.
+  [[nodiscard]] ValueId find(std::string_view name) const {
+    for (const Scope* scope = this; scope != nullptr; scope = scope->outer)
+      if (const auto found = scope->values.find(name); found != scope->values.end()) return found->second;
+    return {};
+  }
+};
+
 struct Importer {
   ::onnx::ModelProto& model;
   const Opsets opsets;
-  const Wiring wiring;
   Import import;
-  std::unordered_map<std::string_view, ValueId> values;
 
-  ::onnx::GraphProto& graph() { return *model.mutable_graph(); }
-
-  void add_inputs(const ImportOptions& options) {
-    for (const BoundInput& input : bind_inputs(graph(), options.shapes))
-      values[input.name] = import.graph.add_input(printable(input.name), input.type);
+  void add_inputs(Scope& scope, const ImportOptions& options) {
+    for (const BoundInput& input : bind_inputs(scope.graph, options)) {
+      const std::string name = printable(input.name);
+      scope.values[input.name] = input.constant == nullptr ? import.graph.add_input(name, input.type)
+                                                           : import.graph.add_constant(name, input.constant);
+    }
   }
 
-  void add_initializers() {
-    if (graph().sparse_initializer_size() > 0)
+  void add_initializers(Scope& scope) {
+    if (scope.graph.sparse_initializer_size() > 0)
       user_error("holds sparse initializers, which are not supported; save them as dense tensors");
-    for (::onnx::TensorProto& initializer : *graph().mutable_initializer()) {
-      if (!wiring.used.contains(initializer.name())) continue;
+    for (::onnx::TensorProto& initializer : *scope.graph.mutable_initializer()) {
+      if (!scope.wiring.used.contains(initializer.name())) continue;
       const std::string name = printable(initializer.name());
       try {
-        values[initializer.name()] = import.graph.add_constant(name, take_tensor(initializer, import.folder));
+        scope.values[initializer.name()] = import.graph.add_constant(name, take_tensor(initializer, import.folder));
       } catch (const UserError& error) {
         throw UserError(fmt::format("initializer '{}': {}", name, error.what()));
       }
@@ -76,40 +90,61 @@ struct Importer {
     return found->second;
   }
 
-  Call make_call(int index) {
-    ::onnx::NodeProto& node = *graph().mutable_node(index);
-    Call call{import, node, *find_op(canonical_domain(node.domain()), node.op_type()), opset_of(node), {}, {}, {}};
-    for (const std::string& input : node.input()) call.inputs.push_back(input.empty() ? ValueId() : values.at(input));
+  Call make_call(const Scope& scope, int index) {
+    ::onnx::NodeProto& node = *scope.graph.mutable_node(index);
+    Call call{import, node, *find_op(canonical_domain(node.domain()), node.op_type()), opset_of(node)};
+    for (const std::string& input : node.input()) call.inputs.push_back(input.empty() ? ValueId() : scope.find(input));
     for (const std::string& output : node.output())
-      call.wanted.push_back(!output.empty() && wiring.used.contains(output));
+      call.wanted.push_back(!output.empty() && scope.wiring.used.contains(output));
     call.name = node.name().empty() ? fmt::format("{}_{}", printable(node.op_type()), index) : printable(node.name());
+    call.body = [this, &scope, &node](std::string_view attribute) { return import_body(scope, node, attribute); };
     return call;
   }
 
-  void add_node(int index) {
+  void add_node(Scope& scope, int index) {
     try {
-      Call call = make_call(index);
+      Call call = make_call(scope, index);
       const Values results = call.row.convert(call);
       for (size_t i = 0; i < call.wanted.size(); ++i) {
         if (!call.wanted[i]) continue;
         if (i >= results.size() || !results[i].valid()) user_error("its output {} is not supported", i);
         const std::string& name = call.proto.output(static_cast<int>(i));
-        values[name] = results[i];
+        scope.values[name] = results[i];
         Value& value = import.graph[results[i]];
         if (value.name.empty()) value.name = printable(name);
       }
     } catch (const UserError& error) {
-      throw UserError(fmt::format("{}: {}", describe_node(graph(), index), error.what()));
+      throw UserError(fmt::format("{}: {}", describe_node(scope.graph, index), error.what()));
     }
+  }
+
+  void add_nodes(Scope& scope) {
+    add_initializers(scope);
+    for (int n : scope.wiring.order) add_node(scope, n);
+  }
+
+  Values import_body(const Scope& outer, ::onnx::NodeProto& node, std::string_view attribute) {
+    const auto body = std::ranges::find(*node.mutable_attribute(), attribute, &::onnx::AttributeProto::name);
+    if (body == node.mutable_attribute()->end() || !body->has_g()) user_error("lacks the attribute '{}'", attribute);
+    return within(attribute, [&] {
+      Scope scope{*body->mutable_g(), &outer};
+      if (scope.graph.input_size() > 0) user_error("has {} inputs, must have none", scope.graph.input_size());
+      scope.wiring = wire(scope.graph, [&](std::string_view name) { return outer.find(name).valid(); });
+      check_supported(scope.graph, scope.wiring.order);
+      add_nodes(scope);
+      Values results;
+      for (const auto& output : scope.graph.output()) results.push_back(scope.find(output.name()));
+      return results;
+    });
   }
 
   // Values carry their outputs' names. One that has a name already (an input or weight returned as it is, a value
   // returned twice) is returned through a reshape to its own shape.
-  void add_outputs() {
+  void add_outputs(const Scope& scope) {
     std::unordered_set<uint32_t> taken;
-    for (const auto& output : graph().output()) {
+    for (const auto& output : scope.graph.output()) {
       const std::string name = printable(output.name());
-      ValueId id = values.at(output.name());
+      ValueId id = scope.find(output.name());
       const bool free = import.graph[id].kind == ValueKind::node && !taken.contains(id.index);
       if (!free)
         id = add_op(import.graph, import.ops, "reshape", {id}, {{"shape", import.graph[id].type.extents()}}, name);
@@ -120,14 +155,15 @@ struct Importer {
   }
 
   Graph run(const ImportOptions& options) {
-    check_supported(graph(), wiring.order);
-    import.graph.name = printable(graph().name());
+    Scope scope{*model.mutable_graph()};
+    scope.wiring = wire(scope.graph);
+    check_supported(scope.graph, scope.wiring.order);
+    import.graph.name = printable(scope.graph.name());
     for (const auto& entry : model.metadata_props())
       import.graph.metadata[printable(entry.key())] = printable_text(entry.value());
-    add_inputs(options);
-    add_initializers();
-    for (int n : wiring.order) add_node(n);
-    add_outputs();
+    add_inputs(scope, options);
+    add_nodes(scope);
+    add_outputs(scope);
     Graph result = compact(import.graph);
     verify_import(result, import.ops);
     return result;
@@ -137,8 +173,7 @@ struct Importer {
 Graph import_model(::onnx::ModelProto model, const std::filesystem::path& folder, const OpSet& ops,
                    const ImportOptions& options) {
   Opsets opsets = checked_opsets(model);
-  Wiring wiring = wire(model.graph());
-  Importer importer{model, std::move(opsets), std::move(wiring), {{}, ops, options.fold_budget_bytes, folder}, {}};
+  Importer importer{model, std::move(opsets), {{}, ops, options.fold_budget_bytes, folder, options.warn}};
   return importer.run(options);
 }
 

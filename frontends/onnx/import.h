@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -20,8 +21,12 @@ struct ImportOptions {
   // All dims of an input (`--shape name=1x3x224x224`). Without one, an unknown leading dim is 1 and any other unknown
   // dim an error. A dim is unknown when the model gives a name, 0, a negative number or nothing for it.
   std::map<std::string, Extents> shapes;
+  // Inputs that are not the caller's to give: constants of the model.
+  std::map<std::string, Tensor> constants;
   // Bytes that folding at import may make in all: constants that a small file can blow up (Expand, Tile, Range …).
   int64_t fold_budget_bytes = int64_t{1} << 30;
+  // Called with a sentence about what of the model will not run.
+  std::function<void(const std::string&)> warn;
 };
 
 // Opsets 7 to 28 of ai.onnx, and a few ops of com.microsoft. Names of values and nodes and the model's metadata are

@@ -1,5 +1,6 @@
 #include "frontends/onnx/wiring.h"
 
+#include <algorithm>
 #include <functional>
 #include <queue>
 #include <string>
@@ -11,12 +12,41 @@
 namespace oc::from_onnx {
 namespace {
 
-constexpr int kLeaf = -1;  // defined by no node: an input or an initializer
+constexpr int kLeaf = -1;  // defined by no node: an input, an initializer, or outside
+
+using Names = std::vector<std::string_view>;
+
+Names reads_of(const ::onnx::NodeProto& node);
+
+// Names that the nodes and outputs of a subgraph take from around it.
+void append_captured(const ::onnx::GraphProto& graph, Names& names) {
+  std::unordered_set<std::string_view> own;
+  for (const auto& input : graph.input()) own.insert(input.name());
+  for (const auto& initializer : graph.initializer()) own.insert(initializer.name());
+  for (const auto& node : graph.node()) own.insert(node.output().begin(), node.output().end());
+  const auto take = [&](std::string_view name) {
+    if (!own.contains(name)) names.push_back(name);
+  };
+  for (const auto& node : graph.node()) std::ranges::for_each(reads_of(node), take);
+  for (const auto& output : graph.output()) take(output.name());
+}
+
+// A node's inputs, absent ones left out, and what its subgraphs capture.
+Names reads_of(const ::onnx::NodeProto& node) {
+  Names names;
+  for (const std::string& input : node.input())
+    if (!input.empty()) names.push_back(input);
+  for (const auto& attribute : node.attribute())
+    if (attribute.has_g()) append_captured(attribute.g(), names);
+  return names;
+}
 
 struct Wirer {
   const ::onnx::GraphProto& graph;
-  std::unordered_map<std::string_view, int> producer;
-  Wiring result;
+  const DefinedOutside& outside;
+  std::unordered_map<std::string_view, int> producer = {};
+  std::vector<Names> reads = {};  // by node
+  Wiring result = {};
 
   void define(std::string_view name, int node, std::string_view what) {
     if (name.empty()) user_error("{} has no name", what);
@@ -39,14 +69,17 @@ struct Wirer {
       if (!inputs.insert(input.name()).second) user_error("the input '{}' is listed twice", printable(input.name()));
       if (!constants.contains(input.name())) define(input.name(), kLeaf, "an input");
     }
-    for (int n = 0; n < graph.node_size(); ++n)
+    for (int n = 0; n < graph.node_size(); ++n) {
       for (const std::string& output : graph.node(n).output())
         if (!output.empty()) define(output, n, describe_node(graph, n));
+      reads.push_back(reads_of(graph.node(n)));
+    }
   }
 
-  // The node behind a name; kLeaf for inputs and initializers.
+  // The node behind a name, or kLeaf.
   [[nodiscard]] int find(std::string_view name, const std::function<std::string()>& reader) const {
     const auto at = producer.find(name);
+    if (at == producer.end() && outside && outside(name)) return kLeaf;
     if (at == producer.end())
       user_error("{} '{}', which no node, input or initializer defines", reader(), printable(name));
     return at->second;
@@ -58,8 +91,7 @@ struct Wirer {
     std::vector<int> waiting(count, 0), order;
     std::vector<std::vector<int>> readers(count);
     for (int n = 0; n < count; ++n) {
-      for (const std::string& input : graph.node(n).input()) {
-        if (input.empty()) continue;
+      for (std::string_view input : reads[n]) {
         const int source = find(input, [&] { return describe_node(graph, n) + " reads"; });
         if (source == kLeaf) continue;
         readers[source].push_back(n);
@@ -88,9 +120,9 @@ struct Wirer {
     std::vector<char> seen(waiting.size(), 0);
     while (seen[node] == 0) {
       seen[node] = 1;
-      for (const std::string& input : graph.node(node).input()) {
+      for (std::string_view input : reads[node]) {
         const auto at = producer.find(input);
-        if (input.empty() || at == producer.end() || at->second == kLeaf || waiting[at->second] == 0) continue;
+        if (at == producer.end() || at->second == kLeaf || waiting[at->second] == 0) continue;
         node = at->second;
         break;
       }
@@ -100,7 +132,7 @@ struct Wirer {
 
   void keep_live(const std::vector<int>& order) {
     for (const auto& output : graph.output()) {
-      static_cast<void>(find(output.name(), [] { return std::string("the model returns"); }));
+      static_cast<void>(find(output.name(), [] { return std::string("the graph returns"); }));
       result.used.insert(output.name());
     }
     std::vector<int> live;
@@ -110,8 +142,7 @@ struct Wirer {
       for (const std::string& output : node.output()) needed |= !output.empty() && result.used.contains(output);
       if (!needed) continue;
       live.push_back(order[i]);
-      for (const std::string& input : node.input())
-        if (!input.empty()) result.used.insert(input);
+      result.used.insert(reads[order[i]].begin(), reads[order[i]].end());
     }
     result.order.assign(live.rbegin(), live.rend());
   }
@@ -119,8 +150,8 @@ struct Wirer {
 
 }  // namespace
 
-Wiring wire(const ::onnx::GraphProto& graph) {
-  Wirer wirer{graph, {}, {}};
+Wiring wire(const ::onnx::GraphProto& graph, const DefinedOutside& outside) {
+  Wirer wirer{graph, outside};
   wirer.define_all();
   if (graph.output_size() == 0) user_error("the graph has no outputs");
   wirer.keep_live(wirer.sorted());

@@ -3,7 +3,7 @@
 
 #include <onnx-ml.pb.h>
 
-#include <cstdint>
+#include <functional>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -12,12 +12,15 @@ namespace oc::from_onnx {
 
 struct Wiring {
   std::vector<int> order;                     // live nodes, producers first, otherwise as in the file
-  std::unordered_set<std::string_view> used;  // names that a live node reads or the model returns
+  std::unordered_set<std::string_view> used;  // names that a live node reads or the graph returns
 };
 
-// Near linear in the model's size, without recursion. The names point into `graph`. UserError on a name defined twice
-// or never, and on a cycle.
-[[nodiscard]] Wiring wire(const ::onnx::GraphProto& graph);
+// Is a name defined around a subgraph?
+using DefinedOutside = std::function<bool(std::string_view)>;
+
+// Near linear in the graph's size times the depth of its subgraphs. The names point into `graph`; those of `outside`
+// are leaves. UserError on a name defined twice or never, and on a cycle.
+[[nodiscard]] Wiring wire(const ::onnx::GraphProto& graph, const DefinedOutside& outside = {});
 
 // "node 'name' (Op)", or "node #12 (Op)" without a name: for messages.
 [[nodiscard]] std::string describe_node(const ::onnx::GraphProto& graph, int index);

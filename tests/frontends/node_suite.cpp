@@ -34,9 +34,9 @@ std::vector<Tensor> read_tensors(const fs::path& folder, const char* kind) {
   return result;
 }
 
-// The cases' inputs bind the shapes. Inputs that carry sizes, axes and the like must be known at import: integers of
-// rank 0 and 1 are made initializers.
-Graph import_case(const fs::path& folder, const OpSet& ops, std::vector<Tensor>& inputs) {
+// The cases' inputs bind the shapes. Inputs that carry sizes, axes and the like must be known at import: those of rank
+// 0 and 1 are made initializers, and with `integers_known` all integers.
+Graph import_case(const fs::path& folder, const OpSet& ops, std::vector<Tensor>& inputs, bool integers_known) {
   ::onnx::ModelProto model;
   if (!model.ParseFromString(read_file(folder / "model.onnx"))) user_error("no model");
   ImportOptions options;
@@ -44,7 +44,8 @@ Graph import_case(const fs::path& folder, const OpSet& ops, std::vector<Tensor>&
   for (int i = 0; i < model.graph().input_size() && i < static_cast<int>(inputs.size()); ++i) {
     const std::string& name = model.graph().input(i).name();
     const Tensor& value = inputs[static_cast<size_t>(i)];
-    const bool parameter = i > 0 && value.shape.size() <= 1;
+    const bool integers = value.dtype == DType::i64 || value.dtype == DType::i32;
+    const bool parameter = i > 0 && (value.shape.size() <= 1 || (integers_known && integers));
     if (parameter) {
       ::onnx::TensorProto& proto = *model.mutable_graph()->add_initializer();
       if (!proto.ParseFromString(read_file(folder / "test_data_set_0" / fmt::format("input_{}.pb", i))))
@@ -59,6 +60,17 @@ Graph import_case(const fs::path& folder, const OpSet& ops, std::vector<Tensor>&
   return import_onnx_bytes(model.SerializeAsString(), {}, "model", ops, options);
 }
 
+// Some ops take indices only when they are known.
+Graph import_either_way(const fs::path& folder, const OpSet& ops, std::vector<Tensor>& inputs) {
+  const std::vector<Tensor> all = inputs;
+  try {
+    return import_case(folder, ops, inputs, false);
+  } catch (const UserError&) {
+    inputs = all;
+    return import_case(folder, ops, inputs, true);
+  }
+}
+
 std::string run_case(const fs::path& folder, const OpSet& ops) {
   std::vector<Tensor> inputs, expected;
   try {
@@ -69,7 +81,7 @@ std::string run_case(const fs::path& folder, const OpSet& ops) {
   }
   Graph graph;
   try {
-    graph = import_case(folder, ops, inputs);
+    graph = import_either_way(folder, ops, inputs);
   } catch (const UserError& error) {
     return std::string("refused ") + error.what();
   } catch (const std::exception& error) {

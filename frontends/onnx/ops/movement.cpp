@@ -132,18 +132,6 @@ Values transpose(Call& n) {
   return {n.transpose(n.in(0), perm)};
 }
 
-// Indices that are known are checked here; others are clamped at run time.
-Values gather(Call& n) {
-  const ValueId x = n.in(0), indices = n.in(1);
-  const int64_t axis = normal_axis(n.integer("axis", 0), n.rank(x));
-  const int64_t extent = n.shape(x)[static_cast<size_t>(axis)];
-  if (n.known(indices) != nullptr)
-    for (int64_t index : n.known_integers(1, "indices"))
-      if (index < -extent || index >= extent)
-        user_error("its index {} is out of range for {} elements along axis {}", index, extent, axis);
-  return {n.emit("gather", {x, indices}, {{"axis", axis}})};
-}
-
 // Broadcasts both ways: an extent 1 of the given shape keeps the input's.
 Values expand(Call& n) {
   const Extents in = n.shape(n.in(0));
