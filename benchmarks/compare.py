@@ -155,8 +155,9 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
             raise SystemExit(
                 f"benchmark: input '{name}' has open dims; give --shape {name}=…"
             )
-        if dtype == "f32":
-            inputs[name] = random.uniform(-1, 1, shape).astype(np.float32)
+        if dtype in ("f32", "f64"):
+            element = {"f32": np.float32, "f64": np.float64}[dtype]
+            inputs[name] = random.uniform(-1, 1, shape).astype(element)
         elif dtype == "i64" and "mask" in name:
             inputs[name] = np.ones(shape, np.int64)
         elif dtype == "i64":

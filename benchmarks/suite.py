@@ -25,27 +25,34 @@ TOLERANCE = 1e-3
 OURS = ("opencompiler", "untuned")
 
 
-def value(name, shape):
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+def value(name, shape, dtype="f32"):
+    element = {"f32": TensorProto.FLOAT, "f64": TensorProto.DOUBLE}[dtype]
+    return helper.make_tensor_value_info(name, element, shape)
 
 
-def save(path, node, inputs, output, constants):
-    graph = helper.make_graph([node], "case", inputs, [output], constants)
+def save(path, nodes, inputs, output, constants):
+    graph = helper.make_graph(nodes, "case", inputs, [output], constants)
     opset = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
 
 
 def write_gemm(case, path):
-    a, b = case["a"], case["b"]
-    inputs, constants = [value("a", a)], []
+    a, b, dtype = case["a"], case["b"], case.get("dtype", "f32")
+    inputs, constants = [value("a", a, dtype)], []
     if case["constant"]:
         data = np.random.default_rng(1).normal(size=b) / math.sqrt(b[-2])
-        constants = [numpy_helper.from_array(data.astype(np.float32), "b")]
+        numbers = data.astype({"f32": np.float32, "f64": np.float64}[dtype])
+        constants = [numpy_helper.from_array(numbers, "b")]
     else:
-        inputs.append(value("b", b))
-    node = helper.make_node("MatMul", ["a", "b"], ["y"])
-    save(path, node, inputs, value("y", [*a[:-1], b[-1]]), constants)
-    return 2 * math.prod(a) * b[-1]
+        inputs.append(value("b", b, dtype))
+    nodes, right, n = [], "b", b[-1]
+    if case.get("transposed"):
+        perm = [*range(len(b) - 2), len(b) - 1, len(b) - 2]
+        nodes = [helper.make_node("Transpose", ["b"], ["bt"], perm=perm)]
+        right, n = "bt", b[-2]
+    nodes.append(helper.make_node("MatMul", ["a", right], ["y"]))
+    save(path, nodes, inputs, value("y", [*a[:-1], n], dtype), constants)
+    return 2 * math.prod(a) * n
 
 
 def write_conv(case, path):
@@ -79,7 +86,7 @@ def write_conv(case, path):
             spatial.append((extent - 1) * stride - pads + reach)
         else:
             spatial.append((extent + pads - reach) // stride + 1)
-    save(path, node, [value("x", x)], value("y", [x[0], out, *spatial]), constants)
+    save(path, [node], [value("x", x)], value("y", [x[0], out, *spatial]), constants)
     return 2 * w.size * math.prod(x[2:] if transposed else spatial) * x[0]
 
 

@@ -12,7 +12,7 @@ const std::vector<Pass>& pass_pipeline() {
       {"eliminate_empty", eliminate_empty, true},  // kernels have elements
       {"fold_constants", fold_constants},         {"simplify", simplify},
       {"eliminate_common", eliminate_common},     {"fold_scale", fold_scale},
-      {"assign_layout", assign_layout},
+      {"absorb_transpose", absorb_transpose},     {"assign_layout", assign_layout},
   };
   return kPasses;
 }

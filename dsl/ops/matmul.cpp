@@ -1,7 +1,11 @@
 // matmul(a [.., m, k], b [.., k, n]) → [.., m, n], numpy broadcasting over the leading dims (ONNX MatMul; operands of
-// rank 1 are reshaped by the importer).
+// rank 1 are reshaped by the importer). {a_perm}, {b_perm}: the operand is read as if transposed, dim i of what is
+// multiplied is dim perm[i] of the tensor.
+#include <numeric>
+
 #include "base/error.h"
 #include "dsl/ops/elementwise.h"
+#include "dsl/ops/permutation.h"
 
 namespace oc {
 namespace {
@@ -13,9 +17,22 @@ Dim broadcast_dim(const Dim& a, const Dim& b) {
   return a.known() ? a : b;
 }
 
+// Which dim of operand i stands where in the product.
+Extents operand_dims(const NodeView& node, size_t i) {
+  const size_t rank = node.in(i).shape.size();
+  const std::string_view name = i == 0 ? "a_perm" : "b_perm";
+  if (node.attrs().contains(name)) return permutation("matmul", node.attrs().integers(name), rank);
+  Extents same(rank);
+  std::iota(same.begin(), same.end(), 0);
+  return same;
+}
+
+Shape operand_shape(const NodeView& node, size_t i) {
+  return permuted(node.in(i).shape, operand_dims(node, i));
+}
+
 std::vector<Type> infer(const NodeView& node) {
-  const Shape& a = node.in(0).shape;
-  const Shape& b = node.in(1).shape;
+  const Shape a = operand_shape(node, 0), b = operand_shape(node, 1);
   if (a.size() < 2 || b.size() < 2)
     user_error("matmul needs operands of rank 2 or more, got {} and {}", a.size(), b.size());
   const Dim& ka = a[a.size() - 1];
@@ -42,18 +59,18 @@ std::vector<Axis> axes(const NodeView& node) {
   for (size_t i = 0; i + 2 < out.size(); ++i) result.push_back({fmt::format("b{}", i), Role::batch, out[i]});
   result.push_back({"m", Role::m, out[out.size() - 2]});
   result.push_back({"n", Role::n, out[out.size() - 1]});
-  result.push_back({"k", Role::k, node.in(0).shape.back().extent});
+  result.push_back({"k", Role::k, operand_shape(node, 0).back().extent});
   return result;
 }
 
 double flops(const NodeView& node) {
   return 2.0 * static_cast<double>(element_count(infer(node)[0].extents())) *
-         static_cast<double>(node.in(0).shape.back().extent);
+         static_cast<double>(operand_shape(node, 0).back().extent);
 }
 
 // Rows of all batches are one long m when every batch multiplies by the same b.
 bool collapsible(const NodeView& node, size_t dim) {
-  return node.in(1).shape.size() == 2 && dim + 2 < node.in(0).shape.size();
+  return node.in(1).shape.size() == 2 && dim + 2 < node.in(0).shape.size() && !node.attrs().contains("a_perm");
 }
 
 Index operand_index(const Operand& operand, const Index& out, Halide::Expr row, Halide::Expr column) {
@@ -65,9 +82,22 @@ Index operand_index(const Operand& operand, const Index& out, Halide::Expr row, 
   return at;
 }
 
+// Operand i as a stage in the dims of the product, which a schedule may store: a copy of what a tile reads, contiguous.
+Operand staged(OpCall& call, size_t i, const Extents& dims) {
+  const Operand& operand = call.inputs[i];
+  const std::string name = i == 0 ? "a" : "b";
+  std::vector<Halide::Var> vars;
+  for (size_t d = 0; d < operand.rank(); ++d) vars.emplace_back(fmt::format("{}{}", name, d));
+  const Stage stage = call.stage(name, vars, operand.at(unpermuted(Index(vars.begin(), vars.end()), dims)));
+  Type type = operand.type;
+  type.shape = permuted(type.shape, dims);
+  return {type, [stage](const Index& index) { return stage.at(index); }};
+}
+
+// Stages: "a" and "b", the operands, and "acc", the sum over k.
 Halide::Expr define(OpCall& call) {
-  const Operand& a = call.inputs[0];
-  const Operand& b = call.inputs[1];
+  const NodeView node{call.node, {&call.inputs[0].type, &call.inputs[1].type}, {}};
+  const Operand a = staged(call, 0, operand_dims(node, 0)), b = staged(call, 1, operand_dims(node, 1));
   const size_t rank = call.index.size();
   const Halide::Expr zero = Halide::Internal::make_zero(widened(a.at(operand_index(a, call.index, 0, 0))).type());
   const Stage& acc =
@@ -78,9 +108,10 @@ Halide::Expr define(OpCall& call) {
   return acc.at(call.index);
 }
 
-OpCase product(Extents a, Extents b, bool weight) {
-  return {
-      .inputs = {{.shape = std::move(a)}, {.shape = std::move(b), .weight = weight}}, .attrs = {}, .out_layout = {}};
+OpCase product(Extents a, Extents b, bool weight, Attrs attrs = {}) {
+  return {.inputs = {{.shape = std::move(a)}, {.shape = std::move(b), .weight = weight}},
+          .attrs = std::move(attrs),
+          .out_layout = {}};
 }
 
 }  // namespace
@@ -92,6 +123,7 @@ const OpInfo& op_matmul() {
     op.kind = OpKind::anchor;
     op.layout = LayoutRule::plain;
     op.min_inputs = op.max_inputs = 2;
+    op.attrs = {{"a_perm", AttrSpec::Type::integers, false}, {"b_perm", AttrSpec::Type::integers, false}};
     op.infer = infer;
     op.collapsible = collapsible;
     op.flops = flops;
@@ -104,6 +136,18 @@ const OpInfo& op_matmul() {
     op.cases.push_back(product({3, 17, 20}, {3, 20, 33}, false));
     op.cases.push_back(product({2, 1, 5, 8}, {3, 8, 16}, false));
     op.cases.push_back(product({2, 7, 24}, {24, 48}, true));
+    for (int64_t n : {1, 3, 17, 33}) {
+      const Extents swapped{1, 0};
+      op.cases.push_back(product({n, n}, {n, n}, n % 2 == 0, Attrs{{"b_perm", swapped}}));
+      op.cases.push_back(product({100, n}, {100, 33}, n % 2 == 1, Attrs{{"a_perm", swapped}}));
+      op.cases.push_back(product({n, 600}, {600, 1}, n % 2 == 1));                      // dot products
+      op.cases.push_back(product({n, 600}, {600, 3}, true));                            // … with columns of a constant
+      op.cases.push_back(product({std::min<int64_t>(n, 4), 70}, {70, 40 + n}, false));  // a few rows
+      op.cases.push_back(product({48 + n, 300}, {300, 64 + n}, false));                 // blocks
+    }
+    // attention: the heads' rows stand side by side
+    op.cases.push_back(product({2, 9, 3, 20}, {2, 33, 3, 20}, false,
+                               Attrs{{"a_perm", Extents{0, 2, 1, 3}}, {"b_perm", Extents{0, 2, 3, 1}}}));
     return op;
   }();
   return info;

@@ -26,6 +26,9 @@ namespace oc {
 // output channels; the same for conv_transpose and, for factors, matmul(x, w). This is how BatchNormalization vanishes.
 [[nodiscard]] Graph fold_scale(Graph graph, const PassContext& context);
 
+// matmul(x, transpose(w, p)) → matmul(x, w) {b_perm=p}, and the same for the left operand: nothing is moved.
+[[nodiscard]] Graph absorb_transpose(Graph graph, const PassContext& context);
+
 // Gives activations around convolutions channel-blocked layouts, with `relayout` nodes at the borders.
 [[nodiscard]] Graph assign_layout(Graph graph, const PassContext& context);
 

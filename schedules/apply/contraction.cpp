@@ -1,66 +1,150 @@
+#include "schedules/families/contraction.h"
+
 #include "schedules/apply/common.h"
-#include "schedules/families/common.h"
 
 namespace oc {
+namespace {
 
+using Halide::Func;
+using Halide::LoopLevel;
 using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
-void apply_contraction(const ApplyCall& call) {
-  const Schedule& s = call.schedule;
-  Lowered& lowered = call.lowered;
-  Halide::Func& out = lowered.output;
-  Stage acc = *lowered.stage("acc");
-  const size_t rank = acc.vars.size();
-  const int64_t m_extent = call.kernel.extent("m"), n_extent = call.kernel.extent("n");
-  const int b = call.kernel.input_of_anchor(1);
-  const bool packed = b >= 0 && call.kernel.is_weight(static_cast<size_t>(b));
-  const int64_t all_lanes = call.target.lanes(static_cast<int>(dtype_size(call.kernel.output().dtype)));
-  const int lanes = to_int(packed ? all_lanes : vector_width(all_lanes, n_extent));
-  const int rows = to_int(s["tile.m"]), columns = lanes * to_int(s["tile.n"]);
-  const Var m = lowered.output_vars[rank - 2].var, n = lowered.output_vars[rank - 1].var;
+constexpr int kRowPadding = 64;  // bytes: a cache line
 
+struct Tiling {
+  const ApplyCall& call;
+  Contraction shape = look_at_contraction(call.kernel, call.target, call.schedule);
+  Func& out = call.lowered.output;
+  Stage acc = *call.lowered.stage("acc");
+  size_t rank = call.lowered.output_vars.size();
+  Var m = call.lowered.output_vars[rank - 2].var, n = call.lowered.output_vars[rank - 1].var;  // of the output
+  Var sum_m = acc.vars[rank - 2], sum_n = acc.vars[rank - 1];                                  // of acc
+  int lanes = to_int(shape.lanes), rows = to_int(shape.rows), columns = to_int(shape.columns);
+  int block_k = to_int(call.schedule["block.k"]), unroll_k = to_int(call.schedule["unroll.k"]);
+
+  [[nodiscard]] bool chosen(std::string_view word) const { return call.schedule[word] != 0; }
   // Panels of packed b start at multiples of the tile, so a ragged last tile is cut at the store; a shifted one would
   // straddle two panels. Unpacked b must not be read past its end, so there the last tile shifts inwards.
-  const TailStrategy n_tail = n_extent % columns == 0 ? TailStrategy::RoundUp
-                              : packed                ? TailStrategy::GuardWithIf
-                                                      : TailStrategy::ShiftInwards;
-  const TailStrategy m_tail = m_extent % rows == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards;
-  Var no("no"), ni("ni"), nv("nv"), mo("mo"), mi("mi"), moo("moo"), moi("moi");
-  out.split(n, no, ni, columns, n_tail).split(m, mo, mi, rows, m_tail);
-  out.split(ni, ni, nv, lanes);
-  const int64_t m_tiles = std::max<int64_t>(1, ceil_div(m_extent, rows)), n_tiles = ceil_div(n_extent, columns);
-  const int64_t block = s["block.m"] == 0 ? m_tiles : std::min<int64_t>(s["block.m"], m_tiles);
-  out.split(mo, moo, moi, to_int(block), m_tiles % block == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
-  out.reorder(nv, ni, mi, moi, no, moo).vectorize(nv).unroll(ni).unroll(mi);
-
-  std::vector<Var> outer;  // outermost first
-  int64_t iterations = n_tiles * ceil_div(m_tiles, block);
-  for (size_t i = 0; i + 2 < rank; ++i) {
-    outer.emplace_back(lowered.output_vars[i].var);
-    iterations *= lowered.output_vars[i].extent;
+  [[nodiscard]] TailStrategy n_tail(int64_t step) const {
+    if (shape.n % step == 0) return TailStrategy::RoundUp;
+    return shape.panels ? TailStrategy::GuardWithIf : TailStrategy::ShiftInwards;
   }
-  outer.emplace_back(moo);
-  outer.emplace_back(no);
-  run_parallel(out, outer, iterations, s["parallel.tasks"]);
+};
 
-  const Var am = acc.vars[rank - 2], an = acc.vars[rank - 1];
-  Var av("av"), ao("ao");
-  acc.func.compute_at(out, moi).bound_extent(an, columns).bound_extent(am, rows);
-  acc.func.vectorize(an, lanes).unroll(an).unroll(am);
-  const RVar k = acc.reduced(0);
-  const bool m_inner = s["order.inner"] == 0;
-  acc.func.update().split(an, ao, av, lanes);
-  if (m_inner) {
-    acc.func.update().reorder(av, am, ao, k);
+// Loops over the batches, then over the blocks `m` and `n`, outermost first, as tasks; returns the innermost.
+Var run_tasks(const Tiling& t, const Var& m, const Var& n) {
+  std::vector<Var> outer;
+  for (size_t i = 0; i + 2 < t.rank; ++i) outer.push_back(t.call.lowered.output_vars[i].var);
+  outer.push_back(m);
+  outer.push_back(n);
+  const int64_t iterations = t.shape.batches * t.shape.m_blocks * t.shape.n_blocks;
+  return run_parallel(t.out, outer, iterations, t.call.schedule["parallel.tasks"]);
+}
+
+// A register tile: rows × columns of `sum` over all of `k`, in vectors along n.
+void hold_in_registers(const Tiling& t, Func sum, const RVar& k) {
+  Var nv("nv"), no("no");
+  sum.bound_extent(t.sum_n, t.columns).bound_extent(t.sum_m, t.rows);
+  sum.vectorize(t.sum_n, t.lanes).unroll(t.sum_n).unroll(t.sum_m);
+  sum.update().split(t.sum_n, no, nv, t.lanes);
+  if (t.call.schedule["order.inner"] == kInnerM) {
+    sum.update().reorder(nv, t.sum_m, no, k);
   } else {
-    acc.func.update().reorder(av, ao, am, k);
+    sum.update().reorder(nv, no, t.sum_m, k);
   }
-  acc.func.update().vectorize(av).unroll(ao).unroll(am);
-  if (s["unroll.k"] > 1) {
+  sum.update().vectorize(nv).unroll(no).unroll(t.sum_m);
+  if (t.unroll_k > 1) {
     RVar ko("ko"), ki("ki");
-    acc.func.update().split(k, ko, ki, to_int(s["unroll.k"]), TailStrategy::GuardWithIf).unroll(ki);
+    sum.update().split(k, ko, ki, t.unroll_k, TailStrategy::GuardWithIf).unroll(ki);
+  }
+}
+
+// A register tile whose sums are vectors of partial sums along k, added up at the end.
+void hold_dot_products(const Tiling& t, const LoopLevel& at) {
+  Func sum = t.acc.func;
+  sum.bound_extent(t.sum_n, t.columns).bound_extent(t.sum_m, t.rows).unroll(t.sum_n).unroll(t.sum_m);
+  RVar ko("ko"), ki("ki");
+  Var lane("lane"), vector("vector");
+  sum.update().split(t.acc.reduced(0), ko, ki, t.lanes * t.unroll_k, TailStrategy::GuardWithIf);
+  Func partial = sum.update().rfactor(ki, lane);
+  sum.update().reorder(ki, t.sum_n, t.sum_m).unroll(ki).unroll(t.sum_n).unroll(t.sum_m);
+  partial.compute_at(at).reorder_storage(lane, t.sum_n, t.sum_m);
+  partial.split(lane, vector, lane, t.lanes).reorder(lane, vector, t.sum_n, t.sum_m);
+  partial.vectorize(lane).unroll(vector).unroll(t.sum_n).unroll(t.sum_m);
+  partial.update().split(lane, vector, lane, t.lanes).reorder(lane, vector, t.sum_n, t.sum_m, ko);
+  partial.update().vectorize(lane).unroll(vector).unroll(t.sum_n).unroll(t.sum_m);
+}
+
+// A copy of b that a tile reads as one stream: [k, columns]. An op may have no such stage, and then nothing to copy.
+void copy_b(const Tiling& t, const LoopLevel& at) {
+  const Stage* b = t.call.lowered.stage("b");
+  if (!t.chosen("copy.b") || b == nullptr) return;
+  const Var n = b->vars.back();
+  Func(b->func).compute_at(at).bound_extent(n, t.columns).vectorize(n, t.lanes).unroll(n);
+}
+
+// A copy of the rows of a, a block of k long, that start in different cache sets.
+void copy_a(const Tiling& t, const LoopLevel& at) {
+  const Stage* a = t.call.lowered.stage("a");
+  if (!t.chosen("copy.a") || a == nullptr) return;
+  const Var k = a->vars.back();
+  const int bytes = to_int(t.shape.element);
+  Func(a->func).compute_at(at).vectorize(k, to_int(vector_width(t.call.target.lanes(bytes), t.block_k)));
+  Func(a->func).align_storage(k, t.block_k + kRowPadding / bytes);
+}
+
+// Each register tile sums over all of k.
+void sum_at_once(const Tiling& t) {
+  Func& out = t.out;
+  Var no("no"), ni("ni"), nv("nv"), mo("mo"), mi("mi"), moo("moo"), moi("moi");
+  out.split(t.n, no, ni, t.columns, t.n_tail(t.columns));
+  out.split(t.m, mo, mi, t.rows, shift_unless_exact(t.shape.m, t.rows));
+  const bool exact = ceil_div(t.shape.m, t.shape.rows) % t.shape.block_m == 0;
+  out.split(mo, moo, moi, to_int(t.shape.block_m), exact ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+  out.split(ni, ni, nv, t.shape.along_k ? 1 : t.lanes).reorder(nv, ni, mi, moi, no, moo);
+  out.vectorize(nv).unroll(ni).unroll(mi);
+  const Var panel = run_tasks(t, moo, no);
+  Func(t.acc.func).compute_at(out, moi);
+  if (t.shape.along_k) {
+    hold_dot_products(t, {out, moi});
+  } else {
+    hold_in_registers(t, t.acc.func, t.acc.reduced(0));
+    copy_b(t, {out, panel});
+  }
+}
+
+// Blocks of tiles, each summed over one block of k after the other: sum += a tile, held in registers, of the products
+// of a block. The last block of m and n shifts inwards.
+void sum_in_blocks(const Tiling& t) {
+  Func out = t.out, sum = t.acc.func;
+  const int block_m = to_int(t.shape.block_m) * t.rows, block_n = to_int(t.shape.block_n) * t.columns;
+  Var no("no"), ni("ni"), nv("nv"), mo("mo"), mi("mi"), block("block");
+  out.split(t.n, no, ni, block_n, t.n_tail(block_n));
+  out.split(t.m, mo, mi, block_m, shift_unless_exact(t.shape.m, block_m));
+  out.split(ni, ni, nv, t.lanes).reorder(nv, ni, mi, no, mo).vectorize(nv);
+  sum.compute_at(out, run_tasks(t, mo, no)).vectorize(t.sum_n, t.lanes);
+
+  RVar ko("ko"), ki("ki");
+  sum.update().split(t.acc.reduced(0), ko, ki, t.block_k, TailStrategy::GuardWithIf);
+  Func tile = sum.update().rfactor(ko, block);
+  sum.update().split(t.sum_n, no, ni, t.columns, TailStrategy::RoundUp);
+  sum.update().split(t.sum_m, mo, mi, t.rows, TailStrategy::RoundUp);
+  sum.update().split(ni, ni, nv, t.lanes).reorder(nv, ni, mi, mo, no, ko).vectorize(nv).unroll(ni).unroll(mi);
+  tile.compute_at(sum, mo);
+  hold_in_registers(t, tile, ki);
+  copy_b(t, {sum, no});
+  copy_a(t, {sum, ko});
+}
+
+}  // namespace
+
+void apply_contraction(const ApplyCall& call) {
+  if (call.schedule["block.k"] == 0) {
+    sum_at_once({call});
+  } else {
+    sum_in_blocks({call});
   }
 }
 

@@ -1,71 +1,186 @@
-// Contraction: out[batch, m, n] = Σ_k a[m, k] · b[k, n]. A register tile of tile.m rows × tile.n vectors; constant b
-// packed in panels as wide as the tile, so that the inner loop streams through memory.
+// Contraction: out[batch, m, n] = Σ_k a[m, k] · b[k, n]. A register tile of tile.m rows × tile.n vectors along n, or,
+// for few columns, × tile.n columns of partial sums along k. Constant b is packed in panels as wide as the tile, so
+// that the inner loop streams through memory; other operands may be copied into that form as they are read. With
+// block.k, tiles add up in a buffer of block.m × block.n tiles, block after block of k; else each sums over all of k at
+// once.
+#include "schedules/families/contraction.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-
-#include "schedules/families/common.h"
+#include <numeric>
 
 namespace oc {
+
 namespace {
 
-enum Inner : int64_t { kInnerM, kInnerN };
-constexpr int64_t kMaxUnrolled = 256;  // statements in the inner loop body; beyond, LLVM takes minutes
+// The dims of the tensor of operand i (0: a, 1: b) in the order of the product: [batch …, m, k], [batch …, k, n].
+std::vector<int> operand_dims(const Kernel& kernel, size_t i) {
+  const Node& node = kernel.anchor_node();
+  const std::string_view perm = i == 0 ? "a_perm" : "b_perm";
+  std::vector<int> dims(kernel.graph[node.inputs[i]].type.shape.size());
+  std::iota(dims.begin(), dims.end(), 0);
+  if (node.attrs.contains(perm)) std::ranges::copy(node.attrs.integers(perm), dims.begin());
+  return dims;
+}
 
-// Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
-struct View {
-  int64_t m, n, k, lanes;
-  bool packed;  // b is a weight
-};
+// Do the elements along dim `position` (counted from the end of the product's dims) lie side by side?
+bool contiguous(const std::vector<int>& dims, size_t position) {
+  return dims[dims.size() - position] + 1 == static_cast<int>(dims.size());
+}
 
-View look(const Kernel& kernel, const Target& target) {
-  const int b = kernel.input_of_anchor(1);
-  const bool packed = b >= 0 && kernel.is_weight(static_cast<size_t>(b));
+}  // namespace
+
+Contraction look_at_contraction(const Kernel& kernel, const Target& target, const Schedule& s) {
   const auto extent = [&](std::string_view axis) { return std::max<int64_t>(1, kernel.extent(axis)); };
-  const int64_t n = extent("n");
-  const int64_t all = target.lanes(static_cast<int>(dtype_size(kernel.output().dtype)));
-  return {extent("m"), n, extent("k"), packed ? all : vector_width(all, n), packed};
+  Contraction c{.m = extent("m"), .n = extent("n"), .k = extent("k"), .along_k = s["vector.along"] == kVectorK};
+  for (const Axis& axis : kernel.axes)
+    if (axis.role == Role::batch) c.batches *= axis.extent;
+  c.element = static_cast<int64_t>(dtype_size(kernel.output().dtype));
+  const int b = kernel.input_of_anchor(1);
+  c.weight = b >= 0 && kernel.is_weight(static_cast<size_t>(b));
+  c.panels = c.weight && !c.along_k;
+  const std::vector<int> dims = operand_dims(kernel, 1);
+  c.streams_n = c.weight || contiguous(dims, 1);
+  c.streams_k =
+      contiguous(operand_dims(kernel, 0), 1) && (c.weight || contiguous(dims, 2) || (c.n == 1 && contiguous(dims, 1)));
+  const int64_t all = target.lanes(static_cast<int>(c.element));
+  c.lanes = c.panels ? all : vector_width(all, c.along_k ? c.k : c.n);
+  c.rows = s["tile.m"];
+  c.columns = s["tile.n"] * (c.along_k ? 1 : c.lanes);
+  const int64_t m_tiles = ceil_div(c.m, c.rows);
+  c.block_m = s["block.m"] == 0 ? m_tiles : std::min(s["block.m"], m_tiles);
+  c.block_n = std::max<int64_t>(1, s["block.n"]);
+  c.m_blocks = ceil_div(c.m, c.rows * c.block_m);
+  c.n_blocks = ceil_div(c.n, c.columns * c.block_n);
+  return c;
+}
+
+namespace {
+
+constexpr int64_t kMaxUnrolled = 256;  // statements in the inner loop body; beyond, LLVM takes minutes
+constexpr int64_t kMaxBlock = 4096;
+constexpr int64_t kLeastBlock = 16;  // of k that is worth cutting
+constexpr int64_t kFewRows = 4;
+constexpr int64_t kTasksPerThread = 4;
+
+std::string reject_blocks(const Contraction& c, const Schedule& s) {
+  if (s["block.k"] == 0)
+    return s["copy.a"] != 0 || s["block.n"] != 0 ? "copy a and block n need a block of k" : std::string();
+  if (c.along_k) return "vectors along k and a block of k";
+  if (s["block.k"] > c.k || s["unroll.k"] > s["block.k"]) return fmt::format("block k={} of {}", s["block.k"], c.k);
+  if (s["block.m"] < 1 || s["block.m"] * c.rows > c.m)
+    return fmt::format("block m={} tiles of {} for {} rows", s["block.m"], c.rows, c.m);
+  // The last block shifts inwards, which panels cannot.
+  const bool fits = c.panels ? s["block.n"] > 0 && ceil_div(c.n, c.columns) % s["block.n"] == 0
+                             : s["block.n"] > 0 && s["block.n"] * c.columns <= c.n;
+  if (!fits) return fmt::format("block n={} tiles of {} for {} columns", s["block.n"], c.columns, c.n);
+  return {};
 }
 
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (std::string reason = outside_limits(family_info(Family::contraction), s); !reason.empty()) return reason;
-  const View v = look(kernel, target);
-  if (s["tile.m"] > v.m) return fmt::format("tile m={} of {} rows", s["tile.m"], v.m);
-  if (s["tile.n"] > 1 && (s["tile.n"] - 1) * v.lanes >= v.n)
-    return fmt::format("tile n={} vectors of {} for {} columns", s["tile.n"], v.lanes, v.n);
-  if (!v.packed && s["tile.n"] * v.lanes > v.n)
-    return fmt::format("tile n={} vectors of {} exceeds {} columns", s["tile.n"], v.lanes, v.n);
-  if (s["tile.m"] * s["tile.n"] * s["unroll.k"] > kMaxUnrolled)
+  const Contraction c = look_at_contraction(kernel, target, s);
+  if (c.rows > c.m) return fmt::format("tile m={} of {} rows", c.rows, c.m);
+  if (c.along_k && c.columns > c.n) return fmt::format("tile n={} of {} columns", c.columns, c.n);
+  if (!c.along_k && s["tile.n"] > 1 && (c.panels ? c.columns - c.lanes >= c.n : c.columns > c.n))
+    return fmt::format("tile n={} vectors of {} for {} columns", s["tile.n"], c.lanes, c.n);
+  if (s["tile.m"] * s["tile.n"] * s["unroll.k"] * (c.along_k ? c.lanes : 1) > kMaxUnrolled)
     return fmt::format("more than {} unrolled statements", kMaxUnrolled);
-  if (s["unroll.k"] > v.k) return fmt::format("unroll k={} of {}", s["unroll.k"], v.k);
-  return {};
+  if (s["unroll.k"] * (c.along_k ? c.lanes : 1) > c.k) return fmt::format("unroll k={} of {}", s["unroll.k"], c.k);
+  if (s["copy.b"] != 0 && (c.weight || c.along_k)) return "copy b=yes of what needs none";
+  return reject_blocks(c, s);
+}
+
+// What the formulas look at before there is a schedule.
+struct View {
+  Contraction c;
+  int64_t lanes, vectors;  // along n
+};
+
+View look(const Kernel& kernel, const Target& target) {
+  const Contraction c = look_at_contraction(kernel, target, make_schedule(family_info(Family::contraction), {}));
+  return {c, c.lanes, c.panels ? ceil_div(c.n, c.lanes) : std::max<int64_t>(1, c.n / c.lanes)};
+}
+
+using Values = std::vector<std::pair<std::string, int64_t>>;
+
+// Few columns leave most of a vector along n empty; few rows do not pay for a copy of b that is transposed.
+bool wants_vectors_along_k(const View& v, int64_t all_lanes) {
+  const bool few = v.c.n == 1 || (v.c.weight ? v.c.n <= all_lanes / 2 : v.c.m <= kFewRows && !v.c.streams_n);
+  return v.c.streams_k && few && v.c.k >= 4 * all_lanes;
+}
+
+Values dot_products(const View& v) {
+  const int64_t rows = std::min<int64_t>(v.c.m, 4), columns = std::min<int64_t>(v.c.n, 4);
+  const int64_t unroll = std::max<int64_t>(1, 8 / (rows * columns));
+  return {{"vector.along", kVectorK}, {"tile.m", rows}, {"tile.n", columns}, {"unroll.k", unroll}};
+}
+
+// A few rows by a matrix that is not packed: rows of b pass by once, some at a time, beside a row of sums in L1.
+Values matrix_by_few_rows(const View& v, const Target& target, int threads) {
+  const int64_t vectors = std::min<int64_t>(v.vectors, v.c.m == 1 ? 4 : 2), columns = vectors * v.lanes;
+  const int64_t fit = std::max<int64_t>(1, target.l1_bytes / 2 / (v.c.m * columns * v.c.element));
+  const int64_t tiles = v.c.n / columns;  // the last block shifts inwards
+  const int64_t blocks = std::max<int64_t>(ceil_div(tiles, fit), std::min<int64_t>(threads, tiles));
+  const int64_t unroll = std::min<int64_t>(v.c.k, 8);
+  return {{"tile.m", v.c.m}, {"tile.n", vectors}, {"unroll.k", unroll},
+          {"block.m", 1},    {"block.k", unroll}, {"block.n", ceil_div(tiles, blocks)}};
+}
+
+Values register_tiles(const View& v, const Target& target, int threads) {
+  const RegisterTile tile = best_tile(v.c.m, v.vectors, target);
+  const bool far = v.c.m >= 4 * tile.rows && v.c.k * v.c.n * v.c.element > target.l2_bytes / 2;
+  const bool copy = !v.c.weight && (far || !v.c.streams_n);
+  // A block of rows whose a-panel stays in half of L2 while all panels of b pass by; a panel that is copied is copied
+  // once for all rows.
+  const int64_t rows_in_l2 = target.l2_bytes / 2 / std::max<int64_t>(1, v.c.k * v.c.element);
+  const int64_t m_tiles = ceil_div(v.c.m, tile.rows), n_tiles = ceil_div(v.vectors, tile.vectors);
+  const int64_t in_l2 = copy || rows_in_l2 >= v.c.m ? m_tiles : std::max<int64_t>(1, rows_in_l2 / tile.rows);
+  // Where panels are too few to share among the threads, rows are shared too.
+  const int64_t shares = threads == 1 ? 1 : ceil_div(kTasksPerThread * threads, v.c.batches * n_tiles);
+  const int64_t block = std::clamp<int64_t>(std::min(in_l2, m_tiles / shares), 1, kMaxBlock);
+  return {{"tile.m", tile.rows},
+          {"tile.n", tile.vectors},
+          {"unroll.k", std::min<int64_t>(v.c.k, tile.rows * tile.vectors <= 8 ? 4 : 2)},
+          {"order.inner", tile.rows <= tile.vectors ? kInnerM : kInnerN},
+          {"block.m", block == m_tiles ? 0 : block},
+          {"copy.b", copy ? 1 : 0}};
 }
 
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
-  const int64_t vectors = v.packed ? ceil_div(v.n, v.lanes) : std::max<int64_t>(1, v.n / v.lanes);
-  const RegisterTile tile = best_tile(v.m, vectors, target);
-  // A block of rows whose a-panel stays in half of L2 while all panels of b pass by.
-  const int64_t rows_in_l2 = target.l2_bytes / 2 / std::max<int64_t>(1, v.k * 4);
-  const int64_t block = rows_in_l2 >= v.m ? 0 : std::max<int64_t>(1, std::min<int64_t>(4096, rows_in_l2 / tile.rows));
-  const int64_t tiles = ceil_div(v.m, tile.rows) * ceil_div(vectors, tile.vectors);
-  return make_schedule(family_info(Family::contraction),
-                       {{"tile.m", tile.rows},
-                        {"tile.n", tile.vectors},
-                        {"unroll.k", std::min<int64_t>(v.k, tile.rows * tile.vectors <= 8 ? 4 : 2)},
-                        {"order.inner", tile.rows <= tile.vectors ? kInnerM : kInnerN},
-                        {"block.m", block},
-                        {"parallel.tasks", default_tasks(kernel, target, threads, tiles)}});
+  Values values = register_tiles(v, target, threads);
+  if (wants_vectors_along_k(v, target.lanes(static_cast<int>(v.c.element)))) {
+    values = dot_products(v);
+  } else if (!v.c.weight && v.c.streams_n && v.c.m <= kFewRows && v.c.n >= 2 * v.lanes && v.lanes > 1) {
+    values = matrix_by_few_rows(v, target, threads);
+  }
+  Schedule schedule = make_schedule(family_info(Family::contraction), values);
+  const Contraction c = look_at_contraction(kernel, target, schedule);
+  schedule.values["parallel.tasks"] = default_tasks(kernel, target, threads, c.batches * c.m_blocks * c.n_blocks);
+  return schedule;
 }
 
 Space space(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
+  const int64_t all_lanes = target.lanes(static_cast<int>(v.c.element));
   Space result{Family::contraction, {}, {}};
-  result.knobs.push_back({"tile.m", up_to(std::min<int64_t>(v.m, 14), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14})});
-  result.knobs.push_back({"tile.n", up_to(std::min<int64_t>(6, ceil_div(v.n, v.lanes)), {1, 2, 3, 4, 6})});
-  result.knobs.push_back({"unroll.k", up_to(std::min<int64_t>(8, v.k), {1, 2, 4, 8})});
-  result.knobs.push_back({"order.inner", {kInnerM, kInnerN}});
-  result.knobs.push_back({"block.m", {0, 1, 2, 4, 8, 16, 32}});
+  const auto offer = [&](std::string name, std::vector<int64_t> values) {
+    result.knobs.push_back({std::move(name), std::move(values)});
+  };
+  offer("tile.m", up_to(std::min<int64_t>(v.c.m, 14), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14}));
+  offer("tile.n", up_to(std::min<int64_t>(6, ceil_div(v.c.n, v.c.lanes)), {1, 2, 3, 4, 6}));
+  offer("unroll.k", up_to(std::min<int64_t>(8, v.c.k), {1, 2, 4, 8}));
+  offer("order.inner", {kInnerM, kInnerN});
+  if (v.c.streams_k && (v.c.n <= all_lanes || v.c.m <= kFewRows)) offer("vector.along", {kVectorN, kVectorK});
+  offer("block.m", {0, 1, 2, 4, 8, 16, 32});
+  if (v.c.k >= kLeastBlock) {
+    offer("block.n", {0, 1, 8});
+    offer("block.k", v.c.k > 256 ? std::vector<int64_t>{0, 8, 256} : std::vector<int64_t>{0, 8});
+    if (v.c.k > 256) offer("copy.a", {0, 1});
+  }
+  if (!v.c.weight) offer("copy.b", {0, 1});
   if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) {
     // One register beyond the formula may still pay; more spills.
@@ -76,15 +191,14 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
 
 Packings packings(const Kernel& kernel, const Target& target, const Schedule& s) {
   Packings result(kernel.graph.inputs.size());
-  const View v = look(kernel, target);
-  if (!v.packed) return result;
+  const Contraction c = look_at_contraction(kernel, target, s);
+  if (!c.weight) return result;
   const auto b = static_cast<size_t>(kernel.input_of_anchor(1));
-  const int rank = static_cast<int>(kernel.input(b).shape.size());
-  Layout layout;  // [batch …, n panels, k, n in the panel]
-  for (int d = 0; d + 2 < rank; ++d) layout.order.push_back(d);
-  layout.order.push_back(rank - 1);
-  layout.order.push_back(rank - 2);
-  layout.blocks.push_back({rank - 1, s["tile.n"] * v.lanes});
+  Layout layout;  // [batch …, n panels, k, n in the panel], or [batch …, n, k]
+  layout.order = operand_dims(kernel, 1);
+  const int n = layout.order.back();
+  std::swap(layout.order.back(), layout.order[layout.order.size() - 2]);
+  if (c.panels) layout.blocks.push_back({n, c.columns});
   result[b] = Packing{.transform = "", .layout = layout};
   return result;
 }
@@ -99,7 +213,12 @@ const FamilyInfo& family_contraction() {
                   {.name = "tile.n", .max = 8},
                   {.name = "unroll.k", .max = 16},
                   {.name = "order.inner", .words = {"m", "n"}, .fallback = kInnerN},
-                  {.name = "block.m", .min = 0, .max = 4096, .fallback = 0},
+                  {.name = "vector.along", .words = {"n", "k"}, .fallback = kVectorN},
+                  {.name = "block.m", .min = 0, .max = kMaxBlock, .fallback = 0},
+                  {.name = "block.n", .min = 0, .max = kMaxBlock, .fallback = 0},
+                  {.name = "block.k", .min = 0, .max = kMaxBlock, .fallback = 0},
+                  {.name = "copy.a", .words = {"no", "yes"}, .fallback = 0},
+                  {.name = "copy.b", .words = {"no", "yes"}, .fallback = 0},
                   {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,
       .fallback = fallback,

@@ -100,16 +100,32 @@ Tensor pool(const Node& node, const std::vector<Tensor>& in, const Type& out, bo
   });
 }
 
-Tensor matmul(const Node&, const std::vector<Tensor>& in, const Type& out) {
-  const int64_t k = in[0].shape.back();
+Tensor transposed(const Tensor& t, const Extents& perm) {
+  Extents shape;
+  for (int64_t p : perm) shape.push_back(t.shape[static_cast<size_t>(p)]);
+  Tensor result = make_tensor(t.dtype, shape);
+  for_each_index(result.shape, [&](const Extents& index, int64_t linear) {
+    Extents at(index.size());
+    for (size_t d = 0; d < perm.size(); ++d) at[static_cast<size_t>(perm[d])] = index[d];
+    copy_element(t, row_major(at, t.shape), result, linear);
+  });
+  return result;
+}
+
+Tensor matmul(const Node& node, const std::vector<Tensor>& in, const Type& out) {
+  const auto operand = [&](size_t i, const char* perm) {
+    return node.attrs.contains(perm) ? transposed(in[i], node.attrs.integers(perm)) : in[i];
+  };
+  const Tensor left = operand(0, "a_perm"), right = operand(1, "b_perm");
+  const int64_t k = left.shape.back();
   return filled(out, [&](const Extents& o) {
     double sum = 0;
     for (int64_t i = 0; i < k; ++i) {
       Extents a = o, b = o;
       a.back() = i;
       b[b.size() - 2] = i;
-      sum += static_cast<double>(in[0].as<float>()[static_cast<size_t>(broadcast_offset(a, in[0].shape))]) *
-             in[1].as<float>()[static_cast<size_t>(broadcast_offset(b, in[1].shape))];
+      sum += static_cast<double>(left.as<float>()[static_cast<size_t>(broadcast_offset(a, left.shape))]) *
+             right.as<float>()[static_cast<size_t>(broadcast_offset(b, right.shape))];
     }
     return sum;
   });

@@ -10,9 +10,9 @@ namespace {
 
 constexpr const char* kAllPasses =
     "\n  eliminate_dead (required)\n  eliminate_empty (required)\n  fold_constants\n  simplify\n  eliminate_common\n  "
-    "fold_scale\n  assign_layout";
+    "fold_scale\n  absorb_transpose\n  assign_layout";
 
-// Something to do for every pass but the last.
+// Something to do for every pass but eliminate_empty, absorb_transpose and assign_layout.
 constexpr const char* kModel = R"(graph {
   %0 "x": f32[1,2,2,2] = input
   %1: f32[2,2,1,1] = constant {1, 2, 3, 4}
@@ -67,7 +67,7 @@ TEST(Pipeline, ADisabledPassDoesNotRunAndTheOthersDo) {
   EXPECT_EQ(count(run({.disabled = {"eliminate_common"}}), "exp"), 2U);
   EXPECT_EQ(names_run({.disabled = {"simplify", "fold_scale"}}),
             (std::vector<std::string>{"eliminate_dead", "eliminate_empty", "fold_constants", "eliminate_common",
-                                      "assign_layout"}));
+                                      "absorb_transpose", "assign_layout"}));
 }
 
 TEST(Pipeline, StopsAfterTheNamedPass) {
@@ -94,7 +94,9 @@ TEST(Pipeline, ObserversSeeEveryPassWithItsGraph) {
   }});
   ASSERT_EQ(records.size(), pass_pipeline().size());
   for (const PassRecord& record : records)
-    EXPECT_EQ(record.changed, record.name != "assign_layout" && record.name != "eliminate_empty") << record.name;
+    EXPECT_EQ(record.changed,
+              record.name != "assign_layout" && record.name != "absorb_transpose" && record.name != "eliminate_empty")
+        << record.name;
 }
 
 TEST(Pipeline, TheWholeKeepsWhatTheModelComputes) {

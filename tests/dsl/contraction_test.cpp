@@ -1,0 +1,89 @@
+// Every knob of the contraction family at odd sizes, on each target that runs here, against plain loops.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/compare.h"
+#include "schedules/apply.h"
+#include "tests/dsl/run_kernel.h"
+
+namespace oc::test {
+namespace {
+
+struct Product {
+  Extents a, b;
+  bool weight = false;
+  Attrs attrs = {};
+};
+
+const std::vector<Product>& products() {
+  static const std::vector<Product> list = [] {
+    const Extents swapped{1, 0};
+    std::vector<Product> result;
+    for (int64_t n : {1, 2, 3, 7, 15, 17, 31, 33, 127}) {
+      result.push_back({{n, n + 40}, {n + 40, n}, n % 4 == 1});
+      result.push_back({{3, n, 65}, {3, 65, 2 * n}, n % 4 == 3});
+      result.push_back({{n, 65}, {n + 16, 65}, n % 2 == 0, {{"b_perm", swapped}}});
+      result.push_back({{n, 300}, {300, n}, false});
+      result.push_back({{130, n}, {130, 66}, false, {{"a_perm", swapped}}});
+    }
+    return result;
+  }();
+  return list;
+}
+
+// A random schedule that uses the knob: `name` is not 0 in it.
+std::optional<Schedule> schedule_with(const std::string& name, const Kernel& kernel, const Target& target,
+                                      std::mt19937& random) {
+  const Space space = schedule_space(kernel, target, 2);
+  for (int attempt = 0; attempt < 400; ++attempt) {
+    Point point;
+    for (const Knob& knob : space.knobs) point.push_back(static_cast<uint32_t>(random() % knob.values.size()));
+    const Schedule s = space.at(point);
+    if (s[name] != 0 && space.legal(s)) return s;
+  }
+  return std::nullopt;
+}
+
+class ContractionKnobs : public testing::TestWithParam<const char*> {};
+
+TEST_P(ContractionKnobs, AgreeWithPlainLoops) {
+  const OpInfo& op = op_info(builtin_ops(), "matmul");
+  std::mt19937 random(5);
+  int ran = 0;
+  for (const char* name : {"x86-64-avx512", "x86-64-avx2"}) {
+    const Target target = parse_target(name);
+    if (!runs_on_host(target)) continue;
+    for (const Product& p : products()) {
+      const OpCase c{
+          .inputs = {{.shape = p.a}, {.shape = p.b, .weight = p.weight}}, .attrs = p.attrs, .out_layout = {}};
+      const Kernel kernel = analyse(case_workload(op, c), builtin_ops());
+      const std::optional<Schedule> s = schedule_with(GetParam(), kernel, target, random);
+      if (!s) continue;
+      SCOPED_TRACE(testing::Message() << name << "\n" << kernel.workload.text << "\n" << print_schedule(*s));
+      const std::vector<Tensor> inputs = case_inputs(c, 1);
+      try {
+        Lowered lowered = apply_schedule(kernel, builtin_ops(), target, *s);
+        const Tensor result = run(lowered, kernel, inputs, weight_packings(kernel, target, *s), target);
+        EXPECT_LE(err(result, reference(op, kernel, inputs)), 2e-5);
+      } catch (const Halide::Error& error) {  // unknown to GoogleTest
+        ADD_FAILURE() << error.what();
+      }
+      ++ran;
+    }
+  }
+  if (runs_on_host(parse_target("x86-64-avx2"))) {
+    EXPECT_GT(ran, 10);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ContractionKnobs,
+                         testing::Values("block.n", "block.k", "copy.a", "copy.b", "vector.along"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::ranges::replace(name, '.', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace oc::test
