@@ -50,6 +50,7 @@ class Contestant:
         for key, value in paths.items():
             command += [f"--{key}", value]
         command += ["--threads", str(arguments.threads)]
+        command += ["--cold", str(arguments.cold)]
         command += ["--inputs", folder / "inputs.npz", "--outputs", self.outputs_file]
         self.process = subprocess.Popen(
             command,
@@ -233,6 +234,9 @@ def main():
         action="store_true",
         help="measure the FMA peak and the read bandwidth in the same rounds",
     )
+    parser.add_argument(
+        "--cold", type=int, default=0, help="bytes each contestant reads between runs"
+    )
     parser.add_argument("--json", "--save", help="write the figures here")
     parser.add_argument("--compare", help="figures that were written earlier")
     arguments = parser.parse_args()
@@ -302,6 +306,7 @@ def main():
                     "machine": doctor("--no-measure")["cpu"],
                     "threads": arguments.threads,
                     "target": arguments.target,
+                    "cold": arguments.cold,
                     "peak_flops": limit and limit.median("flops"),
                     "bandwidth": limit and limit.median("bandwidth"),
                     "rounds": len(contestants[0].medians),

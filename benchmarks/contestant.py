@@ -3,6 +3,8 @@
 Reads JSON lines from stdin, answers one JSON line each: {"span": seconds} → {"nanoseconds": [per run]}.
 The first answer comes after opening and one run: {"version": …, "settings": …, "first_result_ms": time of both,
 "peak_rss_mb": resident memory they added}; imports and the inputs count for neither.
+With --cold, what a run left in the caches is pushed out before the next: a buffer of that size is read, then the inputs,
+which a model's previous kernel would have left there. The weights are not: in a model many others come between.
 """
 
 import argparse
@@ -91,6 +93,20 @@ def peak_rss_mb():
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
+def cooler(size, inputs):
+    """Empties the caches of all but the inputs by reading `size` bytes; nothing for 0."""
+    if size == 0:
+        return lambda: None
+    buffer = np.ones(size // 4, np.float32)
+
+    def cool():
+        buffer.max()
+        for array in inputs.values():
+            array.max()
+
+    return cool
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=OPENERS)
@@ -99,6 +115,7 @@ def main():
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--inputs", required=True, help="npz")
     parser.add_argument("--outputs", required=True, help="npz, written")
+    parser.add_argument("--cold", type=int, default=0, help="bytes read between runs")
     arguments = parser.parse_args()
     inputs = dict(np.load(arguments.inputs))
     package, opener = OPENERS[arguments.kind]
@@ -115,12 +132,14 @@ def main():
     }
     np.savez(arguments.outputs, **outputs)
     print(json.dumps(about), flush=True)
+    cool = cooler(arguments.cold, inputs)
     for line in sys.stdin:
         span = json.loads(line)["span"]
         run()
         nanoseconds = []
         end = time.perf_counter_ns() + int(span * 1e9)
         while not nanoseconds or time.perf_counter_ns() < end:
+            cool()
             started = time.perf_counter_ns()
             run()
             nanoseconds.append(time.perf_counter_ns() - started)

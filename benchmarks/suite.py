@@ -120,6 +120,7 @@ def run_case(arguments, case, folder):
         command += ["--input", f"{name}={number}"]
     against = case.get("against", arguments.against)
     command += ["--against", against, "--time", str(arguments.time)]
+    command += ["--cold", str(arguments.cold)]
     command += ["--limit"] if flops else []
     command += ["--json", figures] + (["--db", arguments.db] if arguments.db else [])
     environment = dict(os.environ)
@@ -203,6 +204,7 @@ def main():
     )
     arguments = parser.parse_args()
     cases = json.loads((HERE / "suites" / f"{arguments.suite}.json").read_text())
+    arguments.cold = cases.get("cold", 0)
     chosen = [c for c in cases["cases"] if arguments.only in c["name"]]
     if not chosen:
         raise SystemExit(f"bench: no case of {arguments.suite} has '{arguments.only}'")

@@ -1,10 +1,9 @@
-#include <algorithm>
+#include "schedules/apply/pointwise.h"
 
-#include "schedules/apply/common.h"
+#include <algorithm>
 #include "schedules/families/common.h"
 
 namespace oc {
-namespace {
 
 // No iteration may be repeated: an elementwise kernel can run in place, where a shifted last vector would read results.
 void apply_pointwise(const ApplyCall& call) {
@@ -33,12 +32,7 @@ void apply_pointwise(const ApplyCall& call) {
   run_parallel(out, loops, iterations, call.schedule["parallel.tasks"]);
 }
 
-}  // namespace
-
 void apply_elementwise(const ApplyCall& call) {
-  apply_pointwise(call);
-}
-void apply_movement(const ApplyCall& call) {
   apply_pointwise(call);
 }
 

@@ -1,15 +1,67 @@
-// Movement: transposes, gathers, concatenations … with what elementwise ops follow.
+// Movement: transposes, gathers, concatenations … with what elementwise ops follow. A relayout between plain and
+// channel-blocked may move tiles of a block × transpose.columns through registers (dsl/ops/relayout.cpp).
+#include <fmt/format.h>
+
 #include "schedules/families/pointwise.h"
 
 namespace oc {
+namespace {
+
+constexpr int64_t kMostColumns = 16;
+
+// The numbers of columns a tile may have: powers of two that divide the rows of the tensor.
+std::vector<int64_t> tile_columns(const Kernel& kernel, const Target& target) {
+  const Node& node = kernel.anchor_node();
+  if (node.op != "relayout" || kernel.output().dtype != DType::f32) return {};
+  const Type &in = kernel.graph[node.inputs[0]].type, &out = kernel.graph[node.outputs[0]].type;
+  if (out.shape.size() != 4 || in.layout.plain() == out.layout.plain()) return {};
+  const Layout& blocked = in.layout.plain() ? out.layout : in.layout;
+  if (blocked != channel_blocked(4, blocked.block(1))) return {};
+  std::vector<int64_t> columns;
+  for (int64_t n = 4; n <= std::min<int64_t>(kMostColumns, target.lanes(4)) && out.shape[3].extent % n == 0; n *= 2)
+    columns.push_back(n);
+  return columns;
+}
+
+std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
+  if (std::string reason = pointwise_why_illegal(kernel, target, s); !reason.empty()) return reason;
+  const int64_t columns = s["transpose.columns"];
+  if (columns == 0 || std::ranges::count(tile_columns(kernel, target), columns) != 0) return {};
+  return fmt::format("transpose columns={}: not of a relayout whose rows they divide", columns);
+}
+
+Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
+  Schedule result = pointwise_fallback(kernel, target, threads);
+  const std::vector<int64_t> columns = tile_columns(kernel, target);
+  result.values["transpose.columns"] = columns.empty() ? 0 : columns.back();
+  return result;
+}
+
+Space space(const Kernel& kernel, const Target& target, int threads) {
+  Space result = pointwise_space(kernel, target, threads);
+  std::vector<int64_t> columns = tile_columns(kernel, target);
+  if (!columns.empty()) {
+    columns.insert(columns.begin(), 0);
+    result.knobs.push_back({"transpose.columns", std::move(columns)});
+  }
+  return result;
+}
+
+std::vector<Argument> grammar() {
+  std::vector<Argument> result = pointwise_grammar();
+  result.push_back({.name = "transpose.columns", .min = 0, .max = kMostColumns, .fallback = 0});
+  return result;
+}
+
+}  // namespace
 
 const FamilyInfo& family_movement() {
   static const FamilyInfo info = {.family = Family::movement,
                                   .version = 1,
-                                  .grammar = pointwise_grammar(),
-                                  .space = pointwise_space,
-                                  .fallback = pointwise_fallback,
-                                  .why_illegal = pointwise_why_illegal,
+                                  .grammar = grammar(),
+                                  .space = space,
+                                  .fallback = fallback,
+                                  .why_illegal = reject,
                                   .packings = nullptr};
   return info;
 }

@@ -80,7 +80,9 @@ int64_t parallel_axis(const Kernel& kernel, const View& v, const RegisterTile& t
 
 Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
-  const RegisterTile tile = best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
+  // Where an output channel reads one input channel, a tile over channels shares nothing.
+  const int64_t channels = v.ci == 1 && v.column_step == 1 ? 1 : v.channels;
+  const RegisterTile tile = best_tile(column_units(v), channels, target, v.column_step > 1 ? 1 : v.stride_x);
   const int64_t per_statement = tile.rows * tile.vectors;
   const bool unroll_kx = v.ci <= 4 && per_statement * v.kx <= kMaxUnrolled;
   // Rows of padded input that fit half of L2 at once.

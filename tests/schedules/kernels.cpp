@@ -38,6 +38,8 @@ std::vector<Kernel> kernels(int64_t n, const Target& target) {
       "{{dilations=[1,1], kernel=[3,3], pads=[1,1,1,1], strides=[1,1]}} return %1",
       // movement
       "%0: f32[{0},{4}] = input %1: f32[{4},{0}] = transpose(%0) {{perm=[1,0]}} return %1",
+      "%0: f32[1,{0},4,8] = input %1: f32[1,{0},4,8] {1} = relayout(%0) {{to=\"{1}\"}} return %1",
+      "%0: f32[1,{0},4,8] {1} = input %1: f32[1,{0},4,8] = relayout(%0) {{to=\"abcd\"}} return %1",
       "%0: f32[3,{0}] = input %1: f32[3,{4}] = pad(%0) {{mode=\"constant\", pads=[0,1,0,1], value=0.0}} return %1",
   };
   std::vector<Kernel> result;

@@ -58,6 +58,7 @@ struct OpCall {
   std::vector<Halide::Var> vars;  // of the output, in shape order
   Index index;                    // the same as expressions
   std::deque<Stage>& stages;      // appended to, producers first; references to elements stay valid
+  int transpose_columns = 0;      // of a relayout's tiles (see relayout.cpp); 0: element by element
 
   [[nodiscard]] const Attrs& attrs() const { return node.attrs; }
   [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && inputs[i].at != nullptr; }
