@@ -69,7 +69,7 @@ void hold_dot_products(const Tiling& t, const LoopLevel& at) {
   Var lane("lane"), vector("vector");
   sum.update().split(t.acc.reduced(0), ko, ki, t.lanes * t.unroll_k, TailStrategy::GuardWithIf);
   Func partial = sum.update().rfactor(ki, lane);
-  sum.update().reorder(ki, t.sum_n, t.sum_m).unroll(ki).unroll(t.sum_n).unroll(t.sum_m);
+  sum.update().reorder(ki, t.sum_n, t.sum_m).atomic().vectorize(ki).unroll(t.sum_n).unroll(t.sum_m);
   partial.compute_at(at).reorder_storage(lane, t.sum_n, t.sum_m);
   partial.split(lane, vector, lane, t.lanes).reorder(lane, vector, t.sum_n, t.sum_m);
   partial.vectorize(lane).unroll(vector).unroll(t.sum_n).unroll(t.sum_m);
@@ -81,8 +81,15 @@ void hold_dot_products(const Tiling& t, const LoopLevel& at) {
 void copy_b(const Tiling& t, const LoopLevel& at) {
   const Stage* b = t.call.lowered.stage("b");
   if (!t.chosen("copy.b") || b == nullptr) return;
-  const Var n = b->vars.back();
-  Func(b->func).compute_at(at).bound_extent(n, t.columns).vectorize(n, t.lanes).unroll(n);
+  const Var n = b->vars.back(), k = b->vars[b->vars.size() - 2];
+  Func copy = b->func;
+  copy.compute_at(at).bound_extent(n, t.columns);
+  if (t.shape.streams_n) {
+    copy.vectorize(n, t.lanes).unroll(n);
+  } else {  // as many columns side by side as a cache set has ways
+    const Var group("group"), column("column");
+    copy.split(n, group, column, t.lanes).reorder(column, k, group).vectorize(column);
+  }
 }
 
 // A copy of the rows of a, a block of k long, that start in different cache sets.
@@ -116,7 +123,7 @@ void sum_at_once(const Tiling& t) {
 }
 
 // Blocks of tiles, each summed over one block of k after the other: sum += a tile, held in registers, of the products
-// of a block. The last block of m and n shifts inwards.
+// of a block. The last block of m and n shifts inwards. Slices of k are summed apart and then added up.
 void sum_in_blocks(const Tiling& t) {
   Func out = t.out, sum = t.acc.func;
   const int block_m = to_int(t.shape.block_m) * t.rows, block_n = to_int(t.shape.block_n) * t.columns;
@@ -126,8 +133,20 @@ void sum_in_blocks(const Tiling& t) {
   out.split(ni, ni, nv, t.lanes).reorder(nv, ni, mi, no, mo).vectorize(nv);
   sum.compute_at(out, run_tasks(t, mo, no)).vectorize(t.sum_n, t.lanes);
 
-  RVar ko("ko"), ki("ki");
-  sum.update().split(t.acc.reduced(0), ko, ki, t.block_k, TailStrategy::GuardWithIf);
+  RVar k = t.acc.reduced(0), slices("slices"), slice_k("slice_k"), ko("ko"), ki("ki");
+  Var slice("slice");
+  if (t.shape.slices > 1) {
+    const int64_t blocks = ceil_div(t.shape.k, t.block_k);
+    sum.update().split(k, slices, slice_k, to_int(ceil_div(blocks, t.shape.slices) * t.block_k),
+                       TailStrategy::GuardWithIf);
+    Func part = sum.update().rfactor(slices, slice);
+    sum.update().vectorize(t.sum_n, t.lanes);
+    part.compute_root().vectorize(t.sum_n, t.lanes);
+    part.update().parallel(slice);
+    sum = part;
+    k = slice_k;
+  }
+  sum.update().split(k, ko, ki, t.block_k, TailStrategy::GuardWithIf);
   Func tile = sum.update().rfactor(ko, block);
   sum.update().split(t.sum_n, no, ni, t.columns, TailStrategy::RoundUp);
   sum.update().split(t.sum_m, mo, mi, t.rows, TailStrategy::RoundUp);

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 namespace oc {
@@ -53,6 +54,7 @@ Contraction look_at_contraction(const Kernel& kernel, const Target& target, cons
   c.block_n = std::max<int64_t>(1, s["block.n"]);
   c.m_blocks = ceil_div(c.m, c.rows * c.block_m);
   c.n_blocks = ceil_div(c.n, c.columns * c.block_n);
+  c.slices = s["block.slices"];
   return c;
 }
 
@@ -61,12 +63,14 @@ namespace {
 constexpr int64_t kMaxUnrolled = 256;  // statements in the inner loop body; beyond, LLVM takes minutes
 constexpr int64_t kMaxBlock = 4096;
 constexpr int64_t kLeastBlock = 16;  // of k that is worth cutting
+constexpr int64_t kLongSum = 4096;   // elements of k
 constexpr int64_t kFewRows = 4;
 constexpr int64_t kTasksPerThread = 4;
 
 std::string reject_blocks(const Contraction& c, const Schedule& s) {
   if (s["block.k"] == 0)
-    return s["copy.a"] != 0 || s["block.n"] != 0 ? "copy a and block n need a block of k" : std::string();
+    return s["copy.a"] != 0 || s["block.n"] != 0 || c.slices > 1 ? "copy a, block n and slices need a block of k"
+                                                                 : std::string();
   if (c.along_k) return "vectors along k and a block of k";
   if (s["block.k"] > c.k || s["unroll.k"] > s["block.k"]) return fmt::format("block k={} of {}", s["block.k"], c.k);
   if (s["block.m"] < 1 || s["block.m"] * c.rows > c.m)
@@ -75,6 +79,9 @@ std::string reject_blocks(const Contraction& c, const Schedule& s) {
   const bool fits = c.panels ? s["block.n"] > 0 && ceil_div(c.n, c.columns) % s["block.n"] == 0
                              : s["block.n"] > 0 && s["block.n"] * c.columns <= c.n;
   if (!fits) return fmt::format("block n={} tiles of {} for {} columns", s["block.n"], c.columns, c.n);
+  if (c.slices > ceil_div(c.k, s["block.k"])) return fmt::format("{} slices of k={}", c.slices, c.k);
+  if (c.slices > 1 && (c.batches > 1 || c.m % c.rows != 0 || c.n % c.columns != 0))
+    return "slices of k need one product that tiles divide";
   return {};
 }
 
@@ -85,7 +92,7 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   if (c.along_k && c.columns > c.n) return fmt::format("tile n={} of {} columns", c.columns, c.n);
   if (!c.along_k && s["tile.n"] > 1 && (c.panels ? c.columns - c.lanes >= c.n : c.columns > c.n))
     return fmt::format("tile n={} vectors of {} for {} columns", s["tile.n"], c.lanes, c.n);
-  if (s["tile.m"] * s["tile.n"] * s["unroll.k"] * (c.along_k ? c.lanes : 1) > kMaxUnrolled)
+  if (s["tile.m"] * s["tile.n"] * s["unroll.k"] > kMaxUnrolled)
     return fmt::format("more than {} unrolled statements", kMaxUnrolled);
   if (s["unroll.k"] * (c.along_k ? c.lanes : 1) > c.k) return fmt::format("unroll k={} of {}", s["unroll.k"], c.k);
   if (s["copy.b"] != 0 && (c.weight || c.along_k)) return "copy b=yes of what needs none";
@@ -111,10 +118,10 @@ bool wants_vectors_along_k(const View& v, int64_t all_lanes) {
   return v.c.streams_k && few && v.c.k >= 4 * all_lanes;
 }
 
-Values dot_products(const View& v) {
-  const int64_t rows = std::min<int64_t>(v.c.m, 4), columns = std::min<int64_t>(v.c.n, 4);
-  const int64_t unroll = std::max<int64_t>(1, 8 / (rows * columns));
-  return {{"vector.along", kVectorK}, {"tile.m", rows}, {"tile.n", columns}, {"unroll.k", unroll}};
+Values dot_products(const View& v, const Target& target) {
+  const RegisterTile tile = best_tile(std::min<int64_t>(v.c.m, 4), v.c.n <= 6 ? v.c.n : 4, target);
+  const int64_t unroll = std::max<int64_t>(1, 8 / (tile.rows * tile.vectors));
+  return {{"vector.along", kVectorK}, {"tile.m", tile.rows}, {"tile.n", tile.vectors}, {"unroll.k", unroll}};
 }
 
 // A few rows by a matrix that is not packed: rows of b pass by once, some at a time, beside a row of sums in L1.
@@ -128,8 +135,24 @@ Values matrix_by_few_rows(const View& v, const Target& target, int threads) {
           {"block.m", 1},    {"block.k", unroll}, {"block.n", ceil_div(tiles, blocks)}};
 }
 
+// Rows of a that lie a multiple of 4 KB apart share a cache set, which has eight ways.
+int64_t most_rows(const View& v) {
+  return v.c.k >= kLongSum && v.c.k * v.c.element % 4096 == 0 ? std::min<int64_t>(v.c.m, 8) : v.c.m;
+}
+
+// Few sums that are long are cut into slices of k, one a thread.
+Values slices(const View& v, const RegisterTile& tile, int threads) {
+  const int64_t columns = tile.vectors * v.lanes, tiles = ceil_div(v.c.m, tile.rows) * ceil_div(v.c.n, columns);
+  const bool divide = v.c.m % tile.rows == 0 && v.c.n % columns == 0;
+  if (threads == 1 || v.c.batches > 1 || tiles > threads || !divide || v.c.k < kLongSum) return {};
+  return {{"block.m", v.c.m / tile.rows},
+          {"block.n", v.c.n / columns},
+          {"block.k", 256},
+          {"block.slices", std::min<int64_t>({threads, v.c.k / 256, 64})}};
+}
+
 Values register_tiles(const View& v, const Target& target, int threads) {
-  const RegisterTile tile = best_tile(v.c.m, v.vectors, target);
+  const RegisterTile tile = best_tile(most_rows(v), v.vectors, target);
   const bool far = v.c.m >= 4 * tile.rows && v.c.k * v.c.n * v.c.element > target.l2_bytes / 2;
   const bool copy = !v.c.weight && (far || !v.c.streams_n);
   // A block of rows whose a-panel stays in half of L2 while all panels of b pass by; a panel that is copied is copied
@@ -140,19 +163,22 @@ Values register_tiles(const View& v, const Target& target, int threads) {
   // Where panels are too few to share among the threads, rows are shared too.
   const int64_t shares = threads == 1 ? 1 : ceil_div(kTasksPerThread * threads, v.c.batches * n_tiles);
   const int64_t block = std::clamp<int64_t>(std::min(in_l2, m_tiles / shares), 1, kMaxBlock);
-  return {{"tile.m", tile.rows},
-          {"tile.n", tile.vectors},
-          {"unroll.k", std::min<int64_t>(v.c.k, tile.rows * tile.vectors <= 8 ? 4 : 2)},
-          {"order.inner", tile.rows <= tile.vectors ? kInnerM : kInnerN},
-          {"block.m", block == m_tiles ? 0 : block},
-          {"copy.b", copy ? 1 : 0}};
+  Values values = {{"tile.m", tile.rows},
+                   {"tile.n", tile.vectors},
+                   {"unroll.k", std::min<int64_t>(v.c.k, tile.rows * tile.vectors <= 8 ? 4 : 2)},
+                   {"order.inner", tile.rows <= tile.vectors ? kInnerM : kInnerN},
+                   {"block.m", block == m_tiles ? 0 : block},
+                   {"copy.b", copy ? 1 : 0}};
+  std::ranges::copy(slices(v, tile, threads), std::back_inserter(values));
+  return values;
 }
 
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
+  if (default_tasks(kernel, target, threads, threads) == 1) threads = 1;
   Values values = register_tiles(v, target, threads);
   if (wants_vectors_along_k(v, target.lanes(static_cast<int>(v.c.element)))) {
-    values = dot_products(v);
+    values = dot_products(v, target);
   } else if (!v.c.weight && v.c.streams_n && v.c.m <= kFewRows && v.c.n >= 2 * v.lanes && v.lanes > 1) {
     values = matrix_by_few_rows(v, target, threads);
   }
@@ -179,6 +205,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
     offer("block.n", {0, 1, 8});
     offer("block.k", v.c.k > 256 ? std::vector<int64_t>{0, 8, 256} : std::vector<int64_t>{0, 8});
     if (v.c.k > 256) offer("copy.a", {0, 1});
+    if (threads > 1 && v.c.k >= kLongSum) offer("block.slices", {1, std::min<int64_t>(threads, 64)});
   }
   if (!v.c.weight) offer("copy.b", {0, 1});
   if (threads > 1) result.knobs.push_back(tasks_knob(threads));
@@ -217,6 +244,7 @@ const FamilyInfo& family_contraction() {
                   {.name = "block.m", .min = 0, .max = kMaxBlock, .fallback = 0},
                   {.name = "block.n", .min = 0, .max = kMaxBlock, .fallback = 0},
                   {.name = "block.k", .min = 0, .max = kMaxBlock, .fallback = 0},
+                  {.name = "block.slices", .max = 64},
                   {.name = "copy.a", .words = {"no", "yes"}, .fallback = 0},
                   {.name = "copy.b", .words = {"no", "yes"}, .fallback = 0},
                   {.name = "parallel.tasks", .max = kMaxTasks}},

@@ -18,6 +18,7 @@ struct Contraction {
   int64_t columns = 1;   // of the tile
   int64_t block_m = 1, block_n = 1;    // tiles in a block
   int64_t m_blocks = 1, n_blocks = 1;  // loops over blocks; block.k = 0: n_blocks counts tiles
+  int64_t slices = 1;                  // of k, summed in parallel
   bool weight = false;                 // b is a constant
   bool streams_n = true;               // b's elements along n lie side by side, or are packed so
   bool streams_k = true;               // a's and b's elements along k do, or can

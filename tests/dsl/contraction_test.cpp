@@ -25,6 +25,7 @@ const std::vector<Product>& products() {
       result.push_back({{3, n, 65}, {3, 65, 2 * n}, n % 4 == 3});
       result.push_back({{n, 65}, {n + 16, 65}, n % 2 == 0, {{"b_perm", swapped}}});
       result.push_back({{n, 300}, {300, n}, false});
+      result.push_back({{16, 4096 + n}, {4096 + n, 16}, false});
       result.push_back({{130, n}, {130, 66}, false, {{"a_perm", swapped}}});
     }
     return result;
@@ -32,7 +33,12 @@ const std::vector<Product>& products() {
   return list;
 }
 
-// A random schedule that uses the knob: `name` is not 0 in it.
+int64_t fallback(const std::string& name) {
+  const std::vector<Argument>& grammar = family_info(Family::contraction).grammar;
+  return std::ranges::find(grammar, name, &Argument::name)->fallback;
+}
+
+// A random schedule that uses the knob.
 std::optional<Schedule> schedule_with(const std::string& name, const Kernel& kernel, const Target& target,
                                       std::mt19937& random) {
   const Space space = schedule_space(kernel, target, 2);
@@ -40,7 +46,7 @@ std::optional<Schedule> schedule_with(const std::string& name, const Kernel& ker
     Point point;
     for (const Knob& knob : space.knobs) point.push_back(static_cast<uint32_t>(random() % knob.values.size()));
     const Schedule s = space.at(point);
-    if (s[name] != 0 && space.legal(s)) return s;
+    if (s[name] != fallback(name) && space.legal(s)) return s;
   }
   return std::nullopt;
 }
@@ -51,10 +57,12 @@ TEST_P(ContractionKnobs, AgreeWithPlainLoops) {
   const OpInfo& op = op_info(builtin_ops(), "matmul");
   std::mt19937 random(5);
   int ran = 0;
+  size_t turn = 0;
   for (const char* name : {"x86-64-avx512", "x86-64-avx2"}) {
     const Target target = parse_target(name);
     if (!runs_on_host(target)) continue;
-    for (const Product& p : products()) {
+    for (size_t i = ++turn % 2; i < products().size(); i += 2) {  // targets take turns
+      const Product& p = products()[i];
       const OpCase c{
           .inputs = {{.shape = p.a}, {.shape = p.b, .weight = p.weight}}, .attrs = p.attrs, .out_layout = {}};
       const Kernel kernel = analyse(case_workload(op, c), builtin_ops());
@@ -73,12 +81,12 @@ TEST_P(ContractionKnobs, AgreeWithPlainLoops) {
     }
   }
   if (runs_on_host(parse_target("x86-64-avx2"))) {
-    EXPECT_GT(ran, 10);
+    EXPECT_GT(ran, 5);
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ContractionKnobs,
-                         testing::Values("block.n", "block.k", "copy.a", "copy.b", "vector.along"),
+                         testing::Values("block.n", "block.k", "copy.a", "copy.b", "vector.along", "block.slices"),
                          [](const auto& info) {
                            std::string name = info.param;
                            std::ranges::replace(name, '.', '_');

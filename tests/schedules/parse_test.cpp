@@ -46,10 +46,10 @@ TEST(ScheduleText, EveryFamilyRoundTrips) {
 TEST(ScheduleText, ReadsAsAPersonWouldWriteIt) {
   const Schedule schedule =
       parse_schedule("# by hand\n\n  contraction   v1\r\ntile n=2\n  tile m=12 # rows\n\norder inner=m\nunroll  k=4");
-  EXPECT_EQ(
-      print_schedule(schedule),
-      "contraction v1\ntile m=12 n=2\nunroll k=4\norder inner=m\nvector along=n\nblock m=0 n=0 k=0\ncopy a=no b=no\n"
-      "parallel tasks=1\n");
+  EXPECT_EQ(print_schedule(schedule),
+            "contraction v1\ntile m=12 n=2\nunroll k=4\norder inner=m\nvector along=n\nblock m=0 n=0 k=0 "
+            "slices=1\ncopy a=no b=no\n"
+            "parallel tasks=1\n");
 }
 
 TEST(ScheduleText, WhatIsNotStatedTakesItsFallback) {
