@@ -1,7 +1,6 @@
 #include "dsl/ops/elementwise.h"
 
 #include <cmath>
-#include <limits>
 
 namespace oc {
 
@@ -25,36 +24,6 @@ Expr nan_test(const Expr& x) {
 }
 Expr inf_test(const Expr& x) {
   return Halide::strict_float(Halide::is_inf(opaque(x)));
-}
-
-// Halide overflows an integer beyond 2^31·ln 2, and turns NaN into 0; −104 and 89 already give 0 and ∞.
-Expr exp_expr(const Expr& narrow) {
-  const Expr x = opaque(narrow);
-  if (x.type().bits() == 64) return Halide::exp(x);
-  const Expr e = Halide::exp(Halide::clamp(x, -104.0f, 89.0f));
-  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, e);
-}
-
-// Halide takes the exponent's bits as they are, which is for normal numbers only.
-Expr log_expr(const Expr& narrow) {
-  const Expr x = opaque(narrow);
-  if (x.type().bits() == 64) return Halide::log(x);
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  const Expr denormal = Halide::strict_float(x < std::numeric_limits<float>::min());
-  const Expr value = Halide::log(Halide::select(denormal, x * 0x1p24f, x)) -
-                     Halide::select(denormal, static_cast<float>(24 * std::log(2.0)), 0.0f);
-  const Expr nan = Halide::reinterpret<float>(Expr(0x7fc00000));
-  const Expr special =
-      Halide::select(Halide::strict_float(x == 0.0f), -kInfinity, Halide::strict_float(x < 0.0f), nan, x);
-  return Halide::select(Halide::strict_float(x > 0.0f && x < kInfinity), value, special);
-}
-
-// ±1 in f32 from 3.92 on; Halide multiplies 0 by ∞ far out.
-Expr erf_expr(const Expr& narrow) {
-  const Expr x = opaque(narrow);
-  if (x.type().bits() == 64) return libm("erf", {x});
-  const Expr value = Halide::erf(Halide::clamp(x, -4.0f, 4.0f));
-  return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, value);
 }
 
 Expr truncated_quotient(const Expr& a, const Expr& b) {

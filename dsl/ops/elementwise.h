@@ -3,6 +3,7 @@
 
 #include "dsl/ops/host_scalar.h"
 #include "dsl/ops/shape_rules.h"
+#include "dsl/ops/transcendental.h"
 
 namespace oc {
 
@@ -39,12 +40,6 @@ namespace oc {
 // Whether x is NaN (infinite).
 [[nodiscard]] Halide::Expr nan_test(const Halide::Expr& x);
 [[nodiscard]] Halide::Expr inf_test(const Halide::Expr& x);
-
-// In x's type, f16 and bf16 as f32, accurate to a few units in the last place and right for NaN, infinities and
-// whatever lies beyond the range of Halide's vector forms. e^x below 2^-126 is 0; denormals have their logarithm.
-[[nodiscard]] Halide::Expr exp_expr(const Halide::Expr& x);
-[[nodiscard]] Halide::Expr log_expr(const Halide::Expr& x);
-[[nodiscard]] Halide::Expr erf_expr(const Halide::Expr& x);
 
 // a / b of integers as ONNX has it, towards zero; Halide's rounds down. Division by zero gives 0, as Halide defines it.
 [[nodiscard]] Halide::Expr truncated_quotient(const Halide::Expr& a, const Halide::Expr& b);

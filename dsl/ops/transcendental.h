@@ -1,0 +1,27 @@
+// Functions as vector code: polynomials without a call a lane, for f32 (f16 and bf16 as f32). Of f64 exp and log are
+// vector code too, the others libm's.
+//
+// Largest error of f32, in units in the last place of the result (tests/dsl/transcendental_test.cpp measures it over a
+// dense sweep of all floats):
+//   exp      6   e^x below 2^-126 is 0
+//   log      3   denormals have their logarithm
+//   erf      6
+//   tanh     5
+//   sigmoid  7   below 2^-126: 0 or to one denormal
+//   sin, cos 2   for |x| ≤ 10^6; an absolute error of |x|·2^-52 beyond
+// NaN gives NaN, infinities what IEEE 754 has.
+#pragma once
+
+#include <Halide.h>
+
+namespace oc {
+
+[[nodiscard]] Halide::Expr exp_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr log_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr erf_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr tanh_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr sigmoid_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr sin_expr(const Halide::Expr& x);
+[[nodiscard]] Halide::Expr cos_expr(const Halide::Expr& x);
+
+}  // namespace oc
