@@ -142,7 +142,6 @@ void sum_in_blocks(const Tiling& t) {
     Func part = sum.update().rfactor(slices, slice);
     sum.update().vectorize(t.sum_n, t.lanes);
     part.compute_root().vectorize(t.sum_n, t.lanes);
-    part.update().parallel(slice);
     sum = part;
     k = slice_k;
   }
@@ -150,7 +149,10 @@ void sum_in_blocks(const Tiling& t) {
   Func tile = sum.update().rfactor(ko, block);
   sum.update().split(t.sum_n, no, ni, t.columns, TailStrategy::RoundUp);
   sum.update().split(t.sum_m, mo, mi, t.rows, TailStrategy::RoundUp);
-  sum.update().split(ni, ni, nv, t.lanes).reorder(nv, ni, mi, mo, no, ko).vectorize(nv).unroll(ni).unroll(mi);
+  std::vector<Halide::VarOrRVar> loops{nv, ni, mi, mo, no, ko};
+  if (t.shape.slices > 1) loops.emplace_back(slice);
+  sum.update().split(ni, ni, nv, t.lanes).reorder(loops).vectorize(nv).unroll(ni).unroll(mi);
+  if (t.shape.slices > 1) sum.update().parallel(slice);
   tile.compute_at(sum, mo);
   hold_in_registers(t, tile, ki);
   copy_b(t, {sum, no});
