@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "schedules/schedule.h"
+
 namespace oc {
 
 double limit_ns(const Kernel& kernel, const Target& target, const Calibration& calibration) {
@@ -12,7 +14,7 @@ double limit_ns(const Kernel& kernel, const Target& target, const Calibration& c
   const bool cached = activations <= static_cast<double>(target.l2_bytes);
   const double bytes = static_cast<double>(weights) / calibration.bandwidth +
                        activations / (cached ? calibration.cached_bandwidth : calibration.bandwidth);
-  return 1e9 * std::max(kernel.flops / calibration.flops, bytes);
+  return 1e9 * std::max(least_flops(kernel) / calibration.flops, bytes);
 }
 
 }  // namespace oc

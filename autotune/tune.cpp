@@ -98,10 +98,11 @@ class Tuner {
     for (const Schedule& schedule : history.suggestions)
       if (why_illegal(task.kernel, target_, schedule).empty()) starts.push_back(schedule);
     starts.push_back(default_schedule(task.kernel, target_, threads_));
+    Space space = schedule_space(task.kernel, target_, threads_);
+    starts.insert(starts.end(), space.starts.begin(), space.starts.end());
     Search& search = searches_.emplace_back();
-    search.strategy =
-        make_strategy(options_.strategy, {schedule_space(task.kernel, target_, threads_), std::move(starts),
-                                          task_seed(options_.seed, task.kernel.workload)});
+    search.strategy = make_strategy(
+        options_.strategy, {std::move(space), std::move(starts), task_seed(options_.seed, task.kernel.workload)});
     for (const KnownTrial& known : history.trials) search.strategy->tell(known.schedule, known.nanoseconds);
     search.outlook = {.weight = task.weight, .trials = shown.known, .best_ns = {}, .limit_ns = shown.limit_ns};
     if (history.incumbent) {

@@ -191,6 +191,11 @@ std::string why_illegal(const Kernel& kernel, const Target& target, const Schedu
   return info.why_illegal(kernel, target, schedule);
 }
 
+double least_flops(const Kernel& kernel) {
+  const FamilyInfo& info = family_info(kernel.family);
+  return info.least_flops == nullptr ? kernel.flops : info.least_flops(kernel);
+}
+
 Packings weight_packings(const Kernel& kernel, const Target& target, const Schedule& schedule) {
   const FamilyInfo& info = family_info(kernel.family);
   if (info.packings == nullptr) return {};

@@ -52,6 +52,7 @@ struct Space {
   Family family = Family::elementwise;
   std::vector<Knob> knobs;
   std::function<bool(const Schedule&)> legal;  // constraints between knobs (register budget, unroll product)
+  std::vector<Schedule> starts = {};           // where the family has several algorithms: a formula's schedule for each
 
   [[nodiscard]] double size() const;  // product of the knobs, constraints aside
   [[nodiscard]] Schedule at(const Point& point) const;
@@ -69,6 +70,8 @@ struct FamilyInfo {
   std::string (*why_illegal)(const Kernel&, const Target&, const Schedule&);
   // Null: no packing. How the kernel's constants arrive under this schedule.
   Packings (*packings)(const Kernel&, const Target&, const Schedule&);
+  // Null: the kernel's own. Operations of the algorithm with the fewest among those that schedules choose from.
+  double (*least_flops)(const Kernel&) = nullptr;
 };
 
 [[nodiscard]] const FamilyInfo& family_info(Family family);
@@ -82,6 +85,7 @@ struct FamilyInfo {
 [[nodiscard]] Schedule default_schedule(const Kernel& kernel, const Target& target, int threads);
 // Empty when `schedule` fits the kernel (family, divisibility, register and unroll limits), else why not.
 [[nodiscard]] std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
+[[nodiscard]] double least_flops(const Kernel& kernel);
 [[nodiscard]] Packings weight_packings(const Kernel& kernel, const Target& target, const Schedule& schedule);
 
 }  // namespace oc

@@ -1,6 +1,7 @@
 #include "schedules/apply/pointwise.h"
 
 #include <algorithm>
+
 #include "schedules/families/common.h"
 
 namespace oc {

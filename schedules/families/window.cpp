@@ -123,7 +123,12 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
 Space space(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   Space result{Family::window, {}, {}};
-  if (why_no_winograd(kernel).empty()) result.knobs.push_back({"algorithm.form", {kDirect, kWinograd2, kWinograd4}});
+  if (why_no_winograd(kernel).empty()) {
+    result.knobs.push_back({"algorithm.form", {kDirect, kWinograd2, kWinograd4}});
+    result.starts.push_back(direct_fallback(kernel, target, threads));
+    for (const int64_t form : {kWinograd2, kWinograd4})
+      result.starts.push_back(winograd_fallback(kernel, target, threads, form));
+  }
   result.knobs.push_back(
       {"tile.x", up_to(std::min<int64_t>(column_units(v), 28), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 28})});
   result.knobs.push_back({"tile.c", up_to(std::min<int64_t>(v.channels, 6), {1, 2, 3, 4, 6})});
@@ -180,6 +185,10 @@ const FamilyInfo& family_window() {
       .fallback = fallback,
       .why_illegal = reject,
       .packings = packings,
+      .least_flops =
+          [](const Kernel& kernel) {
+            return why_no_winograd(kernel).empty() ? winograd_least_flops(kernel) : kernel.flops;
+          },
   };
   return info;
 }

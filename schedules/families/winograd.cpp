@@ -103,6 +103,17 @@ Packings winograd_packings(const Kernel& kernel, int64_t form) {
   return result;
 }
 
+double winograd_least_flops(const Kernel& kernel) {
+  double least = kernel.flops;
+  for (const int64_t form : {kWinograd2, kWinograd4}) {
+    const WinogradGrid grid = winograd_grid(kernel, form);
+    const int64_t products = kernel.output().shape[0].extent * (grid.m + 2) * (grid.m + 2) * grid.rows * grid.columns *
+                             kernel.extent("ci") * kernel.output().shape[1].extent;
+    least = std::min(least, 2 * static_cast<double>(products));
+  }
+  return least;
+}
+
 double window_cycles(const Kernel& kernel, const Target& target, const Schedule& s) {
   const Type& out = kernel.output();
   const double lanes = target.lanes(4);

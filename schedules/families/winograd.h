@@ -32,6 +32,9 @@ struct WinogradGrid {
 [[nodiscard]] Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form);
 [[nodiscard]] Packings winograd_packings(const Kernel& kernel, int64_t form);
 
+// Of the matrix products of the form with the fewest; the transforms are left out.
+[[nodiscard]] double winograd_least_flops(const Kernel& kernel);
+
 // Cycles of one core by a roofline of arithmetic and memory, to choose between forms only.
 [[nodiscard]] double window_cycles(const Kernel& kernel, const Target& target, const Schedule& schedule);
 

@@ -90,6 +90,8 @@ TEST(Space, LegalPointsFitTheKernelAndRoundTrip) {
       for (const Kernel& kernel : kernels(n, target))
         for (const int threads : {1, 4, 1000}) {
           const Space space = schedule_space(kernel, target, threads);
+          for (const Schedule& start : space.starts)
+            EXPECT_EQ(why_illegal(kernel, target, start), "") << print_schedule(start) << kernel.workload.text;
           for (int i = 0; i < 4; ++i) {
             const std::optional<Schedule> schedule = random_legal(space, random);
             ASSERT_TRUE(schedule) << kernel.workload.text;
