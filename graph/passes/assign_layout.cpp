@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "graph/passes/layout_cost.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
 
@@ -20,7 +21,7 @@ constexpr int kMaxSweeps = 8;
 enum class Role : uint8_t {
   plain,  // plain operands, plain result
   flow,   // operands and result share the label of the node
-  conv,   // reads and writes either; blocked unless there are few channels
+  conv,   // reads either and writes blocked, unless there are few channels
 };
 
 enum class Label : uint8_t { plain, blocked };
@@ -87,11 +88,16 @@ struct Planner {
     return std::ranges::all_of(node.inputs, [&](ValueId in) { return graph[in].type.shape[1].extent % block == 0; });
   }
 
+  // A convolution may stay plain where that costs little.
+  [[nodiscard]] Role dense_convolution_role(const Node& node) const {
+    return blockable(out(node)) && !conv_reads_anything(node) && plain_competes(graph, node) ? Role::flow : Role::conv;
+  }
+
   [[nodiscard]] Role role(const Node& node) const {
     if (node.outputs.size() != 1 || node.inputs.empty()) return Role::plain;
     if (is_convolution(node)) {
       if (!graph[node.inputs[0]].type.is_static() || graph[node.inputs[0]].type.shape.size() != 4) return Role::plain;
-      if (node.attrs.integer("group", 1) == 1) return Role::conv;
+      if (node.attrs.integer("group", 1) == 1) return dense_convolution_role(node);
       return is_depthwise(node) && blockable(out(node)) ? Role::flow : Role::plain;
     }
     const OpTraits& op = traits(context.ops, node.op);
@@ -125,9 +131,10 @@ struct Planner {
     return Label::plain;
   }
 
-  // Convolutions read few channels where they lie.
-  [[nodiscard]] bool conv_reads_anything(ValueId value) const {
-    return !blockable(graph[value].type) || graph[value].type.shape[1].extent <= kFewChannels;
+  // Convolutions read where they lie few channels, and what they read but once.
+  [[nodiscard]] bool conv_reads_anything(const Node& node) const {
+    const Type& in = graph[node.inputs[0]].type;
+    return !blockable(in) || in.shape[1].extent <= kFewChannels || skips_elements(graph, node);
   }
 
   // Does operand i share the layout of a flow node's result?
@@ -147,7 +154,7 @@ struct Planner {
       const ValueId value = node.inputs[i];
       if (!value.valid() || graph[value].kind == ValueKind::constant) continue;
       if (roles[id.index] == Role::conv && i == 0) {
-        if (!conv_reads_anything(value)) visit(value, Label::blocked);
+        if (!conv_reads_anything(node)) visit(value, Label::blocked);
       } else {
         visit(value, follows(node, roles[id.index], i) ? label : Label::plain);
       }
@@ -172,10 +179,9 @@ struct Planner {
            type.shape[1].extent % block_of(type, lanes) == 0;
   }
 
-  // A depthwise convolution has no other dim to vectorise as well as its channels.
   [[nodiscard]] double preference(NodeId id, Label label) const {
     const Node& node = graph[id];
-    return label == Label::plain && is_convolution(node) ? 2 * static_cast<double>(out(node).bytes()) : 0;
+    return is_convolution(node) ? convolution_cost(graph, node, context.ops, lanes, label == Label::blocked) : 0;
   }
 
   [[nodiscard]] double local_cost(NodeId id) {
@@ -355,7 +361,7 @@ struct Rewriter {
     const Type& out = graph[node.outputs[0]].type;
     const int64_t out_block = blockable(out) ? block_of(out, plan.lanes) : 1;
     const ValueId x = node.inputs[0];
-    if (!plan.conv_reads_anything(x)) node.inputs[0] = in_layout(x, block_of(graph[x].type, plan.lanes));
+    if (!plan.conv_reads_anything(node)) node.inputs[0] = in_layout(x, block_of(graph[x].type, plan.lanes));
     finish_convolution(node, out_block);
   }
 
@@ -369,7 +375,8 @@ struct Rewriter {
     const Type out = graph[node.outputs[0]].type;
     const int64_t block = label == Label::blocked ? block_of(out, plan.lanes) : 1;
     if (plan.is_convolution(node)) {
-      node.inputs[0] = in_layout(node.inputs[0], block);
+      const ValueId x = node.inputs[0];
+      node.inputs[0] = in_layout(x, label == Label::blocked ? block_of(graph[x].type, plan.lanes) : 1);
       finish_convolution(node, block);
       return;
     }

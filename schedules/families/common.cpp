@@ -16,6 +16,10 @@ int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
+int64_t even_piece(int64_t total, int64_t most) {
+  return ceil_div(total, ceil_div(total, most));
+}
+
 bool fits_registers(int64_t rows, int64_t vectors, const Target& target) {
   // x86 reads one operand of an FMA from memory; arm64 multiplies by an element of a register, so both are held.
   const int64_t operands = target.arch == "arm-64" ? rows + vectors : std::min(vectors + 1, rows + 1);

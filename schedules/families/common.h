@@ -15,6 +15,9 @@ namespace oc {
 inline constexpr int64_t kMaxTasks = 1024;  // that a kernel is cut into, however many threads there are
 
 [[nodiscard]] int64_t ceil_div(int64_t a, int64_t b);
+// At most `most` of `total`, so that as many pieces as that takes are of about one size: a last piece that is shifted
+// inwards repeats work. 56 by at most 36 → 28; 17 by at most 9 → 9.
+[[nodiscard]] int64_t even_piece(int64_t total, int64_t most);
 [[nodiscard]] bool fits_registers(int64_t rows, int64_t vectors, const Target& target);
 // Share of useful work when `extent` is covered by tiles of `tile`: 15 by 7 → 15/21.
 [[nodiscard]] double coverage(int64_t extent, int64_t tile);

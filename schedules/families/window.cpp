@@ -20,6 +20,7 @@ struct View {
   int64_t stride_x = 1;             // of a transposed convolution: tile.x is best a multiple
   int64_t ci = 1, ky, kx;
   int64_t in_block = 1;
+  bool by_channel = false;  // pooling, depthwise: no two output channels read the same input
 };
 
 bool is_transposed(const Kernel& kernel) {
@@ -47,6 +48,7 @@ View look(const Kernel& kernel, const Target& target) {
   v.kx = reduced_extent(kernel, "kx");
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
   v.in_block = in.layout.block(1);
+  v.by_channel = v.ci == 1 && kernel.anchor_node().attrs.integer("group", out.shape[1].extent) == out.shape[1].extent;
   return v;
 }
 
@@ -78,11 +80,19 @@ int64_t parallel_axis(const Kernel& kernel, const View& v, const RegisterTile& t
   return columns && (input > weights || ceil_div(v.channels, tile.vectors) < threads) ? kParallelX : kParallelC;
 }
 
+// Channel by channel, a tile over several shares nothing, and neighbours in a row share what they read: it competes for
+// registers with the sums.
+RegisterTile direct_tile(const Kernel& kernel, const Target& target, const View& v) {
+  if (!v.by_channel || v.column_step > 1)
+    return best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
+  const int64_t read_per_sum = kernel.anchor_node().attrs.integers("strides", Extents{1, 1})[1];
+  const int64_t most = std::max<int64_t>(1, target.vector_registers / (2 * read_per_sum));
+  return {even_piece(v.columns, most), 1};
+}
+
 Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
-  // Where an output channel reads one input channel, a tile over channels shares nothing.
-  const int64_t channels = v.ci == 1 && v.column_step == 1 ? 1 : v.channels;
-  const RegisterTile tile = best_tile(column_units(v), channels, target, v.column_step > 1 ? 1 : v.stride_x);
+  const RegisterTile tile = direct_tile(kernel, target, v);
   const int64_t per_statement = tile.rows * tile.vectors;
   const bool unroll_kx = v.ci <= 4 && per_statement * v.kx <= kMaxUnrolled;
   // Rows of padded input that fit half of L2 at once.
@@ -96,8 +106,9 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
                                       : axis == kParallelX ? ceil_div(column_units(v), tile.rows)
                                                            : v.rows);
   if (tasks > 1 && axis == kParallelY) band = std::min(band, ceil_div(v.rows, tasks));
-  // Where each input channel feeds one output channel, a padded copy costs as much as a good part of the sums.
-  const int64_t pad = v.ci == 1 ? kPadInline : tasks > 1 && axis == kParallelC ? kPadRoot : kPadBand;
+  band = even_piece(v.rows, band);
+  // Channel by channel, a padded copy costs as much as a good part of the sums.
+  const int64_t pad = v.by_channel ? kPadInline : tasks > 1 && axis == kParallelC ? kPadRoot : kPadBand;
   return make_schedule(family_info(Family::window), {{"tile.x", tile.rows},
                                                      {"tile.c", tile.vectors},
                                                      {"unroll.ci", unroll_kx ? 1 : 2},

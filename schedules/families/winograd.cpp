@@ -81,6 +81,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
   const int64_t n = form_of(form).n;
   const int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : grid.rows);
   if (tasks > 1) band = over_channels ? grid.rows : std::min(band, ceil_div(grid.rows, tasks));
+  band = even_piece(grid.rows, band);
   const RegisterTile tile = best_tile(band * grid.columns, grid.out_blocks, target);
   return make_schedule(family_info(Family::window), {{"algorithm.form", form},
                                                      {"tile.x", tile.rows},

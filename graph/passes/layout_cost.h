@@ -1,0 +1,20 @@
+// What a convolution costs plain and channel-blocked, in bytes of a relayout that takes as long.
+#pragma once
+
+#include "graph/op_set.h"
+
+namespace oc {
+
+// Do the plain and the blocked form of this convolution compete? So where every input element meets each tap at most
+// once (1×1, transposed with kernel = stride): the plain form then runs along all pixels as a matrix product does.
+// Other windows are far faster blocked. Its types are static and of rank 4.
+[[nodiscard]] bool plain_competes(const Graph& graph, const Node& node);
+
+// Does a window step over elements, so that none is read by two outputs (1×1 with strides)? Then a conversion of the
+// operand would touch more than the convolution does.
+[[nodiscard]] bool skips_elements(const Graph& graph, const Node& node);
+
+// Time of a convolution whose result and operand are blocked by at most `lanes` channels, or both plain.
+[[nodiscard]] double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes, bool blocked);
+
+}  // namespace oc
