@@ -117,6 +117,8 @@ def compile_library(arguments, shapes, untuned=False) -> str:
     """The library in the cache."""
     command = [CLI, "compile", arguments.model, "--cache", "--json"]
     command += ["--threads", str(arguments.threads), "--target", arguments.target]
+    for text in arguments.freeze:
+        command += ["--freeze", text]
     for name, shape in shapes.items():
         command += ["--shape", f"{name}={'x'.join(map(str, shape))}"]
     if untuned:
@@ -141,7 +143,7 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
     import _opencompiler
 
     random = np.random.default_rng(0)
-    given = dict(text.split("=", 1) for text in arguments.input)
+    given = dict(text.split("=", 1) for text in arguments.input + arguments.freeze)
     shapes = dict(text.split("=", 1) for text in arguments.shape)
     inputs = {}
     for name, dtype, shape in _opencompiler.read_model(arguments.model)["inputs"]:
@@ -223,6 +225,12 @@ def main():
     parser.add_argument("--target", default="host")
     parser.add_argument("--shape", action="append", default=[])
     parser.add_argument("--input", action="append", default=[])
+    parser.add_argument(
+        "--freeze",
+        action="append",
+        default=[],
+        help="NAME=NUMBER or NAME=@file.npy: an input that our library has as a constant",
+    )
     parser.add_argument("--db")
     parser.add_argument(
         "--untuned",

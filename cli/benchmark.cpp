@@ -34,6 +34,7 @@ int run_benchmark(const Flags& flags) {
                                    "--target",
                                    flags.model.target};
   for (const std::string& shape : flags.model.shapes) command.insert(command.end(), {"--shape", shape});
+  for (const std::string& text : flags.model.constants) command.insert(command.end(), {"--freeze", text});
   for (const std::string& input : flags.inputs) command.insert(command.end(), {"--input", input});
   if (!flags.model.database.empty()) command.insert(command.end(), {"--db", flags.model.database});
   if (!flags.time.empty()) command.insert(command.end(), {"--time", std::to_string(parse_duration(flags.time))});

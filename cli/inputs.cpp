@@ -9,10 +9,21 @@
 #include "cli/npy.h"
 #include "cli/npz.h"
 #include "dsl/ops/host_scalar.h"
+#include "frontends/onnx/import.h"
 #include "opencompiler/dsl.h"
 
 namespace oc::cli {
 namespace {
+
+// Every element the number that `text` is.
+Tensor filled_tensor(DType dtype, const Extents& shape, const std::string& text) {
+  Tensor tensor = make_tensor(dtype, shape);
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  if (*end != '\0' || end == text.c_str()) user_error("'{}' is no number", text);
+  for (int64_t i = 0; i < element_count(tensor.shape); ++i) store_scalar(tensor, i, {true, 0, value});
+  return tensor;
+}
 
 // "@x.npy", or "1x3xf32=0.5": a shape, a dtype, the value of every element.
 Tensor parse_tensor(const std::string& text) {
@@ -22,15 +33,9 @@ Tensor parse_tensor(const std::string& text) {
   const auto dtype = equals == std::string::npos
                          ? std::nullopt
                          : parse_dtype(std::string_view(text).substr(name_at, equals - name_at));
-  if (!dtype) user_error("--input value '{}': write @file.npy or 1x3xf32=0.5", text);
-  Tensor tensor =
-      make_tensor(*dtype, name_at == 0 ? Extents{} : parse_extents(std::string_view(text).substr(0, type_at)));
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str() + equals + 1, &end);
-  if (*end != '\0' || end == text.c_str() + equals + 1)
-    user_error("--input value '{}': '{}' is no number", text, text.substr(equals + 1));
-  for (int64_t i = 0; i < element_count(tensor.shape); ++i) store_scalar(tensor, i, {true, 0, value});
-  return tensor;
+  if (!dtype) user_error("'{}' is no tensor: write @file.npy or 1x3xf32=0.5", text);
+  const Extents shape = name_at == 0 ? Extents{} : parse_extents(std::string_view(text).substr(0, type_at));
+  return filled_tensor(*dtype, shape, text.substr(equals + 1));
 }
 
 }  // namespace
@@ -65,6 +70,20 @@ std::map<std::string, Tensor> parse_inputs(const std::vector<std::string>& flags
     }
   }
   return given;
+}
+
+std::map<std::string, Tensor> parse_constants(const std::vector<std::string>& flags, const std::string& model) {
+  std::map<std::string, Tensor> constants;
+  if (flags.empty()) return constants;
+  const std::vector<ModelInput> declared = read_model_inputs(model).inputs;
+  for (const std::string& text : flags) {
+    const auto [name, value] = parse_file_assignment(text, "--freeze");
+    const auto input = std::ranges::find(declared, name, &ModelInput::name);
+    const bool is_number = !value.starts_with('@') && value.find('=') == std::string::npos;
+    const bool scalar = input != declared.end() && input->dtype && input->shape && input->shape->empty();
+    constants[name] = is_number && scalar ? filled_tensor(*input->dtype, {}, value) : parse_tensor(value);
+  }
+  return constants;
 }
 
 CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given) {

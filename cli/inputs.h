@@ -16,6 +16,9 @@ namespace oc::cli {
 void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 // NAME=@file.npy, NAME=@file.npz (its entry of that name), @file.npz (all its entries), NAME=1x3xf32=0.5.
 [[nodiscard]] std::map<std::string, Tensor> parse_inputs(const std::vector<std::string>& flags);
+// The values of --freeze, NAME=VALUE: as above, or a number for what `model` declares as a scalar.
+[[nodiscard]] std::map<std::string, Tensor> parse_constants(const std::vector<std::string>& flags,
+                                                            const std::string& model);
 
 // Does the command line name a compiled library instead of a model?
 [[nodiscard]] bool is_library(const ModelFlags& flags);

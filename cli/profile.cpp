@@ -36,7 +36,7 @@ struct Row {
 
 using Runs = std::vector<std::vector<uint64_t>>;  // nanoseconds by run and step
 
-// Inputs not given are zeros: times do not depend on them.
+// Inputs not given are zeros: times depend on them only where they choose branches.
 std::map<std::string, Tensor> filled(const opencompiler::Module& module, std::map<std::string, Tensor> given) {
   for (const opencompiler::TensorInfo& info : module.inputs())
     if (!given.contains(info.name)) given.emplace(info.name, make_tensor(*parse_dtype(info.dtype), info.shape));

@@ -68,6 +68,7 @@ int run_tune(const Flags& flags) {
   const int cores = usable_cores();
   options.jobs = threads == 1 ? std::max(1, cores - 1) : cores;
   const Model model = load_model(flags.model.file, builtin_ops(), target, flags.model.model_options());
+  warn(model.warnings);
   Database database = Database::open(flags.model.database_path(), OpenMode::create);
   if (!database.writable())
     user_error("{}: cannot be written, so nothing that tuning finds would be kept: {}", database.name(),

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "cli/inputs.h"
 
 namespace oc::cli {
 namespace {
@@ -35,6 +36,10 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
 void ModelFlags::add_to(CLI::App& verb) {
   verb.add_option("model", file, "ONNX model")->required();
   add_list(verb, "--shape", shapes, "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it");
+  add_list(
+      verb, "--freeze", constants,
+      "Make an input a constant of the compiled model, NAME=16000, NAME=@file.npy or NAME=1x3xf32=0.5; branches and "
+      "arithmetic that depend on it alone vanish");
   verb.add_option("--target", target,
                   "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target string")
       ->capture_default_str();
@@ -62,6 +67,7 @@ ModelOptions ModelFlags::model_options() const {
     const auto [name, extents] = parse_assignment(text, "--shape");
     options.shapes[name] = parse_extents(extents);
   }
+  options.constants = parse_constants(constants, file);
   options.passes.disabled = disabled_passes;
   options.passes.stop_after = stop_after;
   return options;

@@ -28,7 +28,7 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
 // What most verbs take of a model. Fields are filled when the command line has been parsed.
 struct ModelFlags {
   std::string file;
-  std::vector<std::string> shapes;
+  std::vector<std::string> shapes, constants;
   std::string target = "host";
   int threads = 0;
   std::string database;

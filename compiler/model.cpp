@@ -12,8 +12,12 @@ namespace oc {
 Model load_model(const std::filesystem::path& file, const OpTable& ops, const Target& target,
                  const ModelOptions& options) {
   const OpSet traits = op_set(ops);
-  Graph imported = import_onnx(file, traits, {.shapes = options.shapes});
   Model model;
+  ImportOptions import_options{.shapes = options.shapes, .constants = options.constants};
+  import_options.warn = [&](const std::string& warning) {
+    model.warnings.push_back(fmt::format("{}: {}", file.string(), warning));
+  };
+  Graph imported = import_onnx(file, traits, import_options);
   model.graph = optimize(std::move(imported), {traits, target}, options.passes);
   model.partition = partition(model.graph, traits);
   std::map<std::string, size_t> known;

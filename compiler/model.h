@@ -14,7 +14,8 @@
 namespace oc {
 
 struct ModelOptions {
-  std::map<std::string, Extents> shapes;  // --shape, by input name
+  std::map<std::string, Extents> shapes;    // --shape, by input name
+  std::map<std::string, Tensor> constants;  // --freeze, likewise
   PipelineOptions passes;
 };
 
@@ -24,6 +25,7 @@ struct Model {
   std::vector<Kernel> kernels;    // distinct workloads, in order of first use
   std::vector<size_t> kernel_of;  // per group: index into kernels
   std::vector<int> uses;          // per kernel: how many groups run it
+  std::vector<std::string> warnings;
 };
 
 // UserError when the model cannot be read, names unsupported ops, or needs a dtype kernels do not have.

@@ -178,17 +178,23 @@ class Writer {
     static_assert(
         static_cast<int>(Place::arena) == OC_PLACE_ARENA && static_cast<int>(Place::weights) == OC_PLACE_WEIGHTS &&
         static_cast<int>(Place::input) == OC_PLACE_INPUT && static_cast<int>(Place::output) == OC_PLACE_OUTPUT);
+    static_assert(static_cast<int>(Step::Kind::kernel) == OC_STEP_KERNEL &&
+                  static_cast<int>(Step::Kind::copy) == OC_STEP_COPY &&
+                  static_cast<int>(Step::Kind::skip_if) == OC_STEP_SKIP_IF &&
+                  static_cast<int>(Step::Kind::skip_unless) == OC_STEP_SKIP_UNLESS &&
+                  static_cast<int>(Step::Kind::fail) == OC_STEP_FAIL);
     std::vector<Constant*> rows;
     llvm::FunctionType* kernel_type = llvm::FunctionType::get(llvm::Type::getInt32Ty(context_), {pointer_}, false);
     for (const Step& step : request_.plan.steps) {
       const size_t first = args_.size();
       for (const Location& location : step.args) args_.push_back(u32(buffer(location)));
       Constant* kernel = null();
-      if (!step.symbol.empty())
+      if (step.kind == Step::Kind::kernel)
         kernel = llvm::cast<Constant>(module_.getOrInsertFunction(step.symbol + "_argv", kernel_type).getCallee());
-      const int64_t copied = step.symbol.empty() ? step.args[1].bytes : 0;
-      rows.push_back(record<oc_step>(
-          {kernel, text(step.label), u32(first), u32(step.args.size()), u64(static_cast<uint64_t>(copied))}));
+      const int64_t copied = step.kind == Step::Kind::copy ? step.args[1].bytes : 0;
+      rows.push_back(record<oc_step>({kernel, text(step.label), u32(first), u32(step.args.size()),
+                                      u32(static_cast<uint32_t>(step.kind)), u32(step.skipped),
+                                      u64(static_cast<uint64_t>(copied))}));
     }
     return rows;
   }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "generators/alias.h"
+#include "generators/branches.h"
 
 namespace oc {
 namespace {
@@ -38,6 +39,7 @@ class Planner {
   Plan run() {
     alias_nodes();
     place_concats();
+    place_selects();
     find_lifetimes();
     reuse_inputs();
     place_outputs();
@@ -115,6 +117,37 @@ class Planner {
     }
   }
 
+  // Does every group that writes to the buffer of `root` run under `guards` only?
+  [[nodiscard]] bool written_under(ValueId root, const Guards& guards) const {
+    for (size_t g = 0; g < guards_.size(); ++g) {
+      if (find(partition_.groups[g].output).root != root) continue;
+      if (guards_[g].size() < guards.size() || !std::equal(guards.begin(), guards.end(), guards_[g].begin()))
+        return false;
+    }
+    return true;
+  }
+
+  // Both sides of a select are made in its place where nothing else holds them: only one of them runs.
+  void place_selects() {
+    for (size_t g = 0; g < partition_.groups.size(); ++g) {
+      const Group& group = partition_.groups[g];
+      const Node& node = graph_[group.nodes[0]];
+      if (group.nodes.size() != 1 || node.op != "select" || graph_[node.inputs[0]].kind == ValueKind::constant)
+        continue;
+      std::vector<ValueId> roots;
+      bool fits = true;
+      for (size_t side = 1; side < node.inputs.size() && fits; ++side) {
+        const ValueId value = node.inputs[side];
+        if (!value.valid()) continue;
+        roots.push_back(find(value).root);
+        fits = movable(value, group.output) && written_under(roots.back(), side_guards(graph_, node, side, guards_[g]));
+      }
+      if (!fits) continue;
+      elided_[g] = true;
+      for (ValueId root : roots) parent_[root.index] = {group.output, 0};
+    }
+  }
+
   void find_lifetimes() {
     first_.assign(graph_.values.size(), INT32_MAX);
     last_.assign(graph_.values.size(), -1);
@@ -125,6 +158,8 @@ class Planner {
     };
     for (size_t g = 0; g < partition_.groups.size(); ++g) {
       const int time = static_cast<int>(g);
+      for (const Guard& guard : guards_[g]) touch(guard.condition, time);
+      if (const Node* node = partial_select(g)) touch(node->inputs[0], time);
       for (const CopyPart& part : parts_[g]) {
         touch(part.from, time);
         touch(part.root, time);
@@ -200,22 +235,41 @@ class Planner {
     return at(spot.root, spot.offset, bytes(value));
   }
 
+  // The select of group g when it lacks a side and its condition is not known.
+  [[nodiscard]] const Node* partial_select(size_t g) const {
+    for (NodeId id : partition_.groups[g].nodes) {
+      const Node& node = graph_[id];
+      const bool partial =
+          node.op == "select" && std::ranges::any_of(node.inputs, [](ValueId v) { return !v.valid(); });
+      if (partial && graph_[node.inputs[0]].kind != ValueKind::constant) return &node;
+    }
+    return nullptr;
+  }
+
   void emit() {
     for (size_t g = 0; g < partition_.groups.size(); ++g) {
       const GroupBinding& binding = bindings_[g];
+      const auto add = [&](Step step) { guarded_.push_back({std::move(step), guards_[g]}); };
+      if (const Node* node = partial_select(g)) {
+        const size_t absent = node->inputs[1].valid() ? 2 : 1;
+        guarded_.push_back(
+            {{.kind = Step::Kind::fail, .label = binding.label + " chose a branch that was not compiled"},
+             side_guards(graph_, *node, absent, guards_[g])});
+      }
       for (const CopyPart& part : parts_[g]) {
         const Spot to = find(part.root);
-        plan_.steps.push_back(
-            {"", "copy into " + binding.label, {locate(part.from), at(to.root, to.offset + part.offset, part.bytes)}});
+        add({.kind = Step::Kind::copy,
+             .label = "copy into " + binding.label,
+             .args = {locate(part.from), at(to.root, to.offset + part.offset, part.bytes)}});
       }
       if (elided_[g]) continue;
-      Step step{binding.symbol, binding.label, {}};
+      Step step{.symbol = binding.symbol, .label = binding.label};
       for (size_t i = 0; i < binding.inputs.size(); ++i) {
         const int64_t offset = weights_.offsets[g][i];
         step.args.push_back(offset >= 0 ? Location{Place::weights, 0, offset, 0} : locate(binding.inputs[i]));
       }
       step.args.push_back(locate(partition_.groups[g].output));
-      plan_.steps.push_back(std::move(step));
+      add(std::move(step));
     }
     for (uint32_t o : output_copies_) {
       const ValueId value = graph_.outputs[o];
@@ -223,7 +277,32 @@ class Planner {
       const Location from = constant != weights_.outputs.end()
                                 ? Location{Place::weights, 0, constant->second, bytes(value)}
                                 : locate(value);
-      plan_.steps.push_back({"", "copy to output " + graph_[value].name, {from, {Place::output, o, 0, bytes(value)}}});
+      guarded_.push_back({{.kind = Step::Kind::copy,
+                           .label = "copy to output " + graph_[value].name,
+                           .args = {from, {Place::output, o, 0, bytes(value)}}},
+                          {}});
+    }
+    add_steps(0, guarded_.size(), 0);
+  }
+
+  // Steps [first, last) of guarded_, whose first `depth` guards hold; neighbours under one guard share one skip.
+  void add_steps(size_t first, size_t last, size_t depth) {
+    while (first < last) {
+      const Guards& guards = guarded_[first].guards;
+      if (guards.size() == depth) {
+        plan_.steps.push_back(std::move(guarded_[first++].step));
+        continue;
+      }
+      const Guard guard = guards[depth];
+      size_t end = first + 1;
+      while (end < last && guarded_[end].guards.size() > depth && guarded_[end].guards[depth] == guard) ++end;
+      const size_t skip = plan_.steps.size();
+      plan_.steps.push_back({.kind = guard.when ? Step::Kind::skip_unless : Step::Kind::skip_if,
+                             .label = fmt::format("branch on {}", graph_[guard.condition].name),
+                             .args = {locate(guard.condition)}});
+      add_steps(first, end, depth + 1);
+      plan_.steps[skip].skipped = plan_.steps.size() - skip - 1;
+      first = end;
     }
   }
 
@@ -233,12 +312,18 @@ class Planner {
   const PackedWeights& weights_;
   std::vector<Spot>
       parent_;  // by value: where it stands relative to another value; itself if it has a buffer of its own
-  std::vector<bool> elided_;                  // by group: no kernel runs
+  std::vector<Guards> guards_ = find_guards(graph_, partition_);  // by group
+  std::vector<bool> elided_;                                      // by group: no kernel runs
   std::vector<std::vector<CopyPart>> parts_;  // by group, an elided concat: inputs that could not be made in place
   std::vector<int> first_, last_;             // by root value
   std::map<ValueId, uint32_t> output_of_;     // roots that live in a graph output
   std::vector<uint32_t> output_copies_;
   std::map<ValueId, size_t> buffer_of_;
+  struct GuardedStep {
+    Step step;
+    Guards guards;
+  };
+  std::vector<GuardedStep> guarded_;
   Plan plan_;
 };
 

@@ -21,9 +21,18 @@ struct Location {
 };
 
 struct Step {
-  std::string symbol;  // the kernel; "" copies args[0] to args[1]
+  enum class Kind : uint8_t {
+    kernel,       // runs `symbol` on args: inputs, then the output
+    copy,         // args[0] to args[1]
+    skip_if,      // passes over the next `skipped` steps when the bool at args[0] is true
+    skip_unless,  // the same when it is false
+    fail,         // ends the run with an error that tells the label
+  };
+  Kind kind = Kind::kernel;
+  std::string symbol;
   std::string label;
-  std::vector<Location> args;  // inputs, then the output
+  std::vector<Location> args;
+  size_t skipped = 0;
 };
 
 // A stretch of the arena and the steps between which it is in use, both included.
@@ -41,7 +50,8 @@ struct Plan {
 // bindings[i] is that of partition.groups[i], weights = pack(graph, bindings). Views, contiguous slices, transposes and
 // relayouts that move nothing become aliases; producers write straight into a concat whose parts are contiguous; graph
 // outputs are written in place where one kernel makes them, else copied at the end. InternalError when the graph is not
-// fully static or an output is not in plain layout.
+// fully static or an output is not in plain layout. What only one side of a `select` needs is skipped when the other is
+// chosen; choosing an absent side fails.
 [[nodiscard]] Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
                              const PackedWeights& weights);
 

@@ -210,7 +210,8 @@ oc_status oc_session_run_profiled(oc_session* session, const void* const* inputs
   const oc_library_table& library = *session->module->library;
   const oc_status status = library.run_profiled(session->instance, inputs, outputs, nanoseconds);
   if (status == OC_OK) return OC_OK;
-  const char* detail = status == OC_KERNEL_FAILED ? library.last_error(session->instance) : nullptr;
+  const bool has_detail = status == OC_KERNEL_FAILED || status == OC_BRANCH_FAILED;
+  const char* detail = has_detail ? library.last_error(session->instance) : nullptr;
   return fail(status, library.plan->name, detail);
 }
 

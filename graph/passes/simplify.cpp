@@ -16,6 +16,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 struct Rewriter {
   Graph& graph;
   const OpSet& ops;
+  std::vector<int> uses = use_counts(graph);  // before the sweep
 
   [[nodiscard]] const Type& type(ValueId value) const { return graph[value].type; }
   // The node that makes `value` if it is an `op`, else null. Invalidated by add.
@@ -30,6 +31,23 @@ struct Rewriter {
     return graph.add_node(std::move(op), std::move(inputs), std::move(attrs), std::move(out), model.name);
   }
   [[nodiscard]] bool has_op(std::string_view op) const { return ops.contains(op); }
+  // A view of `value` in another shape.
+  ValueId reshaped(ValueId value, const Extents& shape) {
+    if (type(value).extents() == shape) return value;
+    if (const Tensor* data = plain_data(graph, value)) {
+      Tensor copy = *data;
+      copy.shape = shape;
+      return graph.add_constant({}, std::make_shared<const Tensor>(std::move(copy)));
+    }
+    return graph.add_node("reshape", {value}, {{"shape", shape}}, make_type(type(value).dtype, shape));
+  }
+  // Given from outside or known.
+  [[nodiscard]] bool is_leaf(ValueId value) const { return !graph[value].producer.valid(); }
+  // An elementwise value for one reader alone: one kernel computes both, unless a view comes between.
+  [[nodiscard]] bool fuses_with_reader(ValueId value) const {
+    if (is_leaf(value) || value.index >= uses.size() || uses[value.index] > 1) return false;
+    return traits(ops, graph[graph[value].producer].op).kind == OpKind::elementwise;
+  }
 };
 
 // A rule looks at a node whose inputs are already rewritten and returns the value that replaces its output, or none.
@@ -92,6 +110,49 @@ ValueId outer_suffices(Rewriter& r, const Node& n) {
   if (inner == nullptr) return {};
   const ValueId x = inner->inputs[0];
   return r.add(n, n.op, {x}, n.attrs);
+}
+
+// What `operand` of an elementwise node becomes when the node is computed in the shape `inner` instead of its output's:
+// the same elements in the same order. Nullopt when broadcasting stands in the way.
+std::optional<Extents> operand_in(const Extents& operand, const Extents& outer, const Extents& inner) {
+  if (operand == outer) return inner;
+  if (element_count(operand) == 1) return Extents();
+  // Otherwise only extents 1 may come and go: the other dims correspond in order.
+  Extents result(inner.size(), 1);
+  size_t at = 0;
+  for (size_t d = 0; d < outer.size(); ++d) {
+    if (outer[d] == 1) continue;
+    while (at < inner.size() && inner[at] == 1) ++at;
+    if (at == inner.size() || inner[at] != outer[d]) return std::nullopt;
+    if (d + operand.size() >= outer.size()) result[at] = operand[d + operand.size() - outer.size()];
+    ++at;
+  }
+  return result;
+}
+
+// relu(reshape(x)) → reshape(relu(x)), add(reshape(x), y) → reshape(add(x, reshape(y))): views move away from what
+// makes x, so that what follows can be fused with it.
+ValueId elementwise_before_view(Rewriter& r, const Node& n) {
+  const Type out = r.type(n.outputs[0]);
+  const auto is_static = [&](ValueId value) { return r.type(value).is_static(); };
+  if (traits(r.ops, n.op).kind != OpKind::elementwise || !std::ranges::all_of(n.inputs, is_static)) return {};
+  for (const ValueId viewed : n.inputs) {
+    const Node* view = r.made_by(viewed, "reshape");
+    if (view == nullptr || r.type(viewed).shape != out.shape || r.is_leaf(view->inputs[0])) continue;
+    const Extents inner = r.type(view->inputs[0]).extents();
+    std::vector<std::optional<Extents>> shapes;
+    for (const ValueId input : n.inputs) {
+      const Extents operand = r.type(input).extents();
+      shapes.push_back(operand_in(operand, out.extents(), inner));
+      if (shapes.back() && *shapes.back() != operand && r.fuses_with_reader(input)) shapes.back() = std::nullopt;
+    }
+    if (std::ranges::any_of(shapes, [](const auto& shape) { return !shape; })) continue;
+    std::vector<ValueId> inputs;
+    for (size_t i = 0; i < n.inputs.size(); ++i) inputs.push_back(r.reshaped(n.inputs[i], *shapes[i]));
+    const ValueId result = r.graph.add_node(n.op, inputs, n.attrs, make_type(out.dtype, inner), n.name);
+    return r.reshaped(result, out.extents());
+  }
+  return {};
 }
 
 // relu(relu(x)), abs(abs(x)) → the inner one
@@ -187,6 +248,14 @@ ValueId cast_there_and_back(Rewriter& r, const Node& n) {
   return holds(r.type(n.inputs[0]).dtype, r.type(n.outputs[0]).dtype) ? inner->inputs[0] : ValueId();
 }
 
+// select(true, x, y) → x, select(c, x, x) → x
+ValueId decided_select(Rewriter& r, const Node& n) {
+  if (n.inputs[1] == n.inputs[2]) return n.inputs[1];
+  const Tensor* condition = plain_data(r.graph, n.inputs[0]);
+  if (condition == nullptr) return {};
+  return n.inputs[condition->bytes[0] != std::byte{0} ? 1 : 2];
+}
+
 // add(expand(x), y) → add(x, y) when broadcasting gives the same shape
 ValueId drop_expand(Rewriter& r, const Node& n) {
   const OpTraits& op = traits(r.ops, n.op);
@@ -244,7 +313,9 @@ constexpr Entry kRules[] = {
     {"pow", square},
     {"max", max_to_relu},
     {"cast", cast_there_and_back},
+    {"select", decided_select},
     {"", drop_expand},
+    {"", elementwise_before_view},
 };
 
 bool sweep(Graph& graph, const OpSet& ops) {

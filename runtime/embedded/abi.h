@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define OC_ABI_VERSION 1
+#define OC_ABI_VERSION 2
 
 enum { OC_PLACE_ARENA = 0, OC_PLACE_WEIGHTS = 1, OC_PLACE_INPUT = 2, OC_PLACE_OUTPUT = 3 };
 
@@ -21,13 +21,22 @@ typedef struct oc_location {
   uint64_t offset;
 } oc_location;
 
-// One call `kernel(args)` with args[0] = &user_context and then buffers[args[first_arg …]]; without a kernel, a copy of
-// `copy_bytes` from the first argument to the second.
+enum {
+  OC_STEP_KERNEL = 0,
+  OC_STEP_COPY = 1,         // `copy_bytes` from the first argument to the second
+  OC_STEP_SKIP_IF = 2,      // passes over the next `skipped` steps when the bool that is the first argument is true
+  OC_STEP_SKIP_UNLESS = 3,  // the same when it is false
+  OC_STEP_FAIL = 4,         // ends the run; the label says why
+};
+
+// OC_STEP_KERNEL is one call `kernel(args)` with args[0] = &user_context and then buffers[args[first_arg …]].
 typedef struct oc_step {
   int32_t (*kernel)(void** args);
   const char* label;
   uint32_t first_arg;
   uint32_t num_args;
+  uint32_t kind;
+  uint32_t skipped;
   uint64_t copy_bytes;
 } oc_step;
 

@@ -196,25 +196,36 @@ static uint64_t now(void) {
   return (uint64_t)time[0] * 1000000000u + (uint64_t)time[1];
 }
 
-// Runs the plan; `argument` is where each step's nanoseconds go, or null.
+static int fail(oc_instance* m, const oc_step* step, int status) {
+  oc_team_fail(&m->team, step->label);
+  return status;
+}
+
+// Runs the plan; `argument` is where each step's nanoseconds go (0 for a step passed over), or null.
 static int walk(oc_context* context, void* argument) {
   oc_instance* m = (oc_instance*)((char*)context->team - offsetof(oc_instance, team));
   uint64_t* nanoseconds = argument;
   const oc_plan* plan = &oc_plan_data;
-  void** args = m->args;
   for (uint32_t s = 0; s < plan->num_steps; ++s) {
     const oc_step* step = &plan->steps[s];
+    void** args = m->args + step->first_arg + s;  // each step before has a user_context
     const uint64_t start = nanoseconds ? now() : 0;
-    if (step->kernel) {
-      if (step->kernel(args) != 0) {
-        oc_team_fail(&m->team, step->label);
-        return OC_KERNEL_FAILED;
-      }
-    } else {
-      memcpy(((buffer*)args[2])->host, ((buffer*)args[1])->host, step->copy_bytes);
+    uint32_t skipped = 0;
+    switch (step->kind) {
+      case OC_STEP_KERNEL:
+        if (step->kernel(args) != 0) return fail(m, step, OC_KERNEL_FAILED);
+        break;
+      case OC_STEP_COPY: memcpy(((buffer*)args[2])->host, ((buffer*)args[1])->host, step->copy_bytes); break;
+      case OC_STEP_FAIL: return fail(m, step, OC_BRANCH_FAILED);
+      default:
+        if ((*(const uint8_t*)((buffer*)args[1])->host != 0) == (step->kind == OC_STEP_SKIP_IF))
+          skipped = step->skipped;
     }
-    if (nanoseconds) nanoseconds[s] = now() - start;
-    args += 1 + step->num_args;
+    if (nanoseconds) {
+      nanoseconds[s] = now() - start;
+      memset(&nanoseconds[s + 1], 0, skipped * sizeof *nanoseconds);
+    }
+    s += skipped;
   }
   return OC_OK;
 }

@@ -7,6 +7,7 @@
 #include <random>
 
 #include "base/compare.h"
+#include "base/error.h"
 #include "generators/alias.h"
 #include "graph/pass.h"
 #include "graph/text.h"
@@ -95,6 +96,7 @@ Planned planned(Graph graph) {
 struct Machine {
   const Planned& p;
   std::vector<Tensor> inputs, outputs = {};
+  int kernels_run = 0;
   std::vector<std::byte> arena = std::vector<std::byte>(static_cast<size_t>(p.plan.arena_bytes), std::byte{0x7f});
 
   std::byte* at(const Location& l) {
@@ -131,11 +133,18 @@ struct Machine {
   std::vector<Tensor> run() {
     for (ValueId output : p.graph.outputs)
       outputs.push_back(make_tensor(p.graph[output].type.dtype, p.graph[output].type.extents()));
-    for (const Step& step : p.plan.steps) {
-      if (step.symbol.empty())
-        std::memmove(at(step.args[1]), at(step.args[0]), static_cast<size_t>(step.args[1].bytes));
-      else
-        kernel(step);
+    for (size_t s = 0; s < p.plan.steps.size(); ++s) {
+      const Step& step = p.plan.steps[s];
+      switch (step.kind) {
+        case Step::Kind::kernel: kernel(step); break;
+        case Step::Kind::copy:
+          std::memmove(at(step.args[1]), at(step.args[0]), static_cast<size_t>(step.args[1].bytes));
+          break;
+        case Step::Kind::skip_if: s += *at(step.args[0]) == std::byte{1} ? step.skipped : 0; break;
+        case Step::Kind::skip_unless: s += *at(step.args[0]) == std::byte{0} ? step.skipped : 0; break;
+        case Step::Kind::fail: user_error("{}", step.label);
+      }
+      kernels_run += step.kind == Step::Kind::kernel;
     }
     return outputs;
   }
@@ -144,8 +153,9 @@ struct Machine {
 // A kernel reads its inputs while it writes: they lie apart, or are the same bytes of an elementwise kernel.
 void expect_no_clobbering(const Planned& p) {
   for (const Step& step : p.plan.steps) {
+    if (step.args.empty()) continue;
     const Location& out = step.args.back();
-    const bool in_place_ok = !step.symbol.empty() && p.bindings[std::stoul(step.symbol)].in_place_ok;
+    const bool in_place_ok = step.kind == Step::Kind::kernel && p.bindings[std::stoul(step.symbol)].in_place_ok;
     for (size_t i = 0; i + 1 < step.args.size(); ++i) {
       const Location& in = step.args[i];
       if (in.place != out.place || in.index != out.index) continue;
@@ -171,8 +181,9 @@ TEST(Plan, CarriedOutItComputesWhatTheModelDoes) {
     for (size_t i = 0; i < found.size(); ++i) EXPECT_LE(err(found[i], expected[i]), 1e-4) << "output " << i;
     for (const Step& step : p.plan.steps)
       for (size_t i = 0; i + 1 < step.args.size(); ++i) in_place += step.args[i] == step.args.back();
-    elided += p.partition.groups.size() -
-              static_cast<size_t>(std::ranges::count_if(p.plan.steps, [](const Step& s) { return !s.symbol.empty(); }));
+    elided += p.partition.groups.size() - static_cast<size_t>(std::ranges::count_if(p.plan.steps, [](const Step& s) {
+                return s.kind == Step::Kind::kernel;
+              }));
   }
   EXPECT_GT(in_place, 50U);  // the shortcuts were tested
   EXPECT_GT(elided, 30U);
@@ -180,6 +191,73 @@ TEST(Plan, CarriedOutItComputesWhatTheModelDoes) {
 
 Plan plan_of(const std::string& text) {
   return planned(parse_graph(text)).plan;
+}
+
+// Whatever the conditions are; the arena holds rubbish where a step was skipped.
+TEST(Plan, OnlyTheChosenBranchRuns) {
+  int skipped = 0, elided = 0;
+  for (uint32_t seed = 0; seed < 400; ++seed) {
+    const Graph model = random_graph(seed, 18, true);
+    const Planned p = planned(optimize(model, {all_ops(), parse_target("x86-64-avx2")}));
+    SCOPED_TRACE(testing::Message() << seed << "\n" << print_graph(p.graph));
+    expect_sound(p.plan.buffers, p.plan.arena_bytes);
+    expect_no_clobbering(p);
+    std::vector<Tensor> inputs = random_inputs(model, seed);
+    const int kernels =
+        static_cast<int>(std::ranges::count(p.plan.steps, Step::Kind::kernel, [](const Step& s) { return s.kind; }));
+    for (int choice = 0; choice < 4; ++choice) {
+      for (size_t i = 1; i < inputs.size(); ++i) inputs[i].bytes[0] = std::byte(choice >> (i - 1) & 1);
+      const std::vector<Tensor> expected = outputs_of(model, inputs);
+      Machine machine{p, inputs};
+      const std::vector<Tensor> found = machine.run();
+      for (size_t i = 0; i < found.size(); ++i) EXPECT_LE(err(found[i], expected[i]), 1e-4) << "output " << i;
+      skipped += kernels - machine.kernels_run;
+    }
+    for (const Group& group : p.partition.groups) elided += p.graph[group.nodes[0]].op == "select";
+    for (const Step& step : p.plan.steps)
+      if (step.kind == Step::Kind::kernel)
+        elided -= p.graph[p.partition.groups[std::stoul(step.symbol)].nodes[0]].op == "select";
+  }
+  EXPECT_GT(skipped, 500);
+  EXPECT_GT(elided, 50);
+}
+
+constexpr const char* kBranches =
+    "graph { %0 \"c\": bool[] = input %1 \"x\": f32[3,4] = input %2: f32[3,4] = softmax(%1) {axis=1} "
+    "%3: f32[3,4] = softmax(%2) {axis=0} %4: f32[3,4] = softmax(%1) {axis=0} %5 \"y\": f32[3,4] = select(%0, %3, %4) "
+    "return %5 }";
+
+TEST(Plan, BothSidesAreMadeInTheSelectsPlace) {
+  const Plan plan = plan_of(kBranches);
+  std::vector<Step::Kind> kinds;
+  for (const Step& step : plan.steps) kinds.push_back(step.kind);
+  using enum Step::Kind;
+  EXPECT_EQ(kinds, (std::vector{skip_unless, kernel, kernel, skip_if, kernel}));
+  EXPECT_EQ(plan.steps[0].skipped, 2U);
+  EXPECT_EQ(plan.steps[3].skipped, 1U);
+  EXPECT_EQ(plan.steps[2].args.back().place, Place::output);
+  EXPECT_EQ(plan.steps[4].args.back(), plan.steps[2].args.back());
+}
+
+TEST(Plan, AnAbsentSideFailsWhenItIsChosen) {
+  const Planned p = planned(
+      parse_graph("graph { %0 \"c\": bool[] = input %1 \"x\": f32[3,4] = input %2: f32[3,4] = softmax(%1) {axis=1} "
+                  "%3 \"y\": f32[3,4] = select(%0, %2, _) return %3 }"));
+  std::vector<Tensor> inputs = random_inputs(p.graph, 1);
+  inputs[0].bytes[0] = std::byte{1};
+  EXPECT_LE(err(Machine{p, inputs}.run()[0], outputs_of(p.graph, inputs)[0]), 1e-6);
+  inputs[0].bytes[0] = std::byte{0};
+  EXPECT_EQ(error_of<UserError>([&] { static_cast<void>(Machine{p, inputs}.run()); }),
+            "group 1 chose a branch that was not compiled");
+}
+
+// %3 is read by both sides: it is computed whatever is chosen.
+TEST(Plan, WhatBothSidesNeedIsNotGuarded) {
+  const Plan plan = plan_of(
+      "graph { %0 \"c\": bool[] = input %1 \"x\": f32[3,4] = input %2: f32[3,4] = softmax(%1) {axis=1} "
+      "%3: f32[3,4] = softmax(%2) {axis=0} %4 \"y\": f32[3,4] = select(%0, %3, %2) return %4 }");
+  EXPECT_EQ(plan.steps[0].kind, Step::Kind::kernel);
+  EXPECT_EQ(plan.steps[1].kind, Step::Kind::skip_unless);
 }
 
 TEST(Plan, AnOutputIsWrittenWhereTheCallerWantsIt) {

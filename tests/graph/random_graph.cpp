@@ -10,8 +10,10 @@ namespace {
 
 struct Maker {
   std::mt19937 random;
+  bool with_branches;
   Graph graph = {};
-  std::vector<ValueId> pool = {};  // rank 4, batch 1
+  std::vector<ValueId> pool = {};        // rank 4, batch 1
+  std::vector<ValueId> conditions = {};  // bool inputs
 
   template <class T>
   T any(std::initializer_list<T> choices) {
@@ -31,6 +33,11 @@ struct Maker {
   }
   ValueId node(const char* op, std::vector<ValueId> inputs, Attrs attrs = {}) {
     return add_op(graph, all_ops(), op, std::move(inputs), std::move(attrs));
+  }
+  static Attrs depthwise(int64_t channels) {
+    Attrs attrs = window(1, 1);
+    attrs["group"] = channels;
+    return attrs;
   }
   static Attrs window(int64_t pad, int64_t stride) {
     return {{"pads", Extents{pad, pad, pad, pad}}, {"strides", Extents{stride, stride}}, {"dilations", Extents{1, 1}}};
@@ -87,8 +94,36 @@ struct Maker {
       default: return node("matmul", {x, constant({shape(x)[3], any<int64_t>({1, 5, 8})}, -0.5, 0.5)});
     }
   }
+  // Something of x's shape, maybe x itself.
+  ValueId side(ValueId x) {
+    const Extents s = shape(x);
+    switch (random() % 5) {
+      case 0: return x;
+      case 1: return node("softmax", {x}, {{"axis", int64_t{3}}});
+      case 2: return node("conv", {x, constant({s[1], 1, 3, 3}, -1, 1)}, depthwise(s[1]));
+      case 3: {
+        const ValueId half = node("slice", {x},
+                                  {{"starts", Extents{0, 0, 0, 0}},
+                                   {"sizes", Extents{1, s[1] - 1, s[2], s[3]}},
+                                   {"steps", Extents{1, 1, 1, 1}}});
+        const ValueId first = node("reduce_max", {x}, {{"axes", Extents{1}}});
+        return node("concat", {first, node("tanh", {half})}, {{"axis", int64_t{1}}});
+      }
+      default: return node("sigmoid", {node("neg", {x})});
+    }
+  }
+  // Both sides from x, on a condition that is given or computed.
+  ValueId branches(ValueId x) {
+    if (conditions.empty())
+      for (const char* name : {"c", "d"}) conditions.push_back(graph.add_input(name, make_type(DType::boolean, {})));
+    ValueId condition = conditions[random() % conditions.size()];
+    if (random() % 3 == 0) condition = node("not", {condition});
+    const ValueId then = random() % 3 == 0 ? branches(x) : side(side(x));
+    return node("select", {condition, then, side(x)});
+  }
   ValueId next() {
     const ValueId x = operand();
+    if (with_branches && random() % 4 == 0 && shape(x)[1] > 1) return branches(x);
     switch (random() % 9) {
       case 0:
       case 1: return convolution(x);
@@ -114,8 +149,8 @@ struct Maker {
 
 }  // namespace
 
-Graph random_graph(uint32_t seed, int nodes) {
-  return Maker{std::mt19937(seed)}.run(nodes);
+Graph random_graph(uint32_t seed, int nodes, bool with_branches) {
+  return Maker{std::mt19937(seed), with_branches}.run(nodes);
 }
 
 }  // namespace oc::test

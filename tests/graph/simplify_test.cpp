@@ -173,5 +173,52 @@ TEST(Simplify, AResizeToTheSameSizeVanishesWithOrWithoutScales) {
   }
 }
 
+TEST(Simplify, ElementwiseNodesComeBeforeViews) {
+  expect_pass(simplify,
+              "graph { %0 \"x\": f32[2,6] = input %1: f32[2,6] = softmax(%0) {axis=1} "
+              "%2: f32[2,1,6] = reshape(%1) {shape=[2,1,6]} %3: f32[2,1,6] = relu(%2) "
+              "%4: f32[6] = constant {1, 2, 3, 4, 5, 6} %5: f32[2,1,6] = add(%3, %4) "
+              "%6: f32[2,6] = reshape(%5) {shape=[2,6]} %7 \"y\": f32[2,6] = softmax(%6) {axis=1} return %7 }",
+              "graph { %0 \"x\": f32[2,6] = input %1: f32[2,6] = softmax(%0) {axis=1} %2: f32[2,6] = relu(%1) "
+              "%3: f32[1,6] = constant {1, 2, 3, 4, 5, 6} %4: f32[2,6] = add(%2, %3) "
+              "%5 \"y\": f32[2,6] = softmax(%4) {axis=1} return %5 }");
+}
+
+// The view goes to what is read anyhow: the other operand.
+TEST(Simplify, AViewedOperandMeetsOneOfTheSameShape) {
+  expect_pass(simplify,
+              "graph { %0 \"x\": f32[2,6] = input %1 \"z\": f32[3,4] = input %2: f32[2,6] = softmax(%0) {axis=1} "
+              "%3: f32[3,4] = reshape(%2) {shape=[3,4]} %4 \"y\": f32[3,4] = add(%3, %1) return %4 }",
+              "graph { %0 \"x\": f32[2,6] = input %1 \"z\": f32[3,4] = input %2: f32[2,6] = softmax(%0) {axis=1} "
+              "%3: f32[2,6] = reshape(%1) {shape=[2,6]} %4: f32[2,6] = add(%2, %3) "
+              "%5 \"y\": f32[3,4] = reshape(%4) {shape=[3,4]} return %5 }");
+}
+
+TEST(Simplify, AViewStaysBeforeABroadcastThatItSplits) {
+  expect_untouched(simplify,
+                   "graph { %0 \"x\": f32[2,6] = input %1: f32[2,6] = softmax(%0) {axis=1} "
+                   "%2: f32[2,2,3] = reshape(%1) {shape=[2,2,3]} %3: f32[3] = constant {1, 2, 3} "
+                   "%4 \"y\": f32[2,2,3] = add(%2, %3) return %4 }");
+}
+
+// exp and add are one kernel as they are.
+TEST(Simplify, AViewDoesNotComeBetweenElementwiseNodes) {
+  expect_untouched(simplify,
+                   "graph { %0 \"x\": f32[2,6] = input %1 \"z\": f32[3,4] = input %2: f32[2,6] = softmax(%0) {axis=1} "
+                   "%3: f32[3,4] = reshape(%2) {shape=[3,4]} %4: f32[3,4] = exp(%1) "
+                   "%5 \"y\": f32[3,4] = add(%3, %4) return %5 }");
+}
+
+TEST(Simplify, ASelectThatIsDecidedGoes) {
+  expect_pass(simplify,
+              "graph { %0 \"x\": f32[2] = input %1: bool[] = constant {0} %2: f32[2] = exp(%0) %3: f32[2] = neg(%0) "
+              "%4 \"y\": f32[2] = select(%1, %2, %3) return %4 }",
+              "graph { %0 \"x\": f32[2] = input %1 \"y\": f32[2] = neg(%0) return %1 }");
+  expect_pass(simplify,
+              "graph { %0 \"x\": f32[2] = input %1 \"c\": bool[] = input %2: f32[2] = exp(%0) "
+              "%3 \"y\": f32[2] = select(%1, %2, %2) return %3 }",
+              "graph { %0 \"x\": f32[2] = input %1 \"c\": bool[] = input %2 \"y\": f32[2] = exp(%0) return %2 }");
+}
+
 }  // namespace
 }  // namespace oc::test
