@@ -162,7 +162,10 @@ struct Scheduler {
     RVar part("part");
     const auto partial = [&](const RVar& rest, int width) {
       Func folded = func.update().rfactor(part, lane);
-      folded.compute_at(at).bound_extent(key, keys).vectorize(lane, width);
+      std::vector<Var> storage{lane};
+      for (const Var& var : folded.args())
+        if (var.name() != lane.name()) storage.push_back(var);
+      folded.compute_at(at).reorder_storage(storage).bound_extent(key, keys).vectorize(lane, width);
       folded.update().reorder(lane, rest, key).vectorize(lane, width);
       return folded;
     };
