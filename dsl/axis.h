@@ -9,7 +9,7 @@
 namespace oc {
 
 // Keyed by loop structure: each has one schedule language and space.
-enum class Family : uint8_t { elementwise, reduction, contraction, window, movement };
+enum class Family : uint8_t { elementwise, reduction, contraction, window, movement, attention };
 [[nodiscard]] std::string_view family_name(Family family);
 
 enum class Role : uint8_t { batch, m, n, channel, spatial, k };  // k: every reduced axis

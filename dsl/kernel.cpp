@@ -52,7 +52,7 @@ void check_group(const Graph& graph, const OpTable& ops) {
 }  // namespace
 
 std::string_view family_name(Family family) {
-  constexpr std::string_view kNames[] = {"elementwise", "reduction", "contraction", "window", "movement"};
+  constexpr std::string_view kNames[] = {"elementwise", "reduction", "contraction", "window", "movement", "attention"};
   return kNames[static_cast<size_t>(family)];
 }
 

@@ -12,7 +12,8 @@ const std::vector<Pass>& pass_pipeline() {
       {"eliminate_empty", eliminate_empty, true},  // kernels have elements
       {"fold_constants", fold_constants},         {"simplify", simplify},
       {"eliminate_common", eliminate_common},     {"fold_scale", fold_scale},
-      {"absorb_transpose", absorb_transpose},     {"assign_layout", assign_layout},
+      {"fuse_attention", fuse_attention},         {"absorb_transpose", absorb_transpose},
+      {"assign_layout", assign_layout},
   };
   return kPasses;
 }

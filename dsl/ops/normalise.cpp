@@ -74,7 +74,7 @@ Expr define_softmax(OpCall& call, bool logarithm) {
         row.reduce("sum", zero, [&](const Expr& self, const Index& at) { return self + exp_expr(x(at) - max); });
     return x(call.index) - max - log_expr(sum);
   }
-  const Stage& exp = call.stage("exp", call.vars, exp_expr(x(call.index) - max));
+  const Stage& exp = call.stage("exp", call.vars, exp_of_nonpositive(x(call.index) - max));
   const Expr sum = row.reduce("sum", zero, [&](const Expr& self, const Index& at) { return self + exp.at(at); });
   return exp.at(call.index) / sum;
 }

@@ -55,6 +55,23 @@ Expr exp_expr(const Expr& narrow) {
   return Halide::select(Halide::strict_float(Halide::is_nan(x)), x, e);
 }
 
+// x = n·ln 2 + f, |f| ≤ ½ ln 2: e^x = 2^n · p(f), the polynomial of Cephes' expf. Adding 1.5·2^23 + 127 rounds x / ln 2
+// to n and leaves n + 127, the exponent of 2^n, in the lowest bits; −127 gives 0. NaN goes through the polynomial.
+Expr exp_of_nonpositive(const Expr& narrow) {
+  const Expr x = widened(narrow);
+  if (x.type().bits() == 64) return exp_expr(x);
+  constexpr float kRound = 0x1.8p23f + 127;
+  const Expr least = at_least(x, Expr(-88.02969f));
+  const Expr shifted = Halide::strict_float(least * 1.44269504f + kRound);
+  const Expr n = Halide::strict_float(shifted - kRound);
+  const Expr f = least - n * 0.693359375f + n * 2.12194440e-4f;
+  Expr p = 1.9875691500e-4f;
+  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f})
+    p = p * f + c;
+  p = p * (f * f) + f + 1.0f;
+  return p * Halide::reinterpret<float>(Halide::reinterpret<int32_t>(shifted) << 23);
+}
+
 // Halide takes the exponent's bits as they are, which is for normal numbers only.
 Expr log_expr(const Expr& narrow) {
   const Expr x = opaque(narrow);

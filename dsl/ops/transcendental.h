@@ -4,6 +4,7 @@
 // Largest error of f32, in units in the last place of the result (tests/dsl/transcendental_test.cpp measures it over a
 // dense sweep of all floats):
 //   exp      6   e^x below 2^-126 is 0
+//   exp of x ≤ 0  3   the same
 //   log      3   denormals have their logarithm
 //   erf      6
 //   tanh     5
@@ -17,6 +18,8 @@
 namespace oc {
 
 [[nodiscard]] Halide::Expr exp_expr(const Halide::Expr& x);
+// exp_expr for x ≤ 0 or NaN, as in a softmax: half the instructions.
+[[nodiscard]] Halide::Expr exp_of_nonpositive(const Halide::Expr& x);
 [[nodiscard]] Halide::Expr log_expr(const Halide::Expr& x);
 [[nodiscard]] Halide::Expr erf_expr(const Halide::Expr& x);
 [[nodiscard]] Halide::Expr tanh_expr(const Halide::Expr& x);

@@ -26,6 +26,10 @@ namespace oc {
 // output channels; the same for conv_transpose and, for factors, matmul(x, w). This is how BatchNormalization vanishes.
 [[nodiscard]] Graph fold_scale(Graph graph, const PassContext& context);
 
+// matmul(softmax(matmul(q, kᵀ) · scale + mask), v) → attention, with the transpositions of q, k, v and of the result,
+// and the factors on q and k, taken in.
+[[nodiscard]] Graph fuse_attention(Graph graph, const PassContext& context);
+
 // matmul(x, transpose(w, p)) → matmul(x, w) {b_perm=p}, and the same for the left operand: nothing is moved.
 [[nodiscard]] Graph absorb_transpose(Graph graph, const PassContext& context);
 

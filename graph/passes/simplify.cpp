@@ -104,6 +104,42 @@ ValueId transpose_to_reshape(Rewriter& r, const Node& n) {
   return r.add(n, "reshape", {n.inputs[0]}, {{"shape", out.extents()}});
 }
 
+// perm with every dim of `merged` replaced by the consecutive dims of `whole` whose product it is; empty if there are
+// none such.
+std::vector<int64_t> expanded_perm(const std::vector<int64_t>& perm, const Extents& whole, const Extents& merged) {
+  std::vector<std::pair<size_t, size_t>> groups;  // of dims of `whole`, [begin, end)
+  size_t at = 0;
+  for (const int64_t extent : merged) {
+    const size_t begin = at;
+    int64_t product = 1;
+    while (at < whole.size() && (at == begin || product < extent)) product *= whole[at++];
+    if (product != extent || at == begin) return {};
+    groups.emplace_back(begin, at);
+  }
+  if (at != whole.size()) return {};
+  std::vector<int64_t> result;
+  for (const int64_t p : perm)
+    for (size_t d = groups[static_cast<size_t>(p)].first; d < groups[static_cast<size_t>(p)].second; ++d)
+      result.push_back(static_cast<int64_t>(d));
+  return result;
+}
+
+// reshape(transpose(reshape(x: [b, h, s, d]) to [b·h, s, d]) to [b·h, d, s]) to [b, h, d, s] → transpose(x)
+ValueId transpose_between_reshapes(Rewriter& r, const Node& n) {
+  const Node* transpose = r.made_by(n.inputs[0], "transpose");
+  const Node* reshape = transpose == nullptr ? nullptr : r.made_by(transpose->inputs[0], "reshape");
+  if (reshape == nullptr) return {};
+  const ValueId x = reshape->inputs[0];
+  if (!r.type(x).is_static() || !r.type(n.outputs[0]).is_static()) return {};
+  const Extents whole = r.type(x).extents(), out = r.type(n.outputs[0]).extents();
+  const std::vector<int64_t> perm =
+      expanded_perm(transpose->attrs.integers("perm"), whole, r.type(transpose->inputs[0]).extents());
+  if (perm.size() != out.size()) return {};
+  for (size_t d = 0; d < out.size(); ++d)
+    if (out[d] != whole[static_cast<size_t>(perm[d])]) return {};
+  return r.add(n, "transpose", {x}, {{"perm", perm}});
+}
+
 // f(f(x)) → f(x)
 ValueId outer_suffices(Rewriter& r, const Node& n) {
   const Node* inner = r.made_by(n.inputs[0], n.op);
@@ -292,6 +328,7 @@ constexpr Entry kRules[] = {
     {"transpose", transpose_of_transpose},
     {"transpose", transpose_to_reshape},
     {"reshape", outer_suffices},
+    {"reshape", transpose_between_reshapes},
     {"expand", outer_suffices},
     {"relayout", outer_suffices},
     {"relu", idempotent},

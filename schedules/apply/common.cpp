@@ -1,5 +1,9 @@
 #include "schedules/apply/common.h"
 
+#include <algorithm>
+
+#include "schedules/families/common.h"
+
 namespace oc {
 
 const OutputVar* find_var(const Lowered& lowered, int dim, bool block) {
@@ -25,6 +29,42 @@ Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& out
   const Halide::Var task("task"), item("task_item");
   func.split(all, task, item, to_int(per_task), Halide::TailStrategy::GuardWithIf).parallel(task);
   return item;
+}
+
+void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, int64_t lanes, int64_t unroll) {
+  const int64_t width = vector_width(lanes, extent);
+  if (width == 1) return;
+  unroll = std::max<int64_t>(1, std::min(unroll, extent / width));
+  Halide::Var outer("outer"), strip("strip");
+  func.split(var, outer, strip, to_int(width * unroll), shift_unless_exact(extent, width * unroll));
+  if (unroll > 1) {
+    Halide::Var vector("vector");
+    func.split(strip, strip, vector, to_int(width)).unroll(strip).vectorize(vector);
+  } else {
+    func.vectorize(strip);
+  }
+}
+
+void fold_lanes(const Stage& stage, const Halide::LoopLevel& at, int64_t lanes, int64_t unroll) {
+  Halide::Func func = stage.func;
+  const Halide::RVar r = stage.domain[0];
+  const auto extent =
+      Halide::Internal::as_const_int(Halide::Internal::simplify(stage.domain.domain().domain()[0].extent));
+  const int64_t width = extent ? vector_width(lanes * unroll, *extent) : 1;
+  if (width < 4) return;
+  Halide::RVar ro("ro"), ri("ri");
+  Halide::Var u("u"), strip("strip"), vector("vector");
+  func.update().split(r, ro, ri, to_int(width), Halide::TailStrategy::GuardWithIf);
+  Halide::Func partial = func.update().rfactor(ri, u);
+  partial.compute_at(at);
+  const int64_t vector_lanes = std::min(lanes, width);
+  partial.split(u, strip, vector, to_int(vector_lanes)).unroll(strip).vectorize(vector);
+  partial.update()
+      .split(u, strip, vector, to_int(vector_lanes))
+      .reorder(vector, strip, ro)
+      .unroll(strip)
+      .vectorize(vector);
+  func.update().unroll(ri);
 }
 
 }  // namespace oc

@@ -16,6 +16,14 @@ namespace oc {
 Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& outermost_first, int64_t iterations,
                          int64_t tasks);
 
+// Vectors along the innermost loop of a stage or the output; the last one shifts inwards, which is safe for what does
+// not run in place.
+void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, int64_t lanes, int64_t unroll);
+
+// A reduced stage whose innermost reduced axis is contiguous: `lanes · unroll` partial results side by side, computed
+// at `at` and folded at the end.
+void fold_lanes(const Stage& stage, const Halide::LoopLevel& at, int64_t lanes, int64_t unroll);
+
 // Logical dims of a window kernel's tensors.
 enum Dim4 : int { kN, kC, kY, kX };
 

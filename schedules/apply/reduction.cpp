@@ -8,7 +8,6 @@ namespace {
 
 using Halide::Func;
 using Halide::LoopLevel;
-using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 using Halide::VarOrRVar;
@@ -16,49 +15,6 @@ using Halide::VarOrRVar;
 bool is_reduced(const Kernel& kernel, int dim) {
   return std::ranges::any_of(
       kernel.axes, [&](const Axis& axis) { return axis.role == Role::k && axis.name == fmt::format("r{}", dim); });
-}
-
-// Vectors along the innermost loop of a stage or the output; the last one shifts inwards, which is safe as neither runs
-// in place.
-void vectorise(Func& func, const Var& var, int64_t extent, int64_t lanes, int64_t unroll) {
-  const int64_t width = vector_width(lanes, extent);
-  if (width == 1) return;
-  unroll = std::max<int64_t>(1, std::min(unroll, extent / width));
-  Var outer("outer"), strip("strip");
-  const auto tail = [&](int64_t step) {
-    return extent % step == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards;
-  };
-  func.split(var, outer, strip, to_int(width * unroll), tail(width * unroll));
-  if (unroll > 1) {
-    Var vector("vector");
-    func.split(strip, strip, vector, to_int(width)).unroll(strip).vectorize(vector);
-  } else {
-    func.vectorize(strip);
-  }
-}
-
-// A reduced stage whose innermost reduced axis is contiguous: `lanes · unroll` partial results side by side, folded at
-// the end.
-void fold_lanes(const Stage& stage, const LoopLevel& at, int64_t lanes, int64_t unroll) {
-  Func func = stage.func;
-  const RVar r = stage.domain[0];
-  const auto extent =
-      Halide::Internal::as_const_int(Halide::Internal::simplify(stage.domain.domain().domain()[0].extent));
-  const int64_t width = extent ? vector_width(lanes * unroll, *extent) : 1;
-  if (width < 4) return;
-  RVar ro("ro"), ri("ri");
-  Var u("u"), strip("strip"), vector("vector");
-  func.update().split(r, ro, ri, to_int(width), TailStrategy::GuardWithIf);
-  Func partial = func.update().rfactor(ri, u);
-  partial.compute_at(at);
-  const int64_t vector_lanes = std::min(lanes, width);
-  partial.split(u, strip, vector, to_int(vector_lanes)).unroll(strip).vectorize(vector);
-  partial.update()
-      .split(u, strip, vector, to_int(vector_lanes))
-      .reorder(vector, strip, ro)
-      .unroll(strip)
-      .vectorize(vector);
-  func.update().unroll(ri);
 }
 
 void reduce_along_rows(const ApplyCall& call, int64_t lanes) {

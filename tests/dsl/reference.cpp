@@ -1,5 +1,6 @@
 #include "tests/dsl/reference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -165,6 +166,44 @@ Tensor layer_norm(const Node& node, const std::vector<Tensor>& in, const Type& o
   });
 }
 
+// Row by row, on operands and result as they are without their permutations.
+Tensor attention(const Node& node, const std::vector<Tensor>& in, const Type& out) {
+  const auto operand = [&](size_t i, const char* perm) { return transposed(in[i], node.attrs.integers(perm)); };
+  const auto read = [](const Tensor& t, const Extents& at) {
+    return static_cast<double>(t.as<float>()[static_cast<size_t>(broadcast_offset(at, t.shape))]);
+  };
+  const Tensor q = operand(0, "q_perm"), k = operand(1, "k_perm"), v = operand(2, "v_perm");
+  const int64_t keys = k.shape[k.shape.size() - 2], depth = k.shape.back();
+  const auto score = [&](const Extents& row, int64_t key) {  // row: [batch …, m, any]
+    Extents at_q = row, at_k = row;
+    at_k[row.size() - 2] = key;
+    double sum = 0;
+    for (int64_t d = 0; d < depth; ++d) {
+      at_q.back() = at_k.back() = d;
+      sum += read(q, at_q) * read(k, at_k);
+    }
+    at_q.back() = key;
+    return sum * node.attrs.number("scale", 1) + (in.size() > 3 ? read(in[3], at_q) : 0);
+  };
+  const Extents order = node.attrs.integers("out_perm");
+  return filled(out, [&](const Extents& o) {
+    Extents at(o.size());
+    for (size_t d = 0; d < o.size(); ++d) at[static_cast<size_t>(order[d])] = o[d];
+    std::vector<double> weights;
+    for (int64_t key = 0; key < keys; ++key) weights.push_back(score(at, key));
+    const double max = *std::ranges::max_element(weights);
+    double total = 0, value = 0;
+    for (int64_t key = 0; key < keys; ++key) {
+      const double weight = std::exp(weights[static_cast<size_t>(key)] - max);
+      Extents at_v = at;
+      at_v[at.size() - 2] = key;
+      total += weight;
+      value += weight * read(v, at_v);
+    }
+    return std::isnan(total) && node.attrs.integer("nan_as_zero", 0) != 0 ? 0 : value / total;
+  });
+}
+
 // ONNX Resize straight from its text, in coordinates of the operator's test generator.
 Tensor resize(const Node& node, const std::vector<Tensor>& in, const Type& out) {
   const bool linear = node.attrs.text("mode") == "linear";
@@ -199,6 +238,7 @@ Tensor naive(const Node& node, const std::vector<Tensor>& inputs, const Type& ou
   if (node.op == "conv_transpose") return conv_transpose(node, inputs, out);
   if (node.op == "max_pool" || node.op == "average_pool") return pool(node, inputs, out, node.op == "average_pool");
   if (node.op == "matmul") return matmul(node, inputs, out);
+  if (node.op == "attention") return attention(node, inputs, out);
   if (node.op == "softmax" || node.op == "log_softmax") return softmax(node, inputs, out, node.op == "log_softmax");
   if (node.op == "layer_norm") return layer_norm(node, inputs, out);
   if (node.op == "resize") return resize(node, inputs, out);

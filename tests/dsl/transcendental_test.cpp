@@ -1,4 +1,6 @@
 // The bounds that dsl/ops/transcendental.h states, over a dense sweep of all floats, on each target that runs here.
+#include "dsl/ops/transcendental.h"
+
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -43,6 +45,25 @@ double ulps(float y, double exact) {
   if (!std::isfinite(y)) return kMax;
   const double unit = std::ldexp(1.0, std::ilogb(exact) - 23);
   return std::abs(y - exact) / unit;
+}
+
+// No op is e^x of x ≤ 0 alone.
+TEST(Transcendentals, ExpOfNonpositiveStaysWithinItsBound) {
+  std::vector<float> x{-std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()};
+  for (const float value : sweep(kMax)) x.push_back(-std::abs(value));
+  Halide::Buffer<float> in(x.data(), static_cast<int>(x.size()));
+  for (const char* name : {"x86-64-avx512", "x86-64-avx2"}) {
+    const Target target = parse_target(name);
+    if (!runs_on_host(target)) continue;
+    const Halide::Var i("i");
+    Halide::Func f("f");
+    f(i) = exp_of_nonpositive(in(i));
+    f.vectorize(i, target.lanes(4));
+    const Halide::Buffer<float> out = f.realize({static_cast<int>(x.size())}, Halide::Target(target.name()));
+    for (int at = 0; at < in.width(); ++at)
+      ASSERT_LE(ulps(out(at), std::exp(static_cast<double>(in(at)))), 3)
+          << name << ": " << in(at) << " gives " << out(at);
+  }
 }
 
 class Transcendental : public testing::TestWithParam<Bound> {};

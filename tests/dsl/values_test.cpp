@@ -295,6 +295,41 @@ TEST(Values, SoftmaxOfNanAndInfinities) {
   }
 }
 
+// Scores that are the mask alone, values 1, 2, 3 … by key: rows masked in part, throughout (by −∞, as the separate ops
+// give it, and by the lowest number) and by NaN; scores that overflow without the maximum taken off.
+TEST(Values, AttentionOfMaskedRowsAndLargeScores) {
+  constexpr double kLowest = -3.4028234663852886e38;
+  const std::vector<std::vector<double>> masks{
+      {0, -kInf, -kInf}, {-kInf}, {kLowest}, {1e30, -1e30}, {kNan, 0, 0}, {0, kLowest, kLowest}, {800, 800, -800}};
+  constexpr int64_t kKeys = 3;
+  const auto rows = static_cast<int64_t>(masks.size());
+  for (const int64_t m : {rows, int64_t{1}, int64_t{40}}) {  // fewer queries than vectors have lanes, and more
+    for (const int64_t nan_as_zero : {0, 1}) {
+      const double nothing = nan_as_zero != 0 ? 0 : kNan;
+      const double result[] = {1, nothing, 2, 1, nothing, 1, 1.5};
+      Tensor q = make_tensor(DType::f32, {m, 2}), k = make_tensor(DType::f32, {kKeys, 2}),
+             v = make_tensor(DType::f32, {kKeys, 1}), mask = make_tensor(DType::f32, {m, kKeys}),
+             expected = make_tensor(DType::f32, {m, 1});
+      for (int64_t i = 0; i < kKeys; ++i) v.as<float>()[static_cast<size_t>(i)] = static_cast<float>(i + 1);
+      for (int64_t row = 0; row < m; ++row) {
+        const auto which = static_cast<size_t>(row % rows);
+        const std::vector<double>& given = masks[which];
+        for (size_t i = 0; i < kKeys; ++i)
+          mask.as<float>()[static_cast<size_t>(row) * kKeys + i] = static_cast<float>(given[std::min(i, given.size() - 1)]);
+        expected.as<float>()[static_cast<size_t>(row)] = static_cast<float>(result[which]);
+      }
+      const Extents as_is{0, 1};
+      Kernels{"attention",
+              {{"q_perm", as_is},
+               {"k_perm", as_is},
+               {"v_perm", as_is},
+               {"out_perm", as_is},
+               {"nan_as_zero", nan_as_zero}}}
+          .gives({q, k, v, mask}, expected);
+    }
+  }
+}
+
 TEST(Values, IntegerReductions) {
   const int64_t odd = (int64_t{1} << 53) + 1;
   const Tensor x = tensor<int64_t>(DType::i64, {3, 3}, {odd, 2, 0, kInt64Max, -1, 0, kInt64Min, -1, 0});

@@ -36,6 +36,10 @@ std::vector<Kernel> kernels(int64_t n, const Target& target) {
       "{{dilations=[1,1], group=1, output_padding=[0,0], pads=[0,0,0,0], strides=[2,2]}} return %2",
       "%0: f32[1,{0},{0},{0}] {1} = input %1: f32[1,{0},{0},{0}] {1} = max_pool(%0) "
       "{{dilations=[1,1], kernel=[3,3], pads=[1,1,1,1], strides=[1,1]}} return %1",
+      // attention
+      "%0: f32[2,{0},3,{0}] = input %1: f32[2,{4},3,{0}] = input %2: f32[2,{4},3,{4}] = input %3: f32[{0},{4}] = input "
+      "%4: f32[2,{0},3,{4}] = attention(%0, %1, %2, %3) {{k_perm=[0,2,1,3], out_perm=[0,2,1,3], q_perm=[0,2,1,3], "
+      "scale=0.125, v_perm=[0,2,1,3]}} return %4",
       // movement
       "%0: f32[{0},{4}] = input %1: f32[{4},{0}] = transpose(%0) {{perm=[1,0]}} return %1",
       "%0: f32[1,{0},4,8] = input %1: f32[1,{0},4,8] {1} = relayout(%0) {{to=\"{1}\"}} return %1",

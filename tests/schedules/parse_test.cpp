@@ -10,7 +10,7 @@ namespace oc::test {
 namespace {
 
 constexpr Family kFamilies[] = {Family::elementwise, Family::reduction, Family::contraction, Family::window,
-                                Family::movement};
+                                Family::movement, Family::attention};
 
 std::string error_of(std::string_view text) {
   try {

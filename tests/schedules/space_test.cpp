@@ -38,7 +38,7 @@ void expect_lowers(const Kernel& kernel, const Target& target, const Schedule& s
 TEST(Space, AllFamiliesAreAmongTheKernels) {
   std::set<Family> families;
   for (const Kernel& kernel : kernels(17, host_target())) families.insert(kernel.family);
-  EXPECT_EQ(families.size(), 5U);
+  EXPECT_EQ(families.size(), 6U);
 }
 
 TEST(Space, TheFormulaDefaultIsAlwaysLegal) {

@@ -1,0 +1,158 @@
+// Attention: rows of scores Q·Kᵀ, their softmax, and its product with V, block by block of queries so that a block's
+// scores stay in L2. Vectors run along the queries of a block: keys and values are then read as they lie in memory, one
+// number at a time, and maximum, exponential and sum of a row need no exchange between lanes. With few queries, as in
+// decoding token by token, vectors run along the depth of a key instead.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "schedules/families/common.h"
+
+namespace oc {
+namespace {
+
+enum Along : int64_t { kQueries, kDepth };
+constexpr int64_t kMaxUnrolled = 256;  // statements in an inner loop body; beyond, LLVM takes minutes
+constexpr int64_t kMaxBlockVectors = 4;
+
+struct View {
+  int64_t m, n, d, e;
+  int64_t lanes;          // along queries
+  int64_t value_lanes;    // along the columns of V
+  int64_t value_vectors;  // whole ones in a row of V
+};
+
+View look(const Kernel& kernel, const Target& target) {
+  const int64_t lanes = target.lanes(static_cast<int>(dtype_size(kernel.output().dtype)));
+  const int64_t e = kernel.extent("e"), width = vector_width(lanes, e);
+  return {kernel.extent("m"), kernel.extent("n"), kernel.extent("d"), e, lanes, width, e / width};
+}
+
+std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
+  if (std::string reason = outside_limits(family_info(Family::attention), s); !reason.empty()) return reason;
+  const View v = look(kernel, target);
+  const int64_t block = s["block.queries"], keys = s["scores.keys"], vectors = s["scores.vectors"],
+                rows = s["values.rows"], columns = s["values.vectors"];
+  if (block > v.m) return fmt::format("block queries={} of {}", block, v.m);
+  if (keys > v.n) return fmt::format("scores keys={} of {}", keys, v.n);
+  if (rows > block) return fmt::format("values rows={} in a block of {} queries", rows, block);
+  if (columns > v.value_vectors) return fmt::format("values vectors={} of {}", columns, v.value_vectors);
+  if (ceil_div(block, v.lanes) % vectors != 0)
+    return fmt::format("scores vectors={} do not divide a block of {}", vectors, ceil_div(block, v.lanes));
+  if (s["scores.unroll"] > v.d) return fmt::format("scores unroll={} of {}", s["scores.unroll"], v.d);
+  if (s["values.unroll"] > v.n) return fmt::format("values unroll={} of {}", s["values.unroll"], v.n);
+  if (std::max(keys * vectors * s["scores.unroll"], rows * columns * s["values.unroll"]) > kMaxUnrolled)
+    return fmt::format("more than {} unrolled statements", kMaxUnrolled);
+  if (s["vector.along"] == kDepth && block != 1) return "along the depth a block has one query";
+  return {};
+}
+
+// The largest of 4, 2, 1 that divides the extent.
+int64_t unroll_of(int64_t extent) {
+  return extent % 4 == 0 ? 4 : extent % 2 == 0 ? 2 : 1;
+}
+
+struct Tiles {
+  int64_t block = 1;
+  RegisterTile scores, values;
+};
+
+// Share of the FMA peak of both products together.
+double score(const View& v, const Tiles& t, const Target& target) {
+  const int64_t vectors = ceil_div(t.block, v.lanes);
+  const double of_scores = tile_score(t.scores.rows, t.scores.vectors, v.n, vectors, target) *
+                           static_cast<double>(t.block) / static_cast<double>(vectors * v.lanes);
+  const double of_values = tile_score(t.values.rows, t.values.vectors, t.block, v.value_vectors, target);
+  const double work = static_cast<double>(v.d) / of_scores + static_cast<double>(v.e) / of_values;
+  return static_cast<double>(v.d + v.e) / work * coverage(v.m, t.block);
+}
+
+Tiles best_tiles(const View& v, const Target& target) {
+  Tiles best;
+  double best_score = -1;
+  for (int64_t vectors = 1; vectors <= kMaxBlockVectors; ++vectors) {
+    Tiles t{.block = std::min(v.m, vectors * v.lanes), .scores = {}, .values = {}};
+    if (vectors > 1 && t.block * v.n * 4 > target.l2_bytes / 2) break;
+    const RegisterTile scores = best_tile(v.n, ceil_div(t.block, v.lanes), target);
+    for (t.scores.vectors = scores.vectors; ceil_div(t.block, v.lanes) % t.scores.vectors != 0;) --t.scores.vectors;
+    t.scores.rows = t.scores.vectors == scores.vectors ? scores.rows : best_tile(v.n, t.scores.vectors, target).rows;
+    t.values = best_tile(t.block, v.value_vectors, target);
+    if (const double found = score(v, t, target); found > best_score) {
+      best_score = found;
+      best = t;
+    }
+    if (t.block == v.m) break;
+  }
+  return best;
+}
+
+Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
+  const View v = look(kernel, target);
+  const bool few = v.m * 4 <= v.lanes;  // queries: most lanes would be idle
+  Tiles t = best_tiles(v, target);
+  if (few) t = {.block = 1, .scores = {std::min(v.n, v.lanes), 1}, .values = best_tile(1, v.value_vectors, target)};
+  int64_t blocks = ceil_div(v.m, t.block);
+  for (const Axis& axis : kernel.axes)
+    if (axis.role == Role::batch) blocks *= axis.extent;
+  return make_schedule(family_info(Family::attention),
+                       {{"vector.along", few ? kDepth : kQueries},
+                        {"block.queries", t.block},
+                        {"scores.keys", t.scores.rows},
+                        {"scores.vectors", t.scores.vectors},
+                        {"scores.unroll", unroll_of(v.d)},
+                        {"values.rows", t.values.rows},
+                        {"values.vectors", t.values.vectors},
+                        {"values.unroll", unroll_of(v.n)},
+                        {"parallel.tasks", default_tasks(kernel, target, threads, blocks)}});
+}
+
+Space space(const Kernel& kernel, const Target& target, int threads) {
+  const View v = look(kernel, target);
+  std::vector<int64_t> blocks{1};
+  for (int64_t vectors = 1; vectors <= kMaxBlockVectors; ++vectors) blocks.push_back(vectors * v.lanes);
+  const std::vector<int64_t> rows{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14};
+  Space result{Family::attention, {}, {}};
+  result.knobs.push_back({"vector.along", {kQueries, kDepth}});
+  result.knobs.push_back({"block.queries", up_to(std::min(v.m, kMaxBlockVectors * v.lanes), blocks)});
+  result.knobs.push_back({"scores.keys", up_to(std::min<int64_t>(v.n, 16), rows)});
+  result.knobs.push_back({"scores.vectors", up_to(std::min(kMaxBlockVectors, ceil_div(v.m, v.lanes)), {1, 2, 3, 4})});
+  result.knobs.push_back({"scores.unroll", up_to(std::min<int64_t>(4, v.d), {1, 2, 4})});
+  result.knobs.push_back({"values.rows", up_to(std::min<int64_t>(v.m, 16), rows)});
+  result.knobs.push_back({"values.vectors", up_to(std::min<int64_t>(6, v.value_vectors), {1, 2, 3, 4})});
+  result.knobs.push_back({"values.unroll", up_to(std::min<int64_t>(4, v.n), {1, 2, 4})});
+  if (threads > 1) result.knobs.push_back(tasks_knob(threads));
+  result.legal = [kernel, target](const Schedule& s) {
+    // One register beyond the formula may still pay; more spills.
+    const auto held = [&](const char* rows_name, const char* vectors_name) {
+      return s[rows_name] * s[vectors_name] < target.vector_registers;
+    };
+    return reject(kernel, target, s).empty() && held("scores.keys", "scores.vectors") &&
+           held("values.rows", "values.vectors");
+  };
+  return result;
+}
+
+}  // namespace
+
+const FamilyInfo& family_attention() {
+  static const FamilyInfo info = {
+      .family = Family::attention,
+      .version = 1,
+      .grammar = {{.name = "vector.along", .words = {"queries", "depth"}, .fallback = kQueries},
+                  {.name = "block.queries", .max = 256},
+                  {.name = "scores.keys", .max = 32},
+                  {.name = "scores.vectors", .max = 8},
+                  {.name = "scores.unroll", .max = 16},
+                  {.name = "values.rows", .max = 32},
+                  {.name = "values.vectors", .max = 8},
+                  {.name = "values.unroll", .max = 16},
+                  {.name = "parallel.tasks", .max = kMaxTasks}},
+      .space = space,
+      .fallback = fallback,
+      .why_illegal = reject,
+      .packings = nullptr,
+  };
+  return info;
+}
+
+}  // namespace oc
