@@ -49,10 +49,11 @@ TEST(Simplify, RunsOfOneOpAndBoundsMerge) {
 // Exporters merge leading dims around the transposition of keys.
 TEST(Simplify, ATranspositionBetweenReshapesThatUndoEachOtherIsOne) {
   const auto text = [](std::string_view shape, std::string_view out) {
-    return fmt::format("graph {{ %0: f32[1,6,5,4] = input %1: f32{0} = reshape(%0) {{shape={0}}} "
-                       "%2: f32[6,4,5] = transpose(%1) {{perm=[0,2,1]}} %3: f32{1} = reshape(%2) {{shape={1}}} "
-                       "return %3 }}",
-                       shape, out);
+    return fmt::format(
+        "graph {{ %0: f32[1,6,5,4] = input %1: f32{0} = reshape(%0) {{shape={0}}} "
+        "%2: f32[6,4,5] = transpose(%1) {{perm=[0,2,1]}} %3: f32{1} = reshape(%2) {{shape={1}}} "
+        "return %3 }}",
+        shape, out);
   };
   expect_pass(simplify, text("[6,5,4]", "[1,6,4,5]"),
               "graph { %0: f32[1,6,5,4] = input %1: f32[1,6,4,5] = transpose(%0) {perm=[0,1,3,2]} return %1 }");
