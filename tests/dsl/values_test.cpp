@@ -315,16 +315,14 @@ TEST(Values, AttentionOfMaskedRowsAndLargeScores) {
         const auto which = static_cast<size_t>(row % rows);
         const std::vector<double>& given = masks[which];
         for (size_t i = 0; i < kKeys; ++i)
-          mask.as<float>()[static_cast<size_t>(row) * kKeys + i] = static_cast<float>(given[std::min(i, given.size() - 1)]);
+          mask.as<float>()[static_cast<size_t>(row) * kKeys + i] =
+              static_cast<float>(given[std::min(i, given.size() - 1)]);
         expected.as<float>()[static_cast<size_t>(row)] = static_cast<float>(result[which]);
       }
       const Extents as_is{0, 1};
-      Kernels{"attention",
-              {{"q_perm", as_is},
-               {"k_perm", as_is},
-               {"v_perm", as_is},
-               {"out_perm", as_is},
-               {"nan_as_zero", nan_as_zero}}}
+      Kernels{
+          "attention",
+          {{"q_perm", as_is}, {"k_perm", as_is}, {"v_perm", as_is}, {"out_perm", as_is}, {"nan_as_zero", nan_as_zero}}}
           .gives({q, k, v, mask}, expected);
     }
   }

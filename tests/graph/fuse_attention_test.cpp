@@ -45,10 +45,9 @@ std::string spelled(std::string text, std::string_view mark, std::string_view va
 
 TEST(FuseAttention, AScaleMayMultiplyOrDivide) {
   const std::string after = fused("%0, %1, %2", "");
-  for (const char* scale :
-       {"%6: f32[] = constant {0.5} %10: f32[2,3,5,7] = mul(%5, %6)",
-        "%6: f32[1,1] = constant {0.5} %10: f32[2,3,5,7] = mul(%6, %5)",
-        "%6: f32[] = constant {2} %10: f32[2,3,5,7] = div(%5, %6)"})
+  for (const char* scale : {"%6: f32[] = constant {0.5} %10: f32[2,3,5,7] = mul(%5, %6)",
+                            "%6: f32[1,1] = constant {0.5} %10: f32[2,3,5,7] = mul(%6, %5)",
+                            "%6: f32[] = constant {2} %10: f32[2,3,5,7] = div(%5, %6)"})
     expect_pass(fuse_attention, spelled(attention(scale, ""), "%20", "%11"), after);
 }
 

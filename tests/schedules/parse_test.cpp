@@ -9,8 +9,8 @@
 namespace oc::test {
 namespace {
 
-constexpr Family kFamilies[] = {Family::elementwise, Family::reduction, Family::contraction, Family::window,
-                                Family::movement, Family::attention};
+constexpr Family kFamilies[] = {Family::elementwise, Family::reduction, Family::contraction,
+                                Family::window,      Family::movement,  Family::attention};
 
 std::string error_of(std::string_view text) {
   try {
