@@ -4,7 +4,7 @@
 // Largest error of f32, in units in the last place of the result (tests/dsl/transcendental_test.cpp measures it over a
 // dense sweep of all floats):
 //   exp      6   e^x below 2^-126 is 0
-//   exp of x ≤ 0  3   the same
+//            5   for x ≤ 0 (exp_of_nonpositive)
 //   log      3   denormals have their logarithm
 //   erf      6
 //   tanh     5

