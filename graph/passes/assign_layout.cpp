@@ -76,6 +76,10 @@ struct Planner {
 
   [[nodiscard]] bool is_convolution(const Node& node) const { return node.op == "conv" || node.op == "conv_transpose"; }
 
+  [[nodiscard]] bool is_dense(const Node& node) const {
+    return is_convolution(node) && node.attrs.integer("group", 1) == 1;
+  }
+
   [[nodiscard]] bool is_depthwise(const Node& node) const {
     const Type& in = graph[node.inputs[0]].type;
     return in.shape.size() == 4 && Dim(node.attrs.integer("group", 1)) == in.shape[1] &&
@@ -90,7 +94,8 @@ struct Planner {
 
   // A convolution may stay plain where that costs little.
   [[nodiscard]] Role dense_convolution_role(const Node& node) const {
-    return blockable(out(node)) && !conv_reads_anything(node) && plain_competes(graph, node) ? Role::flow : Role::conv;
+    const bool both = blockable(graph[node.inputs[0]].type) && blockable(out(node));
+    return both && plain_competes(graph, node) ? Role::flow : Role::conv;
   }
 
   [[nodiscard]] Role role(const Node& node) const {
@@ -131,10 +136,10 @@ struct Planner {
     return Label::plain;
   }
 
-  // Convolutions read where they lie few channels, and what they read but once.
+  // With a blocked result, a convolution reads few channels or single elements where they lie.
   [[nodiscard]] bool conv_reads_anything(const Node& node) const {
     const Type& in = graph[node.inputs[0]].type;
-    return !blockable(in) || in.shape[1].extent <= kFewChannels || skips_elements(graph, node);
+    return !blockable(in) || in.shape[1].extent <= kFewChannels || is_pointwise(graph, node);
   }
 
   // Does operand i share the layout of a flow node's result?
@@ -153,7 +158,7 @@ struct Planner {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const ValueId value = node.inputs[i];
       if (!value.valid() || graph[value].kind == ValueKind::constant) continue;
-      if (roles[id.index] == Role::conv && i == 0) {
+      if (i == 0 && (roles[id.index] == Role::conv || (is_dense(node) && label == Label::blocked))) {
         if (!conv_reads_anything(node)) visit(value, Label::blocked);
       } else {
         visit(value, follows(node, roles[id.index], i) ? label : Label::plain);
@@ -360,9 +365,17 @@ struct Rewriter {
   void conv(Node& node) {
     const Type& out = graph[node.outputs[0]].type;
     const int64_t out_block = blockable(out) ? block_of(out, plan.lanes) : 1;
-    const ValueId x = node.inputs[0];
-    if (!plan.conv_reads_anything(node)) node.inputs[0] = in_layout(x, block_of(graph[x].type, plan.lanes));
+    read_convolved(node, Label::blocked);
     finish_convolution(node, out_block);
+  }
+
+  // What a convolution with a result of this label reads.
+  void read_convolved(Node& node, Label label) {
+    const ValueId x = node.inputs[0];
+    if (label == Label::plain)
+      node.inputs[0] = in_layout(x, 1);
+    else if (!plan.is_dense(node) || !plan.conv_reads_anything(node))
+      node.inputs[0] = in_layout(x, block_of(graph[x].type, plan.lanes));
   }
 
   // Bias and result.
@@ -375,8 +388,7 @@ struct Rewriter {
     const Type out = graph[node.outputs[0]].type;
     const int64_t block = label == Label::blocked ? block_of(out, plan.lanes) : 1;
     if (plan.is_convolution(node)) {
-      const ValueId x = node.inputs[0];
-      node.inputs[0] = in_layout(x, label == Label::blocked ? block_of(graph[x].type, plan.lanes) : 1);
+      read_convolved(node, label);
       finish_convolution(node, block);
       return;
     }

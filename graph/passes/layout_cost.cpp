@@ -17,22 +17,24 @@ double coverage(int64_t extent, int64_t tile) {
   return static_cast<double>(extent) / static_cast<double>((extent + tile - 1) / tile * tile);
 }
 
+bool without_pads(const Node& node) {
+  return std::ranges::all_of(node.attrs.integers("pads", Extents{0, 0, 0, 0}), [](int64_t pad) { return pad == 0; });
+}
+
 }  // namespace
+
+bool is_pointwise(const Graph& graph, const Node& node) {
+  const Shape& kernel = graph[node.inputs[1]].type.shape;
+  return node.op == "conv" && node.attrs.integer("group", 1) == 1 && kernel[2] == Dim(1) && kernel[3] == Dim(1) &&
+         without_pads(node);
+}
 
 bool plain_competes(const Graph& graph, const Node& node) {
   const Shape& kernel = graph[node.inputs[1]].type.shape;
-  const std::vector<int64_t> strides = node.attrs.integers("strides", Extents{1, 1});
-  const std::vector<int64_t> pads = node.attrs.integers("pads", Extents{0, 0, 0, 0});
-  if (std::ranges::any_of(pads, [](int64_t pad) { return pad != 0; })) return false;
-  if (node.op == "conv_transpose") return kernel[2] == Dim(strides[0]) && kernel[3] == Dim(strides[1]);
-  return kernel[2] == Dim(1) && kernel[3] == Dim(1) && strides == Extents{1, 1};
-}
-
-bool skips_elements(const Graph& graph, const Node& node) {
-  const Shape& kernel = graph[node.inputs[1]].type.shape;
-  const std::vector<int64_t> strides = node.attrs.integers("strides", Extents{1, 1});
-  return node.op == "conv" && kernel[2].known() && kernel[3].known() && kernel[2].extent < strides[0] &&
-         kernel[3].extent < strides[1];
+  const Extents strides = node.attrs.integers("strides", Extents{1, 1});
+  if (node.op == "conv_transpose")
+    return kernel[2] == Dim(strides[0]) && kernel[3] == Dim(strides[1]) && without_pads(node);
+  return is_pointwise(graph, node) && strides == Extents{1, 1};
 }
 
 double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes, bool blocked) {

@@ -10,9 +10,9 @@ namespace oc {
 // Other windows are far faster blocked. Its types are static and of rank 4.
 [[nodiscard]] bool plain_competes(const Graph& graph, const Node& node);
 
-// Does a window step over elements, so that none is read by two outputs (1×1 with strides)? Then a conversion of the
-// operand would touch more than the convolution does.
-[[nodiscard]] bool skips_elements(const Graph& graph, const Node& node);
+// Is this a convolution with windows of one element? Its register tiles multiply vectors of weights by single elements,
+// which it reads as well from a plain operand as from a blocked one.
+[[nodiscard]] bool is_pointwise(const Graph& graph, const Node& node);
 
 // Time of a convolution whose result and operand are blocked by at most `lanes` channels, or both plain.
 [[nodiscard]] double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes, bool blocked);

@@ -11,10 +11,10 @@ namespace oc {
 namespace {
 
 constexpr int64_t kMaxUnrolled = 256;
-constexpr double kPipes = 2;         // vectors of fused multiply-adds a cycle
-constexpr double kMemoryBytes = 8;   // a cycle, from memory
-constexpr double kCacheBytes = 24;   // a cycle, from the second level
-constexpr double kTransformOps = 3;  // vector instructions per element of a transform, loads and stores included
+constexpr double kMultiplyAdds = 16;  // of f32 a cycle: two pipes of 256 bits, or one of 512 as on Zen 4
+constexpr double kMemoryBytes = 8;    // a cycle, from memory
+constexpr double kCacheBytes = 24;    // a cycle, from the second level
+constexpr double kTransformOps = 3;   // vector instructions per element of a transform, loads and stores included
 
 const Winograd& form_of(int64_t form) {
   return *find_winograd(window_forms().at(static_cast<size_t>(form)));
@@ -29,6 +29,29 @@ int64_t row_bytes(const Kernel& kernel, const WinogradGrid& grid) {
   const int64_t channels =
       grid.in_blocks * input_type(kernel).layout.block(1) + grid.out_blocks * kernel.output().layout.block(1);
   return (grid.m + 2) * (grid.m + 2) * grid.columns * channels * 4;
+}
+
+double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
+  return static_cast<double>((grid.m + 2) * (grid.m + 2) * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
+}
+
+// Cycles in which one image's bands wait for memory: each reads all weights, the first from memory; what it makes goes
+// through the second level of cache and beyond where it exceeds half of that.
+double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band) {
+  const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(ceil_div(grid.rows, band));
+  const auto made = static_cast<double>(grid.rows * row_bytes(kernel, grid));
+  const bool overflows = band * row_bytes(kernel, grid) > target.l2_bytes / 2;
+  return weights / kMemoryBytes + (bands - 1) * weights / kCacheBytes + (overflows ? 2 * made / kCacheBytes : 0);
+}
+
+// Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most and
+// the rest does not go far beyond.
+int64_t band_of(const Kernel& kernel, const Target& target, const WinogradGrid& grid) {
+  const int64_t held = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes(kernel, grid), 1, grid.rows);
+  const int64_t band = even_piece(grid.rows, held);
+  if (grid.rows * row_bytes(kernel, grid) > 2 * target.l2_bytes) return band;
+  const bool all = traffic_cycles(kernel, target, grid, grid.rows) < traffic_cycles(kernel, target, grid, band);
+  return all ? grid.rows : band;
 }
 
 }  // namespace
@@ -76,12 +99,11 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
 
 Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form) {
   const WinogradGrid grid = winograd_grid(kernel, form);
-  int64_t band = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes(kernel, grid), 1, grid.rows);
+  int64_t band = band_of(kernel, target, grid);
   const bool over_channels = grid.rows < 2 * threads;
   const int64_t n = form_of(form).n;
   const int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : grid.rows);
-  if (tasks > 1) band = over_channels ? grid.rows : std::min(band, ceil_div(grid.rows, tasks));
-  band = even_piece(grid.rows, band);
+  if (tasks > 1) band = over_channels ? grid.rows : even_piece(grid.rows, std::min(band, ceil_div(grid.rows, tasks)));
   const RegisterTile tile = best_tile(band * grid.columns, grid.out_blocks, target);
   return make_schedule(family_info(Family::window), {{"algorithm.form", form},
                                                      {"tile.x", tile.rows},
@@ -125,17 +147,16 @@ double window_cycles(const Kernel& kernel, const Target& target, const Schedule&
   if (form == kDirect) {
     const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
     const double weights = 9 * in_channels * out_channels * 4;
-    return kernel.flops / (2 * kPipes * lanes) / utilisation + weights / kMemoryBytes;
+    return kernel.flops / (2 * kMultiplyAdds) / utilisation + weights / kMemoryBytes;
   }
   const WinogradGrid grid = winograd_grid(kernel, form);
   const auto frequencies = static_cast<double>((grid.m + 2) * (grid.m + 2));
   const auto points = static_cast<double>(grid.rows * grid.columns);
-  const auto bands = static_cast<double>(ceil_div(grid.rows, s["band.y"]));
   const double utilisation = coverage(s["band.y"] * grid.columns, s["tile.x"]);
-  const double products = images * frequencies * points * in_channels * out_channels / (kPipes * lanes) / utilisation;
+  const double products = images * frequencies * points * in_channels * out_channels / kMultiplyAdds / utilisation;
   const double transforms = images * frequencies * points * (in_channels + out_channels) * kTransformOps / lanes;
-  const double weights = frequencies * in_channels * out_channels * 4;
-  return products + transforms + weights / kMemoryBytes + (images * bands - 1) * weights / kCacheBytes;
+  const double again = (images - 1) * weight_bytes(kernel, grid) / kCacheBytes;
+  return products + transforms + traffic_cycles(kernel, target, grid, s["band.y"]) + again;
 }
 
 }  // namespace oc
