@@ -41,6 +41,10 @@ nlohmann::json to_json(const CompileResult& result) {
   nlohmann::json groups = nlohmann::json::array();
   for (size_t g = 0; g < result.model.partition.groups.size(); ++g) {
     const size_t k = result.model.kernel_of[g];
+    if (k == kNoKernel) {
+      groups.push_back({{"group", group_label(result.model, g)}, {"kernel", nullptr}});
+      continue;
+    }
     const Kernel& kernel = result.model.kernels[k];
     groups.push_back({{"group", group_label(result.model, g)},
                       {"kernel", kernel.workload.hash()},
@@ -85,6 +89,10 @@ std::string one_line(std::string schedule) {
 void print_text(const CompileResult& result) {
   for (size_t g = 0; g < result.model.partition.groups.size(); ++g) {
     const size_t k = result.model.kernel_of[g];
+    if (k == kNoKernel) {
+      fmt::print("{}\n    no kernel: moves nothing\n", group_label(result.model, g));
+      continue;
+    }
     const Kernel& kernel = result.model.kernels[k];
     fmt::print("{} {}\n    kernel {}  {:.3f} GFLOP  {:.2f} MB  -> {} {}\n    schedule ({}{}) {}\n    ends here: {}\n",
                family_name(kernel.family), group_label(result.model, g), kernel.workload.hash().substr(0, 12),

@@ -73,7 +73,7 @@ void add_kernels(std::vector<Row>& rows, const Model& model, const Target& targe
   size_t next = 0;
   for (Row& row : rows)
     for (size_t g = next; g < model.partition.groups.size(); ++g) {
-      if (group_label(model, g) != row.label) continue;
+      if (model.kernel_of[g] == kNoKernel || group_label(model, g) != row.label) continue;
       row.kernel = &model.kernels[model.kernel_of[g]];
       row.limit = limit_ns(*row.kernel, target, calibration);
       next = g + 1;

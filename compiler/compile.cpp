@@ -152,11 +152,13 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
   std::vector<GroupBinding> bindings;
   for (size_t g = 0; g < result.model.partition.groups.size(); ++g) {
     const size_t k = result.model.kernel_of[g];
-    bindings.push_back({.symbol = artifacts[k].symbol,
-                        .label = group_label(result.model, g),
-                        .inputs = result.model.partition.groups[g].inputs,
-                        .packings = packings[k],
-                        .in_place_ok = result.model.kernels[k].family == Family::elementwise});
+    GroupBinding binding{.label = group_label(result.model, g), .inputs = result.model.partition.groups[g].inputs};
+    if (k != kNoKernel) {
+      binding.symbol = artifacts[k].symbol;
+      binding.packings = packings[k];
+      binding.in_place_ok = result.model.kernels[k].family == Family::elementwise;
+    }
+    bindings.push_back(std::move(binding));
   }
   const PackedWeights weights = pack(result.model.graph, bindings);
   const Plan plan = make_plan(result.model.graph, result.model.partition, bindings, weights);

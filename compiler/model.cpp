@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "frontends/onnx/import.h"
+#include "generators/plan.h"
 #include "graph/text.h"
 #include "opencompiler/dsl.h"
 
@@ -21,7 +22,13 @@ Model load_model(const std::filesystem::path& file, const OpTable& ops, const Ta
   model.graph = optimize(std::move(imported), {traits, target}, options.passes);
   model.partition = partition(model.graph, traits);
   std::map<std::string, size_t> known;
-  for (const Group& group : model.partition.groups) {
+  const std::vector<bool> moves_nothing = groups_without_kernel(model.graph, model.partition);
+  for (size_t g = 0; g < model.partition.groups.size(); ++g) {
+    if (moves_nothing[g]) {
+      model.kernel_of.push_back(kNoKernel);
+      continue;
+    }
+    const Group& group = model.partition.groups[g];
     Workload workload{print_graph(group_graph(model.graph, group, traits), {.names = false, .weights = true})};
     const auto [at, fresh] = known.emplace(workload.text, model.kernels.size());
     if (fresh) {

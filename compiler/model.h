@@ -1,6 +1,7 @@
 // The front half of every verb: model file → Graph → optimised Graph → fused groups → distinct kernels.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -19,11 +20,13 @@ struct ModelOptions {
   PipelineOptions passes;
 };
 
+inline constexpr size_t kNoKernel = SIZE_MAX;  // of a group that moves nothing
+
 struct Model {
   Graph graph;
   Partition partition;
   std::vector<Kernel> kernels;    // distinct workloads, in order of first use
-  std::vector<size_t> kernel_of;  // per group: index into kernels
+  std::vector<size_t> kernel_of;  // per group: index into kernels, or kNoKernel
   std::vector<int> uses;          // per kernel: how many groups run it
   std::vector<std::string> warnings;
 };

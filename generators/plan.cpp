@@ -29,17 +29,21 @@ class Planner {
   Planner(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
           const PackedWeights& weights)
       : graph_(graph), partition_(partition), bindings_(bindings), weights_(weights) {
-    if (bindings.size() != partition.groups.size() || weights.offsets.size() != bindings.size())
-      internal_error("a plan needs one binding and one row of weights for each of {} groups", partition.groups.size());
     for (size_t v = 0; v < graph.values.size(); ++v) parent_.push_back({ValueId(v), 0});
     elided_.resize(partition.groups.size());
     parts_.resize(partition.groups.size());
   }
 
-  Plan run() {
+  // Groups whose outputs stand in other values; the first step of `run`, and all that needs no bindings.
+  const std::vector<bool>& find_aliases() {
     alias_nodes();
     place_concats();
     place_selects();
+    return elided_;
+  }
+
+  Plan run() {
+    find_aliases();
     find_lifetimes();
     reuse_inputs();
     place_outputs();
@@ -351,8 +355,15 @@ int64_t assign_offsets(std::vector<Buffer>& buffers) {
   return total;
 }
 
+std::vector<bool> groups_without_kernel(const Graph& graph, const Partition& partition) {
+  const PackedWeights none;
+  return Planner(graph, partition, {}, none).find_aliases();
+}
+
 Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
                const PackedWeights& weights) {
+  if (bindings.size() != partition.groups.size() || weights.offsets.size() != bindings.size())
+    internal_error("a plan needs one binding and one row of weights for each of {} groups", partition.groups.size());
   return Planner(graph, partition, bindings, weights).run();
 }
 

@@ -55,6 +55,10 @@ struct Plan {
 [[nodiscard]] Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
                              const PackedWeights& weights);
 
+// Groups that need no kernel, because their output stands where their inputs do or are made: make_plan has no step that
+// calls one for them.
+[[nodiscard]] std::vector<bool> groups_without_kernel(const Graph& graph, const Partition& partition);
+
 // Offsets of the buffers, greedy by size over lifetimes, 64-byte aligned; returns the arena's size.
 int64_t assign_offsets(std::vector<Buffer>& buffers);
 

@@ -24,6 +24,18 @@ SHAPES = {
     "minilm_l3": {"input_ids": (1, 128), "attention_mask": (1, 128)},
     "efficientnet_lite0": {"input": (1, 3, 224, 224)},
 }
+# Of `fetch.py --all`: for the long tests.
+LARGE = {
+    "resnet50": {"pixel_values": (1, 3, 224, 224)},
+    "bert_base": {"input_ids": (1, 128), "attention_mask": (1, 128)},
+    "whisper_tiny_encoder": {"input_features": (1, 80, 3000)},
+    "gpt2_step": {"input_ids": (1, 1), "attention_mask": (1, 128)}
+    | {
+        f"past.{kind}.{layer}": (1, 12, 127, 64)
+        for layer in range(12)
+        for kind in ("key", "value")
+    },
+}
 
 
 def opencompiler(*arguments, **environment) -> subprocess.CompletedProcess:
@@ -96,7 +108,7 @@ def reference(name: str, folder: pathlib.Path, model=None) -> Reference:
     """The inputs, written into `folder`, are those of model `name`; `model`: another that takes the same."""
     model = model or MODELS / f"{name}.onnx"
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    values = feed(session, SHAPES[name])
+    values = feed(session, (SHAPES | LARGE)[name])
     input_flags, shape_flags = [], []
     for key, value in values.items():
         np.save(folder / f"{key}.npy", value)

@@ -263,7 +263,8 @@ State gru_step_reset_after(const Direction& d, ValueId inputs, const State& befo
   return gru_step(d, inputs, zr, times(n, d.gate(zr, 1), recurred), before);
 }
 
-// Gates i, o, f, c: c' = f·c + i·g, h' = o·h(c'); peepholes P (of i, o, f) add P·c to i and f, P·c' to o.
+// Gates i, o, f, c, whose inputs `clip` bounds (c' it does not, as in onnxruntime): c' = f·c + i·g, h' = o·h(c');
+// peepholes P (of i, o, f) add P·c to i and f, P·c' to o.
 State lstm_step(const Direction& d, ValueId inputs, const State& before) {
   Call& n = d.s.n;
   const ValueId all = sum(n, inputs, d.recur(before.hidden, 0));
@@ -276,7 +277,7 @@ State lstm_step(const Direction& d, ValueId inputs, const State& before) {
   const ValueId kept = times(n, gate(2, before.cell), before.cell);
   const ValueId added = times(n, gate(0, before.cell), d.activated(1, d.gate(all, 3)));
   const ValueId cell = sum(n, kept, added);
-  return {times(n, gate(1, cell), d.activated(2, cell)), cell};
+  return {times(n, gate(1, cell), d.functions[2](cell)), cell};
 }
 
 }  // namespace

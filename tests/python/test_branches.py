@@ -1,0 +1,136 @@
+"""If, with conditions of the data, of shapes and of inputs that are made constants."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import opencompiler as oc
+import pytest
+from harness import CLI, MODELS, TARGETS, TOLERANCE, err, opencompiler, run
+from onnx import TensorProto, helper
+
+SILERO = MODELS / "silero_vad.onnx"
+SILERO_SHAPES = ("--shape", "input=1x576", "--shape", "state=2x1x128")
+
+
+def write_if(path, then_op, else_op, else_attributes=None):
+    """y = then_op(x) if c else else_op(x)"""
+    value = helper.make_tensor_value_info
+    branches = {
+        name: helper.make_graph(
+            [helper.make_node(op, ["x"], [name], **attributes)],
+            name,
+            [],
+            [value(name, TensorProto.FLOAT, None)],
+        )
+        for name, op, attributes in (
+            ("then_branch", then_op, {}),
+            ("else_branch", else_op, else_attributes or {}),
+        )
+    }
+    graph = helper.make_graph(
+        [helper.make_node("If", ["c"], ["y"], name="choice", **branches)],
+        "g",
+        [value("c", TensorProto.BOOL, []), value("x", TensorProto.FLOAT, [3, 5])],
+        [value("y", TensorProto.FLOAT, None)],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_condition_chooses(target, tmp_path):
+    write_if(tmp_path / "m.onnx", "Softmax", "Sigmoid")
+    options = oc.SessionOptions()
+    options.target = target
+    ours = oc.InferenceSession(tmp_path / "m.onnx", options)
+    theirs = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    x = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    for choice in (True, False, True):
+        feed = {"c": np.array(choice), "x": x}
+        assert err(ours.run(None, feed)[0], theirs.run(None, feed)[0]) <= 1e-5
+
+
+def test_branches_of_different_shapes_need_a_known_condition(tmp_path):
+    model = tmp_path / "m.onnx"
+    write_if(model, "Softmax", "Transpose", {"perm": [1, 0]})
+    done = opencompiler("compile", model, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert (
+        "node 'choice' (If): its branches give f32 of [3, 5] and f32 of [5, 3]"
+        in done.stderr
+    )
+    assert "--freeze" in done.stderr
+    for choice, shape in ((1, "3x5"), (0, "5x3")):
+        out = run(
+            CLI, "run", model, "--freeze", f"c={choice}", "--input", "x=3x5xf32=2"
+        )
+        assert f"y: f32 of {shape}" in out
+
+
+def test_an_unsupported_branch_fails_only_when_it_is_chosen(tmp_path):
+    model = tmp_path / "m.onnx"
+    write_if(model, "Softmax", "Frobnicate")
+    command = ("run", model, "--input", "x=3x5xf32=2", "--input")
+    good, bad = opencompiler(*command, "c=bool=1"), opencompiler(*command, "c=bool=0")
+    assert good.returncode == 0
+    assert "warning" in good.stderr
+    assert "Frobnicate" in good.stderr
+    assert bad.returncode == 1
+    assert (
+        "the inputs choose a branch of the model that could not be compiled"
+        in bad.stderr
+    )
+    assert opencompiler(*command[:-1], "--freeze", "c=0").returncode == 1
+
+
+def test_a_frozen_input_is_no_input(tmp_path):
+    model = tmp_path / "m.onnx"
+    write_if(model, "Softmax", "Sigmoid")
+    run(CLI, "compile", model, "-o", tmp_path, "--name", "m", "--freeze", "c=1")
+    assert "c" not in (tmp_path / "m.json").read_text().split('"')
+    done = opencompiler("compile", model, "-o", tmp_path, "--freeze", "d=1")
+    assert done.returncode == 1
+    for flag, message in (
+        ("d=f32=1", "a constant is given for 'd', which is no input of the model"),
+        ("c=f32=1", "input 'c': the constant given is f32, the model takes bool"),
+        ("x=2x5xf32=1", "has 2 in dim 0, where the model is fixed to 3"),
+        ("c=yes", "'yes' is no number"),
+    ):
+        done = opencompiler("compile", model, "-o", tmp_path / "out", "--freeze", flag)
+        assert done.returncode == 1
+        assert message in done.stderr
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("rate", "samples"), [(16000, 576), (8000, 288)])
+def test_silero_streams_like_onnxruntime(rate, samples, target):
+    options = oc.SessionOptions()
+    options.target = target
+    ours = oc.InferenceSession(SILERO, options)
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4
+    theirs = onnxruntime.InferenceSession(SILERO, quiet)
+    random = np.random.default_rng(0)
+    states = [np.zeros((2, 1, 128), np.float32)] * 2
+    for chunk in range(100):
+        loudness = 0.3 * np.sin(chunk / 9) ** 2
+        sound = (loudness * random.normal(size=(1, samples))).astype(np.float32)
+        results = [
+            session.run(
+                None, {"input": sound, "state": state, "sr": np.array(rate, np.int64)}
+            )
+            for session, state in zip((ours, theirs), states, strict=True)
+        ]
+        for mine, reference in zip(*results, strict=True):
+            assert err(mine, reference) <= TOLERANCE
+        states = [outputs[1] for outputs in results]
+
+
+def test_silero_fails_as_onnxruntime_does_for_a_rate_that_the_shape_rules_out():
+    given = ("--input", "input=1x576xf32=0", "--input", "state=2x1x128xf32=0")
+    done = opencompiler("run", SILERO, *given, "--input", "sr=i64=8000")
+    assert done.returncode == 1
+    assert "select (If_0) chose a branch" in done.stderr
+    frozen = opencompiler("run", SILERO, *given, "--freeze", "sr=16000")
+    assert frozen.returncode == 0
+    assert "warning" not in frozen.stderr
