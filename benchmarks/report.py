@@ -21,7 +21,8 @@ HEAD = """# Performance
 Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` writes to `benchmarks/results/`; not edited
 by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
 compared in the same run. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone;
-else the schedules that ship with the compiler.
+else the schedules that ship with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime
+cannot be.
 """
 
 
@@ -65,7 +66,8 @@ def run_table(recorded):
     for result in results:
         cells = [result["name"], f"{row(result, 'opencompiler')['milliseconds']:.3f}"]
         if with_share:
-            cells.append(f"{100 * share_of_peak(result):.0f} %")
+            known = result["flops"] is not None
+            cells.append(f"{100 * share_of_peak(result):.0f} %" if known else "–")
         cells += [ratio(result, "onnxruntime"), ratio(result, "openvino")]
         rows.append([*cells, figure(untuned_ratio(result))])
     if not with_share:

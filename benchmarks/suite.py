@@ -52,7 +52,8 @@ def write_gemm(case, path):
         right, n = "bt", b[-2]
     nodes.append(helper.make_node("MatMul", ["a", right], ["y"]))
     save(path, nodes, inputs, value("y", [*a[:-1], n], dtype), constants)
-    return 2 * math.prod(a) * n
+    # The peak that is measured is that of f32.
+    return 2 * math.prod(a) * n if dtype == "f32" else None
 
 
 def write_conv(case, path):
@@ -91,7 +92,7 @@ def write_conv(case, path):
 
 
 def prepare(suite, case, folder):
-    """The case's model file, its options for compare.py, its floating-point operations (None: not known)."""
+    """The case's model file, its options for compare.py, its f32 operations (None: not known, or of another dtype)."""
     if suite == "models":
         shapes = [f"{k}={'x'.join(map(str, v))}" for k, v in case["shapes"].items()]
         return MODELS / case["file"], [w for s in shapes for w in ("--shape", s)], None
@@ -203,6 +204,8 @@ def main():
         help="with the shipped schedules alone, into results/ for report.py",
     )
     arguments = parser.parse_args()
+    if arguments.record and (arguments.only or arguments.tune or arguments.db):
+        parser.error("--record goes with neither --only, --tune nor --db")
     cases = json.loads((HERE / "suites" / f"{arguments.suite}.json").read_text())
     arguments.cold = cases.get("cold", 0)
     chosen = [c for c in cases["cases"] if arguments.only in c["name"]]

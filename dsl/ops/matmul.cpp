@@ -141,6 +141,7 @@ const OpInfo& op_matmul() {
       op.cases.push_back(product({n, n}, {n, n}, n % 2 == 0, Attrs{{"b_perm", swapped}}));
       op.cases.push_back(product({100, n}, {100, 33}, n % 2 == 1, Attrs{{"a_perm", swapped}}));
       op.cases.push_back(product({n, 600}, {600, 1}, n % 2 == 1));                      // dot products
+      op.cases.push_back(product({1, 30 + n}, {30 + n, 1}, n % 2 == 1));                // … one of a few vectors
       op.cases.push_back(product({n, 600}, {600, 3}, true));                            // … with columns of a constant
       op.cases.push_back(product({std::min<int64_t>(n, 4), 70}, {70, 40 + n}, false));  // a few rows
       op.cases.push_back(product({48 + n, 300}, {300, 64 + n}, false));                 // blocks

@@ -97,7 +97,7 @@ Expr erf_expr(const Expr& narrow) {
 // x·P(x²)/Q(x²), a minimax rational form for |x| ≤ 9, beyond which the result is ±1.
 Expr tanh_expr(const Expr& narrow) {
   const Expr x = opaque(narrow);
-  if (x.type().bits() == 64) return 1.0f - 2.0f / (1.0f + exp_expr(2.0f * x));
+  if (x.type().bits() == 64) return libm("tanh", {x});
   const Expr limited = Halide::clamp(x, -9.0f, 9.0f), s = limited * limited;
   const Expr p = polynomial(s, {0.9999999795840209, 0.1338100725127573, 0.003495565955257069, 2.0608711846899212e-05,
                                 1.3354149137127814e-08});

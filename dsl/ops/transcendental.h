@@ -1,5 +1,4 @@
-// Functions as vector code: polynomials without a call a lane, for f32 (f16 and bf16 as f32). Of f64 exp and log are
-// vector code too, the others libm's.
+// Functions as vector code: polynomials without a call a lane, for f32 (f16 and bf16 as f32). Those of f64 are libm's.
 //
 // Largest error of f32, in units in the last place of the result (tests/dsl/transcendental_test.cpp measures it over a
 // dense sweep of all floats):

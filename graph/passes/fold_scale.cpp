@@ -23,7 +23,7 @@ struct Folder {
     if (node.op != "conv" && node.op != "conv_transpose" && node.op != "matmul") return nullptr;
     const Tensor* weights = plain_data(graph, node.inputs[1]);
     if (weights == nullptr || weights->dtype != DType::f32 || !graph[value].type.is_static()) return nullptr;
-    if (node.op == "matmul") return weights->shape.size() == 2 ? &node : nullptr;
+    if (node.op == "matmul") return weights->shape.size() == 2 && node.attrs.empty() ? &node : nullptr;
     const bool bias = node.inputs.size() > 2 && node.inputs[2].valid();
     return !bias || plain_data(graph, node.inputs[2]) != nullptr ? &node : nullptr;
   }

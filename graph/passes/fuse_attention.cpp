@@ -138,8 +138,10 @@ struct Fuser {
       if (type(operand).shape.size() != rank || !type(operand).layout.plain() ||
           graph[operand].kind == ValueKind::constant)
         return {};
-    // Queries give the leading extents.
-    if (!std::equal(type(q_value).shape.begin(), type(q_value).shape.end() - 2, type(weights).shape.begin())) return {};
+    // Queries give the leading extents: neither keys nor values have more.
+    const Shape& q_shape = type(q_value).shape;
+    for (const ValueId broader : {weights, node.outputs[0]})
+      if (!std::equal(q_shape.begin(), q_shape.end() - 2, type(broader).shape.begin())) return {};
     const Source q = source(q_value), v = source(v_value);
     Source k = source(k_value);
     std::swap(k.perm[rank - 1], k.perm[rank - 2]);

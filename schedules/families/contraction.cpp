@@ -96,6 +96,7 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
     return fmt::format("more than {} unrolled statements", kMaxUnrolled);
   if (s["unroll.k"] * (c.along_k ? c.lanes : 1) > c.k) return fmt::format("unroll k={} of {}", s["unroll.k"], c.k);
   if (s["copy.b"] != 0 && (c.weight || c.along_k)) return "copy b=yes of what needs none";
+  if (c.slices > 1 && c.m * c.n * c.element > target.l2_bytes) return "slices of k whose sums go beyond L2";
   return reject_blocks(c, s);
 }
 
@@ -118,9 +119,9 @@ bool wants_vectors_along_k(const View& v, int64_t all_lanes) {
   return v.c.streams_k && few && v.c.k >= 4 * all_lanes;
 }
 
-Values dot_products(const View& v, const Target& target) {
+Values dot_products(const View& v, const Target& target, int64_t all_lanes) {
   const RegisterTile tile = best_tile(std::min<int64_t>(v.c.m, 4), v.c.n <= 6 ? v.c.n : 4, target);
-  const int64_t unroll = std::max<int64_t>(1, 8 / (tile.rows * tile.vectors));
+  const int64_t unroll = std::clamp<int64_t>(8 / (tile.rows * tile.vectors), 1, v.c.k / all_lanes);
   return {{"vector.along", kVectorK}, {"tile.m", tile.rows}, {"tile.n", tile.vectors}, {"unroll.k", unroll}};
 }
 
@@ -141,10 +142,11 @@ int64_t most_rows(const View& v) {
 }
 
 // Few sums that are long are cut into slices of k, one a thread.
-Values slices(const View& v, const RegisterTile& tile, int threads) {
+Values slices(const View& v, const RegisterTile& tile, const Target& target, int threads) {
   const int64_t columns = tile.vectors * v.lanes, tiles = ceil_div(v.c.m, tile.rows) * ceil_div(v.c.n, columns);
   const bool divide = v.c.m % tile.rows == 0 && v.c.n % columns == 0;
-  if (threads == 1 || v.c.batches > 1 || tiles > threads || !divide || v.c.k < kLongSum) return {};
+  const bool fits = v.c.m * v.c.n * v.c.element <= target.l2_bytes;
+  if (threads == 1 || v.c.batches > 1 || tiles > threads || !divide || !fits || v.c.k < kLongSum) return {};
   return {{"block.m", v.c.m / tile.rows},
           {"block.n", v.c.n / columns},
           {"block.k", 256},
@@ -169,7 +171,7 @@ Values register_tiles(const View& v, const Target& target, int threads) {
                    {"order.inner", tile.rows <= tile.vectors ? kInnerM : kInnerN},
                    {"block.m", block == m_tiles ? 0 : block},
                    {"copy.b", copy ? 1 : 0}};
-  std::ranges::copy(slices(v, tile, threads), std::back_inserter(values));
+  std::ranges::copy(slices(v, tile, target, threads), std::back_inserter(values));
   return values;
 }
 
@@ -177,8 +179,8 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   if (default_tasks(kernel, target, threads, threads) == 1) threads = 1;
   Values values = register_tiles(v, target, threads);
-  if (wants_vectors_along_k(v, target.lanes(static_cast<int>(v.c.element)))) {
-    values = dot_products(v, target);
+  if (const int64_t all_lanes = target.lanes(static_cast<int>(v.c.element)); wants_vectors_along_k(v, all_lanes)) {
+    values = dot_products(v, target, all_lanes);
   } else if (!v.c.weight && v.c.streams_n && v.c.m <= kFewRows && v.c.n >= 2 * v.lanes && v.lanes > 1) {
     values = matrix_by_few_rows(v, target, threads);
   }
@@ -210,6 +212,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   if (!v.c.weight) offer("copy.b", {0, 1});
   if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) {
+    if (s["vector.along"] == kVectorK && s["order.inner"] != kInnerN) return false;  // has no such order
     // One register beyond the formula may still pay; more spills.
     return reject(kernel, target, s).empty() && s["tile.m"] * s["tile.n"] < target.vector_registers;
   };

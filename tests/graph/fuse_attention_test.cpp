@@ -114,6 +114,15 @@ TEST(FuseAttention, WeightsChangedAfterTheSoftmaxStay) {
                    spelled(attention("", "%12: f32[] = constant {3} %20: f32[2,3,5,7] = mul(%11, %12)"), "%10", "%5"));
 }
 
+// Queries give the leading extents of the op.
+TEST(FuseAttention, ValuesOfMoreBatchesThanTheQueriesStay) {
+  const std::string text = normal(
+      "graph { %0: f32[1,4,8] = input %1: f32[1,8,6] = input %2: f32[3,6,5] = input "
+      "%3: f32[1,4,6] = matmul(%0, %1) %4: f32[1,4,6] = softmax(%3) {axis=2} %5: f32[3,4,5] = matmul(%4, %2) "
+      "return %5 }");
+  EXPECT_EQ(print_graph(fuse_attention(parse_graph(text), {all_ops(), parse_target("x86-64-avx512")})), text);
+}
+
 // Scores of one vector of rows beyond L2: nothing is gained.
 TEST(FuseAttention, RowsTooLongForTheCacheStay) {
   const std::string text = normal(

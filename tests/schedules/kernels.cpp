@@ -23,6 +23,7 @@ std::vector<Kernel> kernels(int64_t n, const Target& target) {
       "%0: f32[{0},{4}] = input %1: f32[{4},{0}] = weight %2: f32[{0},{0}] = matmul(%0, %1) "
       "%3: f32[{0}] = weight %4: f32[{0},{0}] = add(%2, %3) return %4",
       "%0: f32[2,{0},{4}] = input %1: f32[2,{4},{0}] = input %2: f32[2,{0},{0}] = matmul(%0, %1) return %2",
+      "%0: f32[1,{3}] = input %1: f32[{3},1] = input %2: f32[1,1] = matmul(%0, %1) return %2",
       // window
       "%0: f32[1,{0},{0},{0}] {1} = input %1: f32[{3},{0},3,3] = weight %2: f32[{3}] {2} = weight "
       "%3: f32[1,{3},{0},{0}] {1} = conv(%0, %1, %2) {{dilations=[1,1], group=1, pads=[1,1,1,1], strides=[1,1]}} "
