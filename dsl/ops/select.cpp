@@ -10,10 +10,13 @@ namespace {
 constexpr size_t kThen = 1, kOtherwise = 2;
 
 bool present(const NodeView& node, size_t side) {
-  return side < node.inputs.size() && node.inputs[side] != nullptr;
+  return node.inputs[side] != nullptr;
 }
 
 std::vector<Type> infer(const NodeView& node) {
+  if (node.inputs.size() != 3)
+    user_error("select: takes a condition and two sides, one of which may be absent; it has {} inputs",
+               node.inputs.size());
   const Type& condition = node.in(0);
   if (condition.dtype != DType::boolean || !condition.shape.empty())
     user_error("select: the condition must be a scalar of type bool");

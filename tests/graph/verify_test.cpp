@@ -27,6 +27,22 @@ TEST(Verify, AcceptsWhatIsWellFormed) {
   EXPECT_EQ(fault(two_nodes()), "");
 }
 
+TEST(Verify, ASelectHasTwoSidesOfWhichOneMayBeAbsent) {
+  const auto select = [](const std::string& inputs) {
+    return fault("graph \"g\" { %0 \"c\": bool[] = input %1 \"x\": f32[2] = input %2 \"y\": f32[2] = select(" + inputs +
+                 ") \"s\" return %2 }");
+  };
+  EXPECT_EQ(select("%0, %1, _"), "");
+  EXPECT_EQ(select("%0, _, %1"), "");
+  EXPECT_EQ(select("%0, _, _"), "graph 'g': node 0 's' (select): select: both sides are absent");
+  for (const auto& [inputs, count] : {std::pair("%0", 1), std::pair("%0, %1", 2)})
+    EXPECT_EQ(
+        select(inputs),
+        fmt::format("graph 'g': node 0 's' (select): select: takes a condition and two sides, one of which may be "
+                    "absent; it has {} inputs",
+                    count));
+}
+
 TEST(Verify, RefusesNodesOutOfOrderAndCycles) {
   Graph graph = two_nodes();
   graph.nodes[0].inputs = {graph.nodes[1].outputs[0]};
