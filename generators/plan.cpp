@@ -239,14 +239,16 @@ class Planner {
     return at(spot.root, spot.offset, bytes(value));
   }
 
-  // The select of group g when it lacks a side and its condition is not known.
+  [[nodiscard]] bool may_choose_absent(const Node& select) const {
+    const Tensor* known = graph_[select.inputs[0]].data.get();
+    if (known == nullptr) return !select.inputs[1].valid() || !select.inputs[2].valid();
+    return !select.inputs[known->bytes[0] != std::byte{0} ? 1 : 2].valid();
+  }
+
+  // The select of group g when it may choose a side that it lacks.
   [[nodiscard]] const Node* partial_select(size_t g) const {
-    for (NodeId id : partition_.groups[g].nodes) {
-      const Node& node = graph_[id];
-      const bool partial =
-          node.op == "select" && std::ranges::any_of(node.inputs, [](ValueId v) { return !v.valid(); });
-      if (partial && graph_[node.inputs[0]].kind != ValueKind::constant) return &node;
-    }
+    for (NodeId id : partition_.groups[g].nodes)
+      if (graph_[id].op == "select" && may_choose_absent(graph_[id])) return &graph_[id];
     return nullptr;
   }
 

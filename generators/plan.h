@@ -51,7 +51,7 @@ struct Plan {
 // relayouts that move nothing become aliases; producers write straight into a concat whose parts are contiguous; graph
 // outputs are written in place where one kernel makes them, else copied at the end. InternalError when the graph is not
 // fully static or an output is not in plain layout. What only one side of a `select` needs is skipped when the other is
-// chosen; choosing an absent side fails.
+// chosen; choosing an absent side fails, always so when the condition is a constant.
 [[nodiscard]] Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
                              const PackedWeights& weights);
 

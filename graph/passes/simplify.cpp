@@ -284,7 +284,8 @@ ValueId cast_there_and_back(Rewriter& r, const Node& n) {
   return holds(r.type(n.inputs[0]).dtype, r.type(n.outputs[0]).dtype) ? inner->inputs[0] : ValueId();
 }
 
-// select(true, x, y) → x, select(c, x, x) → x
+// select(true, x, y) → x, select(c, x, x) → x. One that chooses an absent side stays: running it must fail, and whether
+// it is run at all may hang on another select.
 ValueId decided_select(Rewriter& r, const Node& n) {
   if (n.inputs[1] == n.inputs[2]) return n.inputs[1];
   const Tensor* condition = plain_data(r.graph, n.inputs[0]);

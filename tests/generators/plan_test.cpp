@@ -251,6 +251,33 @@ TEST(Plan, AnAbsentSideFailsWhenItIsChosen) {
             "group 1 chose a branch that was not compiled");
 }
 
+TEST(Plan, AConstantThatChoosesAnAbsentSideFailsAlways) {
+  const auto run = [](const std::string& select) {
+    const Planned p =
+        planned(parse_graph("graph { %0 \"x\": f32[3,4] = input %1: bool[] = constant {1} %2: bool[] = constant {0} "
+                            "%3: f32[3,4] = softmax(%0) {axis=1} %4 \"y\": f32[3,4] = " +
+                            select + " return %4 }"));
+    return error_of<UserError>([&] { static_cast<void>(Machine{p, random_inputs(p.graph, 1)}.run()); });
+  };
+  EXPECT_EQ(run("select(%1, %3, _)"), "");
+  EXPECT_EQ(run("select(%2, _, %3)"), "");
+  EXPECT_EQ(run("select(%2, %3, _)"), "group 1 chose a branch that was not compiled");
+  EXPECT_EQ(run("select(%1, _, %3)"), "group 1 chose a branch that was not compiled");
+}
+
+// The failing select stands in a side that need not be chosen.
+TEST(Plan, AnAbsentSideFailsOnlyInTheBranchThatChoosesIt) {
+  const Planned p =
+      planned(parse_graph("graph { %0 \"c\": bool[] = input %1 \"x\": f32[3,4] = input %2: bool[] = constant {0} "
+                          "%3: f32[3,4] = softmax(%1) {axis=1} %4: f32[3,4] = select(%2, %3, _) "
+                          "%5: f32[3,4] = softmax(%1) {axis=0} %6 \"y\": f32[3,4] = select(%0, %4, %5) return %6 }"));
+  std::vector<Tensor> inputs = random_inputs(p.graph, 1);
+  for (const bool choice : {true, false}) {
+    inputs[0].bytes[0] = std::byte{choice};
+    EXPECT_EQ(error_of<UserError>([&] { static_cast<void>(Machine{p, inputs}.run()); }).empty(), !choice);
+  }
+}
+
 // %3 is read by both sides: it is computed whatever is chosen.
 TEST(Plan, WhatBothSidesNeedIsNotGuarded) {
   const Plan plan = plan_of(

@@ -233,6 +233,17 @@ TEST(Simplify, ASelectThatIsDecidedGoes) {
               "graph { %0 \"x\": f32[2] = input %1 \"c\": bool[] = input %2: f32[2] = exp(%0) "
               "%3 \"y\": f32[2] = select(%1, %2, %2) return %3 }",
               "graph { %0 \"x\": f32[2] = input %1 \"c\": bool[] = input %2 \"y\": f32[2] = exp(%0) return %2 }");
+  expect_pass(simplify,
+              "graph { %0 \"x\": f32[2] = input %1: bool[] = constant {0} %2: f32[2] = exp(%0) "
+              "%3 \"y\": f32[2] = select(%1, _, %2) return %3 }",
+              "graph { %0 \"x\": f32[2] = input %1 \"y\": f32[2] = exp(%0) return %1 }");
+}
+
+TEST(Simplify, ASelectThatChoosesAnAbsentSideStays) {
+  const std::string text =
+      "graph { %0 \"x\": f32[2] = input %1: bool[] = constant {0} %2: f32[2] = exp(%0) "
+      "%3 \"y\": f32[2] = select(%1, %2, _) return %3 }";
+  EXPECT_EQ(print_graph(simplify(parse_graph(text), {all_ops(), parse_target("host")})), normal(text));
 }
 
 }  // namespace
