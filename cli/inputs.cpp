@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -15,18 +16,43 @@
 namespace oc::cli {
 namespace {
 
+template <class T>
+std::optional<T> parse_as(std::string_view text) {
+  T value{};
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || rest != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Integer types take whole numbers within their range only.
+Scalar parse_number(std::string_view text, DType dtype) {
+  const std::optional<double> real = parse_as<double>(text);
+  if (!real) user_error("'{}' is no number", text);
+  if (dtype_is_float(dtype)) return {true, 0, *real};
+  if (dtype == DType::u64) {
+    if (const auto bits = parse_as<uint64_t>(text)) return {false, static_cast<int64_t>(*bits), 0, true};
+  } else if (const auto whole = parse_as<int64_t>(text);
+             whole && *whole >= integer_bound(dtype, false).i && *whole <= integer_bound(dtype, true).i) {
+    return {false, *whole, 0};
+  }
+  user_error("'{}' is no value of type {}", text, dtype_name(dtype));
+}
+
 // Every element the number that `text` is.
-Tensor filled_tensor(DType dtype, const Extents& shape, const std::string& text) {
+Tensor filled_tensor(DType dtype, const Extents& shape, std::string_view text) {
   Tensor tensor = make_tensor(dtype, shape);
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  if (*end != '\0' || end == text.c_str()) user_error("'{}' is no number", text);
-  for (int64_t i = 0; i < element_count(tensor.shape); ++i) store_scalar(tensor, i, {true, 0, value});
+  const Scalar value = parse_number(text, dtype);
+  for (int64_t i = 0; i < element_count(tensor.shape); ++i) store_scalar(tensor, i, value);
   return tensor;
 }
 
-// "@x.npy", or "1x3xf32=0.5": a shape, a dtype, the value of every element.
-Tensor parse_tensor(const std::string& text) {
+// "@x.npy", "@x.npz" for its array `name`, or "1x3xf32=0.5": a shape, a dtype, the value of every element.
+Tensor parse_tensor(const std::string& name, const std::string& text) {
+  if (text.starts_with('@') && text.ends_with(".npz")) {
+    std::map<std::string, Tensor> tensors = read_npz(text.substr(1));
+    if (!tensors.contains(name)) user_error("{}: holds no array '{}'", text.substr(1), name);
+    return std::move(tensors[name]);
+  }
   if (text.starts_with('@')) return read_npy(text.substr(1));
   const size_t equals = text.find('='), type_at = text.rfind('x', equals);
   const size_t name_at = type_at == std::string::npos || type_at > equals ? 0 : type_at + 1;
@@ -35,7 +61,7 @@ Tensor parse_tensor(const std::string& text) {
                          : parse_dtype(std::string_view(text).substr(name_at, equals - name_at));
   if (!dtype) user_error("'{}' is no tensor: write @file.npy or 1x3xf32=0.5", text);
   const Extents shape = name_at == 0 ? Extents{} : parse_extents(std::string_view(text).substr(0, type_at));
-  return filled_tensor(*dtype, shape, text.substr(equals + 1));
+  return filled_tensor(*dtype, shape, std::string_view(text).substr(equals + 1));
 }
 
 }  // namespace
@@ -61,13 +87,7 @@ std::map<std::string, Tensor> parse_inputs(const std::vector<std::string>& flags
     if (equals == std::string::npos || equals == 0)
       user_error("--input '{}': write NAME=@file.npy, @file.npz or NAME=1x3xf32=0.5", text);
     const std::string name = text.substr(0, equals), value = text.substr(equals + 1);
-    if (value.starts_with('@') && value.ends_with(".npz")) {
-      std::map<std::string, Tensor> tensors = read_npz(value.substr(1));
-      if (!tensors.contains(name)) user_error("{}: holds no array '{}'", value.substr(1), name);
-      given.insert_or_assign(name, std::move(tensors[name]));
-    } else {
-      given.insert_or_assign(name, parse_tensor(value));
-    }
+    given.insert_or_assign(name, parse_tensor(name, value));
   }
   return given;
 }
@@ -81,7 +101,7 @@ std::map<std::string, Tensor> parse_constants(const std::vector<std::string>& fl
     const auto input = std::ranges::find(declared, name, &ModelInput::name);
     const bool is_number = !value.starts_with('@') && value.find('=') == std::string::npos;
     const bool scalar = input != declared.end() && input->dtype && input->shape && input->shape->empty();
-    constants[name] = is_number && scalar ? filled_tensor(*input->dtype, {}, value) : parse_tensor(value);
+    constants[name] = is_number && scalar ? filled_tensor(*input->dtype, {}, value) : parse_tensor(name, value);
   }
   return constants;
 }
@@ -103,7 +123,11 @@ CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::strin
 }
 
 std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given) {
-  return is_library(flags) ? flags.file : compile_for_run(flags, given).shared_library.string();
+  if (!is_library(flags)) return compile_for_run(flags, given).shared_library.string();
+  if (!flags.constants.empty())
+    user_error("--freeze: {} is compiled and its inputs are what they are; give the flag when compiling the model",
+               flags.file);
+  return flags.file;
 }
 
 std::vector<const void*> bind_inputs(const opencompiler::Module& module, const std::map<std::string, Tensor>& given) {

@@ -14,9 +14,10 @@
 namespace oc::cli {
 
 void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
-// NAME=@file.npy, NAME=@file.npz (its entry of that name), @file.npz (all its entries), NAME=1x3xf32=0.5.
+// NAME=@file.npy, NAME=@file.npz (its entry of that name), @file.npz (all its entries), NAME=1x3xf32=0.5. UserError
+// when the number is no value of the type.
 [[nodiscard]] std::map<std::string, Tensor> parse_inputs(const std::vector<std::string>& flags);
-// The values of --freeze, NAME=VALUE: as above, or a number for what `model` declares as a scalar.
+// The values of --freeze: NAME=… as above, or NAME=16000, a number for what `model` declares as a scalar.
 [[nodiscard]] std::map<std::string, Tensor> parse_constants(const std::vector<std::string>& flags,
                                                             const std::string& model);
 
@@ -24,7 +25,7 @@ void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 [[nodiscard]] bool is_library(const ModelFlags& flags);
 // The model compiled into the cache for this machine, in the shapes of the tensors given.
 [[nodiscard]] CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
-// Its shared library, or the library that was named.
+// Its shared library, or the library that was named, of which no input can be frozen any more: UserError.
 [[nodiscard]] std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
 // Room for the module's outputs, in its order, by name.
 [[nodiscard]] std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module);

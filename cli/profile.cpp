@@ -144,7 +144,7 @@ int profile_model(const Flags& flags) {
   try {
     std::optional<CompileResult> compiled;
     if (!is_library(flags.model)) compiled = compile_for_run(flags.model, given);
-    const opencompiler::Module module(compiled ? compiled->shared_library.string() : flags.model.file);
+    const opencompiler::Module module(compiled ? compiled->shared_library.string() : library_of(flags.model, given));
     const Runs runs = measure(module, given, flags);
     std::vector<Row> rows = rows_of(module, runs);
     if (compiled) {

@@ -38,8 +38,8 @@ void ModelFlags::add_to(CLI::App& verb) {
   add_list(verb, "--shape", shapes, "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it");
   add_list(
       verb, "--freeze", constants,
-      "Make an input a constant of the compiled model, NAME=16000, NAME=@file.npy or NAME=1x3xf32=0.5; branches and "
-      "arithmetic that depend on it alone vanish");
+      "Make an input a constant of the compiled model, NAME=16000, NAME=@file.npy, NAME=@file.npz or NAME=1x3xf32=0.5; "
+      "branches and arithmetic that depend on it alone vanish");
   verb.add_option("--target", target,
                   "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target string")
       ->capture_default_str();

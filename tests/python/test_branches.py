@@ -83,11 +83,18 @@ def test_an_unsupported_branch_fails_only_when_it_is_chosen(tmp_path):
     assert opencompiler(*command[:-1], "--freeze", "c=0").returncode == 1
 
 
-def test_a_frozen_input_is_no_input(tmp_path):
+def test_a_frozen_input_is_no_input(tmp_path, monkeypatch):
     model = tmp_path / "m.onnx"
     write_if(model, "Softmax", "Sigmoid")
     run(CLI, "compile", model, "-o", tmp_path, "--name", "m", "--freeze", "c=1")
     assert "c" not in (tmp_path / "m.json").read_text().split('"')
+    library = tmp_path / "libm.so"
+    for verb in ("run", "profile"):
+        done = opencompiler(verb, library, "--freeze", "c=0")
+        assert done.returncode == 1
+        assert "--freeze" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    np.savez("constants.npz", x=np.zeros((3, 5), np.float32))
     done = opencompiler("compile", model, "-o", tmp_path, "--freeze", "d=1")
     assert done.returncode == 1
     for flag, message in (
@@ -95,10 +102,33 @@ def test_a_frozen_input_is_no_input(tmp_path):
         ("c=f32=1", "input 'c': the constant given is f32, the model takes bool"),
         ("x=2x5xf32=1", "has 2 in dim 0, where the model is fixed to 3"),
         ("c=yes", "'yes' is no number"),
+        ("c=2", "'2' is no value of type bool"),
+        ("c=0.5", "'0.5' is no value of type bool"),
+        ("x=1", "'1' is no tensor"),
+        ("c=@constants.npz", "holds no array 'c'"),
     ):
         done = opencompiler("compile", model, "-o", tmp_path / "out", "--freeze", flag)
         assert done.returncode == 1
         assert message in done.stderr
+
+
+def test_all_forms_of_a_constant_decide_alike(tmp_path):
+    """softmax of equal numbers is 1/5, sigmoid(2) 0.88"""
+    model = tmp_path / "m.onnx"
+    write_if(model, "Softmax", "Sigmoid")
+    for choice, value in ((True, "0.2"), (False, "0.880797")):
+        np.save(tmp_path / "c.npy", np.array(choice))
+        np.savez(tmp_path / "all.npz", c=np.array(choice))
+        for text in (
+            f"{choice:d}",
+            f"bool={choice:d}",
+            f"@{tmp_path}/c.npy",
+            f"@{tmp_path}/all.npz",
+        ):
+            out = run(
+                CLI, "run", model, "--freeze", f"c={text}", "--input", "x=3x5xf32=2"
+            )
+            assert f"y: f32 of 3x5, {value} to {value}" in out
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -106,6 +106,46 @@ def test_archives_in_and_out(good, model, tmp_path, save, given):
     assert np.array_equal(out["z"], X * X)
 
 
+@pytest.mark.parametrize(
+    ("number", "dtype", "stored"),
+    [
+        ("9007199254740993", "i64", 9007199254740993),
+        ("18446744073709551615", "u64", 18446744073709551615),
+        ("-128", "i8", -128),
+        ("16000.7", "i64", None),
+        ("9223372036854775808", "i64", None),
+        ("-1", "u64", None),
+        ("128", "i8", None),
+        ("2", "bool", None),
+    ],
+)
+def test_integers_are_taken_exactly_or_not_at_all(
+    opencompiler, good, tmp_path, number, dtype, stored
+):
+    proto = getattr(
+        TensorProto,
+        {"i64": "INT64", "u64": "UINT64", "i8": "INT8", "bool": "BOOL"}[dtype],
+    )
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"])],
+        "g",
+        [value("x", proto, [2])],
+        [value("y", proto, [2, 1])],
+        [helper.make_tensor("shape", TensorProto.INT64, [2], [2, 1])],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(
+        helper.make_model(graph, ir_version=8, opset_imports=opset), tmp_path / "m.onnx"
+    )
+    command = ("run", "m.onnx", "--input", f"x=2x{dtype}={number}")
+    if stored is None:
+        refused(opencompiler(*command), f"'{number}' is no value of type {dtype}")
+    else:
+        good(*command, "--output", "y=@y.npy")
+        assert np.load(tmp_path / "y.npy").ravel().tolist() == [stored] * 2
+
+
 def test_damaged_archives_are_user_errors(opencompiler, model, tmp_path):
     np.savez_compressed(tmp_path / "good.npz", x=X)
     content = (tmp_path / "good.npz").read_bytes()
