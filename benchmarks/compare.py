@@ -131,11 +131,38 @@ def compile_library(arguments, shapes, untuned=False) -> str:
     return json.loads(done.stdout)["library"]
 
 
-def read_input(text, dtype) -> np.ndarray:
-    """@file.npy, or the number that a scalar input has."""
-    if text.startswith("@"):
-        return np.load(text[1:])
-    return np.array(float(text)).astype(DTYPES[dtype])
+def assignments(texts) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise SystemExit(f"benchmark: '{text}': write NAME=VALUE")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def filled(extents, dtype, number) -> np.ndarray:
+    if dtype not in DTYPES:
+        raise ValueError(f"'{dtype}' is no type that the benchmark fills")
+    element = np.dtype(DTYPES[dtype])
+    value = float(number) if element.kind == "f" else int(number)
+    if element.kind == "b" and value not in (0, 1):
+        raise ValueError(f"'{number}' is no value of type bool")
+    return np.full(extents, value, element)
+
+
+def read_input(name, text, dtype, shape) -> np.ndarray:
+    """@file.npy, @file.npz for its array `name`, 1x3xf32=0.5, or the number that a scalar input has."""
+    try:
+        if text.startswith("@"):
+            stored = np.load(text[1:])
+            return stored if isinstance(stored, np.ndarray) else stored[name]
+        if "=" in text:
+            kind, number = text.split("=", 1)
+            *extents, given = kind.split("x")
+            return filled([int(extent) for extent in extents], given, number)
+        if shape is None or len(shape) > 0:
+            raise ValueError("a number is for scalars; write 1x3xf32=0.5")
+        return filled([], dtype, text)
+    except (OSError, EOFError, KeyError, ValueError, OverflowError) as error:
+        raise SystemExit(f"benchmark: input '{name}': {error}") from None
 
 
 def make_inputs(arguments) -> dict[str, np.ndarray]:
@@ -143,12 +170,12 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
     import _opencompiler
 
     random = np.random.default_rng(0)
-    given = dict(text.split("=", 1) for text in arguments.input + arguments.freeze)
-    shapes = dict(text.split("=", 1) for text in arguments.shape)
+    given = assignments(arguments.input + arguments.freeze)
+    shapes = assignments(arguments.shape)
     inputs = {}
     for name, dtype, shape in _opencompiler.read_model(arguments.model)["inputs"]:
         if name in given:
-            inputs[name] = read_input(given[name], dtype)
+            inputs[name] = read_input(name, given[name], dtype, shape)
             continue
         if name in shapes:
             shape = [int(extent) for extent in shapes[name].split("x")]
@@ -224,12 +251,17 @@ def main():
     parser.add_argument("--time", type=float, help="seconds; at least 15 rounds")
     parser.add_argument("--target", default="host")
     parser.add_argument("--shape", action="append", default=[])
-    parser.add_argument("--input", action="append", default=[])
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        help="NAME=@file.npy, NAME=@file.npz, NAME=1x3xf32=0.5, or NAME=NUMBER for a scalar",
+    )
     parser.add_argument(
         "--freeze",
         action="append",
         default=[],
-        help="NAME=NUMBER or NAME=@file.npy: an input that our library has as a constant",
+        help="an input that our library has as a constant; values as those of --input",
     )
     parser.add_argument("--db")
     parser.add_argument(

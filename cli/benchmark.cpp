@@ -58,7 +58,8 @@ std::function<int()> add_benchmark(CLI::App& app) {
       ->capture_default_str();
   verb->add_option("--time", flags->time,
                    "How long to measure, 15 rounds at least; default: until the figures are steady, a minute at most");
-  add_list(*verb, "--input", flags->inputs, "NAME=@file.npy, or NAME=NUMBER for a scalar; random values without it");
+  add_list(*verb, "--input", flags->inputs,
+           "NAME=@file.npy, NAME=@file.npz, NAME=1x3xf32=0.5, or NAME=NUMBER for a scalar; random values without it");
   verb->add_option("--json,--save", flags->json, "Write figures, versions and settings here");
   verb->add_option("--compare", flags->compare, "Show the times against those a --save wrote")
       ->check(CLI::ExistingFile);

@@ -1,7 +1,7 @@
 """The benchmark's arithmetic and its budget of time, without a model."""
 
 import argparse
-import importlib.util
+import importlib
 import json
 import pathlib
 import time
@@ -14,12 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def harness():
-    spec = importlib.util.spec_from_file_location(
-        "compare", ROOT / "benchmarks/compare.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "benchmarks")
+        return importlib.import_module("compare")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +38,55 @@ def test_nan_and_infinities_must_stand_in_the_same_places(
 ):
     assert (harness.err(ours, reference) == 0) == equal
     assert harness.err(ours, reference) in (0, float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "shape", "expected"),
+    [
+        ("16000", "i64", [], np.array(16000)),
+        ("f32=0.5", "f32", [], np.array(0.5, np.float32)),
+        ("1x3xf32=0.5", "f32", ["n", 3], np.full((1, 3), 0.5, np.float32)),
+        ("9007199254740993", "i64", [], np.array(9007199254740993)),
+        ("2xbool=1", "bool", [2], np.array([True, True])),
+        ("@{}/x.npy", "f32", [2], np.array([1, 2], np.float32)),
+        ("@{}/all.npz", "f32", [2], np.array([3, 4], np.float32)),
+    ],
+)
+def test_inputs_are_written_as_for_run(harness, tmp_path, text, dtype, shape, expected):
+    np.save(tmp_path / "x.npy", np.array([1, 2], np.float32))
+    np.savez(tmp_path / "all.npz", x=np.array([3, 4], np.float32))
+    found = harness.read_input("x", text.format(tmp_path), dtype, shape)
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "shape", "words"),
+    [
+        ("0.5", "f32", [1, 3], "1x3xf32=0.5"),
+        ("0.5", "f32", None, "1x3xf32=0.5"),
+        ("16000.7", "i64", [], "16000.7"),
+        ("300", "u8", [], "300"),
+        ("2", "bool", [], "2"),
+        ("1x3=0.5", "f32", [1, 3], "no type"),
+        ("axf32=0.5", "f32", [1], "'a'"),
+        ("yes", "f32", [], "yes"),
+        ("@none.npy", "f32", [], "none.npy"),
+    ],
+)
+def test_what_is_no_input_is_said_in_one_line(harness, text, dtype, shape, words):
+    with pytest.raises(SystemExit) as stopped:
+        harness.read_input("x", text, dtype, shape)
+    assert stopped.value.code.startswith("benchmark: input 'x': ")
+    assert words in stopped.value.code
+    assert "\n" not in stopped.value.code
+
+
+def test_a_flag_without_a_value_is_said(harness):
+    assert harness.assignments(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+    with pytest.raises(SystemExit, match="'x': write NAME=VALUE"):
+        harness.assignments(["x"])
 
 
 class Noisy:
