@@ -3,6 +3,7 @@
 //   <case>\tok | wrong <detail> | refused <message> | broken <message>
 #include <onnx-ml.pb.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <iostream>
@@ -34,11 +35,17 @@ std::vector<Tensor> read_tensors(const fs::path& folder, const char* kind) {
   return result;
 }
 
+// Ops whose indices must be known at import.
+constexpr std::string_view kKnownIndices[] = {"Scatter", "ScatterElements", "ScatterND"};
+
 // The cases' inputs bind the shapes. Inputs that carry sizes, axes and the like must be known at import: those of rank
-// 0 and 1 are made initializers, and with `integers_known` all integers.
-Graph import_case(const fs::path& folder, const OpSet& ops, std::vector<Tensor>& inputs, bool integers_known) {
+// 0 and 1 are made initializers, and all integers for the ops of kKnownIndices.
+Graph import_case(const fs::path& folder, const OpSet& ops, std::vector<Tensor>& inputs) {
   ::onnx::ModelProto model;
   if (!model.ParseFromString(read_file(folder / "model.onnx"))) user_error("no model");
+  const bool integers_known = std::ranges::any_of(model.graph().node(), [](const auto& node) {
+    return std::ranges::find(kKnownIndices, node.op_type()) != std::end(kKnownIndices);
+  });
   ImportOptions options;
   std::vector<Tensor> left;
   for (int i = 0; i < model.graph().input_size() && i < static_cast<int>(inputs.size()); ++i) {
@@ -60,17 +67,6 @@ Graph import_case(const fs::path& folder, const OpSet& ops, std::vector<Tensor>&
   return import_onnx_bytes(model.SerializeAsString(), {}, "model", ops, options);
 }
 
-// Some ops take indices only when they are known.
-Graph import_either_way(const fs::path& folder, const OpSet& ops, std::vector<Tensor>& inputs) {
-  const std::vector<Tensor> all = inputs;
-  try {
-    return import_case(folder, ops, inputs, false);
-  } catch (const UserError&) {
-    inputs = all;
-    return import_case(folder, ops, inputs, true);
-  }
-}
-
 std::string run_case(const fs::path& folder, const OpSet& ops) {
   std::vector<Tensor> inputs, expected;
   try {
@@ -81,7 +77,7 @@ std::string run_case(const fs::path& folder, const OpSet& ops) {
   }
   Graph graph;
   try {
-    graph = import_either_way(folder, ops, inputs);
+    graph = import_case(folder, ops, inputs);
   } catch (const UserError& error) {
     return std::string("refused ") + error.what();
   } catch (const std::exception& error) {
