@@ -1,5 +1,7 @@
 """If, with conditions of the data, of shapes and of inputs that are made constants."""
 
+import ctypes
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -8,6 +10,7 @@ import pytest
 from harness import CLI, MODELS, TARGETS, TOLERANCE, err, opencompiler, run
 from onnx import TensorProto, helper
 
+BRANCH_FAILED = 13  # runtime/include/opencompiler/status.inc
 SILERO = MODELS / "silero_vad.onnx"
 SILERO_SHAPES = ("--shape", "input=1x576", "--shape", "state=2x1x128")
 
@@ -81,6 +84,31 @@ def test_an_unsupported_branch_fails_only_when_it_is_chosen(tmp_path):
         in bad.stderr
     )
     assert opencompiler(*command[:-1], "--freeze", "c=0").returncode == 1
+
+
+def test_a_library_tells_that_a_branch_is_missing_and_runs_on(tmp_path):
+    model = tmp_path / "m.onnx"
+    write_if(model, "Softmax", "Frobnicate")
+    run(CLI, "compile", model, "-o", tmp_path, "--name", "m")
+    library = ctypes.CDLL(tmp_path / "libm.so")
+    library.m_last_error.restype = ctypes.c_char_p
+    instance = ctypes.c_void_p()
+    assert library.m_create(ctypes.byref(instance), None) == 0
+    x, y = np.ones((3, 5), np.float32), np.empty((3, 5), np.float32)
+
+    def status(choice):
+        c = np.array(choice)
+        inputs = (ctypes.c_void_p * 2)(c.ctypes.data, x.ctypes.data)
+        outputs = (ctypes.c_void_p * 1)(y.ctypes.data)
+        return library.m_run_arrays(instance, inputs, outputs)
+
+    for _ in range(2):
+        y[:] = 0
+        assert status(True) == 0
+        assert np.allclose(y, 0.2)
+        assert status(False) == BRANCH_FAILED
+        assert b"chose a branch" in library.m_last_error(instance)
+    library.m_destroy(instance)
 
 
 def test_a_frozen_input_is_no_input(tmp_path, monkeypatch):
