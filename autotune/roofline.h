@@ -7,8 +7,9 @@
 
 namespace oc {
 
-// Nanoseconds below which this kernel cannot come: its arithmetic at peak, or its bytes at the speed of the level they
-// lie in. Weights come from memory in a model, activations out of the cache where they fit.
+// Nanoseconds below which this kernel cannot come: the arithmetic of its cheapest algorithm at peak, or its bytes.
+// Weights come from memory in a model; activations that fit the last cache at the speed of the second, which is
+// measured.
 [[nodiscard]] double limit_ns(const Kernel& kernel, const Target& target, const Calibration& calibration);
 
 }  // namespace oc

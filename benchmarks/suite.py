@@ -25,6 +25,11 @@ TOLERANCE = 1e-3
 OURS = ("opencompiler", "untuned")
 
 
+def load(suite):
+    """What is timed: {"about": …, "cases": [{"name": …, …}]}."""
+    return json.loads((HERE / "suites" / f"{suite}.json").read_text())
+
+
 def value(name, shape, dtype="f32"):
     element = {"f32": TensorProto.FLOAT, "f64": TensorProto.DOUBLE}[dtype]
     return helper.make_tensor_value_info(name, element, shape)
@@ -206,7 +211,7 @@ def main():
     arguments = parser.parse_args()
     if arguments.record and (arguments.only or arguments.tune or arguments.db):
         parser.error("--record goes with neither --only, --tune nor --db")
-    cases = json.loads((HERE / "suites" / f"{arguments.suite}.json").read_text())
+    cases = load(arguments.suite)
     arguments.cold = cases.get("cold", 0)
     chosen = [c for c in cases["cases"] if arguments.only in c["name"]]
     if not chosen:

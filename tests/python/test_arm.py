@@ -38,7 +38,8 @@ def hottest():
     flops = {
         group["kernel"]: group["flops"]
         for group in groups
-        if group["family"] == "contraction" or " kx=0" in group["schedule"]
+        if group["kernel"]
+        and (group["family"] == "contraction" or " kx=0" in group["schedule"])
     }
     return sorted(flops, key=flops.get, reverse=True)[:5]
 
