@@ -94,10 +94,12 @@ class Tuner {
     shown.known = static_cast<int64_t>(history.trials.size());
 
     // What another build or thread count found comes first: until it is timed anew nothing should take its place.
-    std::vector<Schedule> starts;
+    std::vector<Schedule> starts, others;
     for (const Schedule& schedule : history.suggestions)
-      if (why_illegal(task.kernel, target_, schedule).empty()) starts.push_back(schedule);
+      if (why_illegal(task.kernel, target_, schedule).empty())
+        (serves_threads(task.kernel, target_, threads_, schedule) ? starts : others).push_back(schedule);
     starts.push_back(default_schedule(task.kernel, target_, threads_));
+    starts.insert(starts.end(), others.begin(), others.end());
     Space space = schedule_space(task.kernel, target_, threads_);
     starts.insert(starts.end(), space.starts.begin(), space.starts.end());
     Search& search = searches_.emplace_back();

@@ -57,16 +57,6 @@ Pick from_lock(const Kernel& kernel, const Target& target, const PickSources& so
   return {std::move(*schedule), trial ? entry->trial : "", entry->rung, sources.lock_file, Pick::Origin::lock};
 }
 
-bool is_parallel(const Schedule& schedule) {
-  return schedule["parallel.tasks"] > 1;
-}
-
-// A schedule found for another number of threads serves this one if it shares the work where the formula would, and
-// only there: one for a single thread would leave the others idle.
-bool serves_threads(const Kernel& kernel, const Target& target, int threads, const Schedule& schedule) {
-  return is_parallel(schedule) == is_parallel(default_schedule(kernel, target, threads));
-}
-
 std::optional<Pick> from_database(const Kernel& kernel, const Target& target, const std::string& machine, int threads,
                                   const Layers& layers, std::vector<std::string>& warnings) {
   const std::optional<LookupResult> hit = layers.look_up({kernel.workload.text, machine, target.name(), threads});

@@ -191,6 +191,11 @@ std::string why_illegal(const Kernel& kernel, const Target& target, const Schedu
   return info.why_illegal(kernel, target, schedule);
 }
 
+bool serves_threads(const Kernel& kernel, const Target& target, int threads, const Schedule& schedule) {
+  const auto is_parallel = [](const Schedule& s) { return s["parallel.tasks"] > 1; };
+  return is_parallel(schedule) == is_parallel(default_schedule(kernel, target, threads));
+}
+
 double least_flops(const Kernel& kernel) {
   const FamilyInfo& info = family_info(kernel.family);
   return info.least_flops == nullptr ? kernel.flops : info.least_flops(kernel);

@@ -86,6 +86,9 @@ struct FamilyInfo {
 // Empty when `schedule` fits the kernel (family, divisibility, register and unroll limits), else why not.
 [[nodiscard]] std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
 [[nodiscard]] double least_flops(const Kernel& kernel);
+// Whether a schedule found for another number of threads shares the work where the formula would for this one, and only
+// there: one for a single thread would leave the others idle.
+[[nodiscard]] bool serves_threads(const Kernel& kernel, const Target& target, int threads, const Schedule& schedule);
 [[nodiscard]] Packings weight_packings(const Kernel& kernel, const Target& target, const Schedule& schedule);
 
 }  // namespace oc

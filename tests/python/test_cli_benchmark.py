@@ -1,22 +1,14 @@
 """The benchmark's arithmetic and its budget of time, without a model."""
 
 import argparse
-import importlib
 import json
-import pathlib
+import sys
 import time
 
+import compare
 import numpy as np
 import pytest
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def harness():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "benchmarks")
-        return importlib.import_module("compare")
+from harness import ROOT, run
 
 
 @pytest.mark.parametrize(
@@ -33,11 +25,9 @@ def harness():
         ([np.nan, -np.inf], [np.nan, np.inf], False),
     ],
 )
-def test_nan_and_infinities_must_stand_in_the_same_places(
-    harness, ours, reference, equal
-):
-    assert (harness.err(ours, reference) == 0) == equal
-    assert harness.err(ours, reference) in (0, float("inf"))
+def test_nan_and_infinities_must_stand_in_the_same_places(ours, reference, equal):
+    assert (compare.err(ours, reference) == 0) == equal
+    assert compare.err(ours, reference) in (0, float("inf"))
 
 
 @pytest.mark.parametrize(
@@ -52,10 +42,10 @@ def test_nan_and_infinities_must_stand_in_the_same_places(
         ("@{}/all.npz", "f32", [2], np.array([3, 4], np.float32)),
     ],
 )
-def test_inputs_are_written_as_for_run(harness, tmp_path, text, dtype, shape, expected):
+def test_inputs_are_written_as_for_run(tmp_path, text, dtype, shape, expected):
     np.save(tmp_path / "x.npy", np.array([1, 2], np.float32))
     np.savez(tmp_path / "all.npz", x=np.array([3, 4], np.float32))
-    found = harness.read_input("x", text.format(tmp_path), dtype, shape)
+    found = compare.read_input("x", text.format(tmp_path), dtype, shape)
     assert found.dtype == expected.dtype
     assert found.shape == expected.shape
     assert np.array_equal(found, expected)
@@ -75,18 +65,18 @@ def test_inputs_are_written_as_for_run(harness, tmp_path, text, dtype, shape, ex
         ("@none.npy", "f32", [], "none.npy"),
     ],
 )
-def test_what_is_no_input_is_said_in_one_line(harness, text, dtype, shape, words):
+def test_what_is_no_input_is_said_in_one_line(text, dtype, shape, words):
     with pytest.raises(SystemExit) as stopped:
-        harness.read_input("x", text, dtype, shape)
+        compare.read_input("x", text, dtype, shape)
     assert stopped.value.code.startswith("benchmark: input 'x': ")
     assert words in stopped.value.code
     assert "\n" not in stopped.value.code
 
 
-def test_a_flag_without_a_value_is_said(harness):
-    assert harness.assignments(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+def test_a_flag_without_a_value_is_said():
+    assert compare.assignments(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
     with pytest.raises(SystemExit, match="'x': write NAME=VALUE"):
-        harness.assignments(["x"])
+        compare.assignments(["x"])
 
 
 class Noisy:
@@ -102,10 +92,10 @@ class Noisy:
         self.medians.append(self.random.uniform(1, 9))
 
 
-def test_the_time_given_is_kept(harness):
+def test_the_time_given_is_kept():
     contestants = [Noisy("ours"), Noisy("theirs!")]
     started = time.monotonic()
-    _, noisy = harness.compare(
+    _, noisy = compare.compare(
         argparse.Namespace(time=0.5), contestants, contestants[0]
     )
     assert time.monotonic() - started < 3
@@ -113,7 +103,7 @@ def test_the_time_given_is_kept(harness):
     assert noisy
 
 
-def test_a_saved_run_is_compared(harness, tmp_path, capsys):
+def test_a_saved_run_is_compared(tmp_path, capsys):
     file = tmp_path / "old.json"
     rows = [{"name": "opencompiler", "milliseconds": 3.0}]
     file.write_text(json.dumps({"threads": 1, "rows": rows}))
@@ -121,5 +111,9 @@ def test_a_saved_run_is_compared(harness, tmp_path, capsys):
         {"name": "opencompiler", "milliseconds": 1.5},
         {"name": "other", "milliseconds": 1},
     ]
-    harness.print_change(file, argparse.Namespace(threads=1), now)
+    compare.print_change(file, argparse.Namespace(threads=1), now)
     assert "2.000" in capsys.readouterr().out
+
+
+def test_the_page_of_figures_is_what_was_recorded():
+    run(sys.executable, ROOT / "benchmarks/report.py", "--check")

@@ -6,7 +6,7 @@ import sqlite3
 
 import onnx.utils
 import pytest
-from harness import CLI, CLS, SHAPES, TARGETS, TOLERANCE, reference, run
+from harness import CLI, CLS, ROOT, SHAPES, TARGETS, TOLERANCE, reference, run
 
 TRIALS = 40  # for the model below: several of each kernel
 
@@ -50,7 +50,15 @@ def trial_counts(database):
 def compiled(model, folder, *flags, threads=1):
     """The kernels of the lock that a compile writes, after its library has been compared with onnxruntime."""
     run(
-        *(CLI, "compile", model.model, *model.shape_flags, "-o", folder),
+        *(
+            CLI,
+            "compile",
+            model.model,
+            *model.shape_flags,
+            "--no-shipped",
+            "-o",
+            folder,
+        ),
         *("--name", "m", "--emit", "shared", "--threads", threads, *flags),
     )
     assert model.error_of(folder, folder / "libm.so", threads=threads) <= TOLERANCE
@@ -87,11 +95,37 @@ def test_without_a_database_schedules_are_the_defaults(small, tmp_path):
     }
 
 
+def test_schedules_of_a_team_are_used_unless_untuned_is_said(small, database, tmp_path):
+    kernels = compiled(small, tmp_path, "--team-db", database)
+    assert rungs(kernels) == {"exact"}
+    assert {kernel["trial"] for kernel in kernels} <= trials_of(database).keys()
+    kernels = compiled(small, tmp_path, "--team-db", database, "--untuned")
+    assert rungs(kernels) == {"default"}
+
+
+def test_every_shipped_row_is_sound(tmp_path):
+    files = sorted((ROOT / "tuning_db/system").glob("*.jsonl"))
+    assert files
+    assert sum(file.stat().st_size for file in files) < 2 << 20
+    for file in files:
+        report = run(CLI, "db", "import", file, "--db", tmp_path / f"{file.stem}.db")
+        assert ", skipped 0\n" in report
+        assert not report.startswith("added 0")
+
+
 def test_another_thread_count_is_a_rung_of_its_own(small, database, tmp_path):
     kernels = compiled(small, tmp_path, "--db", database, threads=2)
-    assert rungs(kernels) == {"other_threads"}
+    assert rungs(kernels) == {"other_threads", "default"}
     trials = trials_of(database)
-    assert all(trials[kernel["trial"]][2] == 1 for kernel in kernels)
+    for kernel in kernels:
+        if kernel["rung"] == "other_threads":
+            assert trials[kernel["trial"]][2] == 1
+            assert (
+                "parallel" not in kernel["schedule"]
+                or "tasks=1\n" in kernel["schedule"]
+            )
+        else:  # one thread's schedule would leave the other idle
+            assert "tasks=1\n" not in kernel["schedule"]
 
 
 def test_trials_count_on_the_machine_they_were_measured_on(small, database, tmp_path):
