@@ -44,8 +44,7 @@ bool quarantined(const Database& database, const std::string& trial) {
 
 BuildRow current_build() {
   std::string languages;
-  for (const Family family : {Family::elementwise, Family::reduction, Family::contraction, Family::window,
-                              Family::movement, Family::attention}) {
+  for (const Family family : kFamilies) {
     const FamilyInfo& info = family_info(family);
     languages += fmt::format("{} v{}", family_name(family), info.version);
     for (const Argument& argument : info.grammar)

@@ -76,6 +76,13 @@ struct FamilyInfo {
 
 [[nodiscard]] const FamilyInfo& family_info(Family family);
 
+// In the order of families.inc.
+inline constexpr Family kFamilies[] = {
+#define OC_FAMILY(name) Family::name,
+#include "schedules/families.inc"
+#undef OC_FAMILY
+};
+
 [[nodiscard]] std::string print_schedule(const Schedule& schedule);
 // UserError naming line and directive: unknown family, version, directive or key, a value outside its limits, a text
 // over 64 KiB. Missing arguments take their fallback.

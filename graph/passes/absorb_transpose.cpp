@@ -13,11 +13,8 @@ std::optional<std::vector<int64_t>> absorbed(const Graph& graph, const Node& pro
   if (!graph[operand].producer.valid() || uses[operand.index] != 1) return std::nullopt;
   const Node& node = graph[graph[operand].producer];
   if (node.op != "transpose") return std::nullopt;
-  std::vector<int64_t> perm = node.attrs.integers("perm");
-  if (!product.attrs.contains(kPerms[i])) return perm;
-  std::vector<int64_t> both;
-  for (int64_t p : product.attrs.integers(kPerms[i])) both.push_back(perm[static_cast<size_t>(p)]);
-  return both;
+  const std::vector<int64_t> perm = node.attrs.integers("perm");
+  return product.attrs.contains(kPerms[i]) ? composed(perm, product.attrs.integers(kPerms[i])) : perm;
 }
 
 }  // namespace

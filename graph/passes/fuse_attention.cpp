@@ -15,12 +15,6 @@ Perm identity(size_t rank) {
   return perm;
 }
 
-// transpose(transpose(x, first), second)
-Perm composed(const Perm& first, Perm second) {
-  for (int64_t& p : second) p = first[static_cast<size_t>(p)];
-  return second;
-}
-
 // An operand as it lies in memory: value = factor · transpose(source, perm).
 struct Source {
   ValueId value;

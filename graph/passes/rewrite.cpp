@@ -42,6 +42,11 @@ void Redirects::finish(Graph& graph) {
   for (ValueId& output : graph.outputs) output = find(output);
 }
 
+std::vector<int64_t> composed(const std::vector<int64_t>& first, std::vector<int64_t> second) {
+  for (int64_t& p : second) p = first[static_cast<size_t>(p)];
+  return second;
+}
+
 const Tensor* plain_data(const Graph& graph, ValueId value) {
   if (!value.valid() || graph[value].data == nullptr || !graph[value].data->layout.plain()) return nullptr;
   return graph[value].data.get();

@@ -25,6 +25,8 @@ class Redirects {
   std::vector<char> is_output_;
 };
 
+// The permutation of transpose(transpose(x, first), second).
+[[nodiscard]] std::vector<int64_t> composed(const std::vector<int64_t>& first, std::vector<int64_t> second);
 // The constant's data when it is known and plain, else null.
 [[nodiscard]] const Tensor* plain_data(const Graph& graph, ValueId value);
 // The one value all elements of a known plain constant have, as double; nullopt otherwise (or without elements).

@@ -84,9 +84,7 @@ ValueId identity_transpose(Rewriter& /*r*/, const Node& n) {
 ValueId transpose_of_transpose(Rewriter& r, const Node& n) {
   const Node* inner = r.made_by(n.inputs[0], "transpose");
   if (inner == nullptr) return {};
-  const std::vector<int64_t> first = inner->attrs.integers("perm");
-  std::vector<int64_t> perm = n.attrs.integers("perm");
-  for (int64_t& p : perm) p = first[p];
+  const std::vector<int64_t> perm = composed(inner->attrs.integers("perm"), n.attrs.integers("perm"));
   return r.add(n, "transpose", {inner->inputs[0]}, {{"perm", perm}});
 }
 

@@ -53,23 +53,17 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   } else {
     out.split(xi, xi, vector, t.lanes);
   }
-  const bool parallel = s["parallel.tasks"] > 1;
-  const bool over_channels = parallel && s["parallel.axis"] == kParallelC;
-  const bool over_columns = parallel && s["parallel.axis"] == kParallelX;
-  if (over_channels) {
-    out.reorder(vector, xi, ci, xo, yi, band, co, n.var);
-  } else if (over_columns) {
-    out.reorder(vector, xi, ci, yi, co, band, xo, n.var);
-  } else {
-    out.reorder(vector, xi, ci, xo, yi, co, band, n.var);
-  }
   out.vectorize(vector).unroll(xi).unroll(ci);
-  if (over_channels) {
+  const bool parallel = s["parallel.tasks"] > 1;
+  if (parallel && s["parallel.axis"] == kParallelC) {
+    out.reorder(vector, xi, ci, xo, yi, band, co, n.var);
     run_parallel(out, {n.var, co}, n.extent * ceil_div(c.extent, t.channels), s["parallel.tasks"]);
-  } else if (over_columns) {
+  } else if (parallel && s["parallel.axis"] == kParallelX) {
+    out.reorder(vector, xi, ci, yi, co, band, xo, n.var);
     xo = run_parallel(out, {n.var, xo}, n.extent * ceil_div(x.extent, t.columns), s["parallel.tasks"]);
     out.reorder(xo, yi, co, band);  // a task walks its columns for each channel tile, whose weights stay near
   } else {
+    out.reorder(vector, xi, ci, xo, yi, co, band, n.var);
     band = run_parallel(out, {n.var, band}, n.extent * ceil_div(y.extent, s["band.y"]), s["parallel.tasks"]);
   }
   return xo;

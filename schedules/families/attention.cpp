@@ -12,7 +12,6 @@ namespace oc {
 namespace {
 
 enum Along : int64_t { kQueries, kDepth };
-constexpr int64_t kMaxUnrolled = 256;  // statements in an inner loop body; beyond, LLVM takes minutes
 constexpr int64_t kMaxBlockVectors = 4;
 
 struct View {

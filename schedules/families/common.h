@@ -12,7 +12,8 @@
 
 namespace oc {
 
-inline constexpr int64_t kMaxTasks = 1024;  // that a kernel is cut into, however many threads there are
+inline constexpr int64_t kMaxUnrolled = 256;  // statements in an inner loop body; beyond, LLVM takes minutes
+inline constexpr int64_t kMaxTasks = 1024;    // that a kernel is cut into, however many threads there are
 
 [[nodiscard]] int64_t ceil_div(int64_t a, int64_t b);
 // At most `most` of `total`, so that as many pieces as that takes are of about one size: a last piece that is shifted

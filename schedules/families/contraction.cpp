@@ -60,7 +60,6 @@ Contraction look_at_contraction(const Kernel& kernel, const Target& target, cons
 
 namespace {
 
-constexpr int64_t kMaxUnrolled = 256;  // statements in the inner loop body; beyond, LLVM takes minutes
 constexpr int64_t kMaxBlock = 4096;
 constexpr int64_t kLeastBlock = 16;  // of k that is worth cutting
 constexpr int64_t kLongSum = 4096;   // elements of k

@@ -10,8 +10,6 @@
 namespace oc {
 namespace {
 
-constexpr int64_t kMaxUnrolled = 256;
-
 // Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
 struct View {
   int64_t channels, rows, columns;  // of the output: channel blocks (or channels when plain), y, x

@@ -10,7 +10,6 @@
 namespace oc {
 namespace {
 
-constexpr int64_t kMaxUnrolled = 256;
 constexpr double kMultiplyAdds = 16;  // of f32 a cycle: two pipes of 256 bits, or one of 512 as on Zen 4
 constexpr double kMemoryBytes = 8;    // a cycle, from memory
 constexpr double kCacheBytes = 24;    // a cycle, from the second level

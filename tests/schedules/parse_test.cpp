@@ -9,9 +9,6 @@
 namespace oc::test {
 namespace {
 
-constexpr Family kFamilies[] = {Family::elementwise, Family::reduction, Family::contraction,
-                                Family::window,      Family::movement,  Family::attention};
-
 std::string error_of(std::string_view text) {
   try {
     (void)parse_schedule(text);
