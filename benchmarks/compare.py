@@ -186,8 +186,7 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
                 f"benchmark: input '{name}' has open dims; give --shape {name}=…"
             )
         if dtype in ("f32", "f64"):
-            element = {"f32": np.float32, "f64": np.float64}[dtype]
-            inputs[name] = random.uniform(-1, 1, shape).astype(element)
+            inputs[name] = random.uniform(-1, 1, shape).astype(DTYPES[dtype])
         elif dtype == "i64" and "mask" in name:
             inputs[name] = np.ones(shape, np.int64)
         elif dtype == "i64":

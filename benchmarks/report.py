@@ -13,6 +13,7 @@ from suite import (
     geomean,
     row,
     share_of_peak,
+    untuned_ratio,
 )
 
 PAGE = ROOT / "docs/performance.md"
@@ -38,10 +39,6 @@ def table(head, rows):
 def ratio(result, name):
     found = [each for each in result["rows"] if each["name"] == name]
     return figure(found[0]["ratio"]) if found and agrees(found[0]) else "–"
-
-
-def untuned_ratio(result):
-    return better_peer(result)["ratio"] / row(result, "untuned")["ratio"]
 
 
 def summary(results):

@@ -6,12 +6,12 @@ import subprocess
 import sys
 import tempfile
 
-from suite import CLI, ROOT, load, prepare, tune
+from suite import CLI, ROOT, load, names, prepare, tune
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("suite", choices=("conv", "gemm", "models"))
+    parser.add_argument("suite", choices=names())
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
     parser.add_argument("--tune", default="60s", help="how long each case")

@@ -15,14 +15,17 @@ import tempfile
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from compare import CLI, HERE, TOLERANCE
+from contestant import DTYPES
+from onnx import helper, numpy_helper
 
-HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-CLI = ROOT / ".venv/bin/opencompiler"
 MODELS = ROOT / ".cache/models"
-TOLERANCE = 1e-3
 OURS = ("opencompiler", "untuned")
+
+
+def names():
+    return sorted(path.stem for path in (HERE / "suites").glob("*.json"))
 
 
 def load(suite):
@@ -31,7 +34,7 @@ def load(suite):
 
 
 def value(name, shape, dtype="f32"):
-    element = {"f32": TensorProto.FLOAT, "f64": TensorProto.DOUBLE}[dtype]
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(DTYPES[dtype]))
     return helper.make_tensor_value_info(name, element, shape)
 
 
@@ -46,8 +49,7 @@ def write_gemm(case, path):
     inputs, constants = [value("a", a, dtype)], []
     if case["constant"]:
         data = np.random.default_rng(1).normal(size=b) / math.sqrt(b[-2])
-        numbers = data.astype({"f32": np.float32, "f64": np.float64}[dtype])
-        constants = [numpy_helper.from_array(numbers, "b")]
+        constants = [numpy_helper.from_array(data.astype(DTYPES[dtype]), "b")]
     else:
         inputs.append(value("b", b, dtype))
     nodes, right, n = [], "b", b[-1]
@@ -139,7 +141,9 @@ def run_case(arguments, case, folder):
     if not figures.exists():
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         return result | {"failed": " ".join(lines[-1:])}
-    return result | json.loads(figures.read_text())
+    measured = json.loads(figures.read_text())
+    del measured["model"]  # a file of this machine; the case has a name
+    return result | measured
 
 
 def row(result, name):
@@ -154,6 +158,11 @@ def better_peer(result):
     """The row of the faster peer whose outputs agree; of all contestants the last one's are the reference."""
     peers = [r for r in result["rows"] if r["name"] not in OURS and agrees(r)]
     return min(peers, key=lambda each: each["ratio"])
+
+
+def untuned_ratio(result):
+    """The better peer's time / that of our untuned library."""
+    return better_peer(result)["ratio"] / row(result, "untuned")["ratio"]
 
 
 def share_of_peak(result):
@@ -173,11 +182,10 @@ def print_case(result):
     ours, better = row(result, "opencompiler"), better_peer(result)
     share = f"{100 * share_of_peak(result):5.0f} %" if result["flops"] else ""
     low, high = better["interval"]
-    untuned = better["ratio"] / row(result, "untuned")["ratio"]
     notes = " noisy" * result["noisy"] + " WRONG" * (not counts(result))
     print(
         f"{result['name']:36} {ours['milliseconds']:9.3f} {share:>7}  "
-        f"{better['ratio']:6.3f} ({low:.3f} to {high:.3f}) {untuned:7.3f}  {better['name']}{notes}",
+        f"{better['ratio']:6.3f} ({low:.3f} to {high:.3f}) {untuned_ratio(result):7.3f}  {better['name']}{notes}",
         flush=True,
     )
 
@@ -192,9 +200,8 @@ def geomean(values):
 
 
 def main():
-    names = sorted(path.stem for path in (HERE / "suites").glob("*.json"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("suite", choices=names)
+    parser.add_argument("suite", choices=names())
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
