@@ -163,7 +163,7 @@ Values register_tiles(const View& v, const Target& target, int threads) {
   const int64_t in_l2 = copy || rows_in_l2 >= v.c.m ? m_tiles : std::max<int64_t>(1, rows_in_l2 / tile.rows);
   // Where panels are too few to share among the threads, rows are shared too.
   const int64_t shares = threads == 1 ? 1 : ceil_div(kTasksPerThread * threads, v.c.batches * n_tiles);
-  const int64_t block = std::clamp<int64_t>(std::min(in_l2, m_tiles / shares), 1, kMaxBlock);
+  const int64_t block = even_piece(m_tiles, std::clamp<int64_t>(std::min(in_l2, m_tiles / shares), 1, kMaxBlock));
   Values values = {{"tile.m", tile.rows},
                    {"tile.n", tile.vectors},
                    {"unroll.k", std::min<int64_t>(v.c.k, tile.rows * tile.vectors <= 8 ? 4 : 2)},

@@ -10,6 +10,8 @@
 namespace oc {
 namespace {
 
+constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
+
 // Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
 struct View {
   int64_t channels, rows, columns;  // of the output: channel blocks (or channels when plain), y, x
@@ -68,14 +70,26 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
+struct Shares {
+  int64_t axis, pieces;
+};
+
 // Rows while there are enough; else what makes each thread read less: its columns' input with all weights, or its
-// channels' weights with all input. A pointwise convolution has one long row (its y and x are fused).
-int64_t parallel_axis(const Kernel& kernel, const View& v, const RegisterTile& tile, int threads) {
-  if (v.rows >= 2 * threads) return kParallelY;
-  const int64_t input = kernel.graph[kernel.anchor_node().inputs[0]].type.bytes();
+// channels' weights with all input. Unless another way comes out clearly more even. A pointwise convolution has one
+// long row (its y and x are fused).
+Shares shares(const Kernel& kernel, const View& v, const RegisterTile& tile, int threads) {
+  const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
+  const int64_t images = std::max<int64_t>(1, in.shape[0].extent);
   const int64_t weights = v.channels * v.lanes * v.ci * v.ky * v.kx * 4;
-  const bool columns = ceil_div(column_units(v), tile.rows) >= threads;
-  return columns && (input > weights || ceil_div(v.channels, tile.vectors) < threads) ? kParallelX : kParallelC;
+  std::vector<Shares> ways{{kParallelX, images * ceil_div(column_units(v), tile.rows)},
+                           {kParallelC, images * ceil_div(v.channels, tile.vectors)}};
+  if (in.bytes() <= weights) std::swap(ways[0], ways[1]);
+  const bool many_rows = images * v.rows >= 2 * threads;
+  ways.insert(many_rows ? ways.begin() : ways.end(), {kParallelY, images * v.rows});
+  Shares best = ways[0];
+  for (const Shares& way : ways)
+    if (coverage(way.pieces, threads) > coverage(best.pieces, threads) + kClearlyMoreEven) best = way;
+  return best;
 }
 
 // Channel by channel, a tile over several shares nothing, and neighbours in a row share what they read: it competes for
@@ -98,15 +112,16 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   const int64_t row_bytes =
       std::max<int64_t>(1, in.bytes() / std::max<int64_t>(1, in.shape[0].extent * in.shape[2].extent));
   int64_t band = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes, 1, v.rows);
-  const int64_t axis = parallel_axis(kernel, v, tile, threads);
-  const int64_t tasks = default_tasks(kernel, target, threads,
-                                      axis == kParallelC   ? ceil_div(v.channels, tile.vectors)
-                                      : axis == kParallelX ? ceil_div(column_units(v), tile.rows)
-                                                           : v.rows);
-  if (tasks > 1 && axis == kParallelY) band = std::min(band, ceil_div(v.rows, tasks));
-  band = even_piece(v.rows, band);
+  const auto [axis, pieces] = shares(kernel, v, tile, threads);
+  int64_t tasks = default_tasks(kernel, target, threads, pieces);
+  if (tasks > 1 && axis == kParallelY) {
+    band = even_band(v.rows, band, threads);
+    tasks = default_tasks(kernel, target, threads, pieces / v.rows * ceil_div(v.rows, band));
+  } else {
+    band = even_piece(v.rows, band);
+  }
   // Channel by channel, a padded copy costs as much as a good part of the sums.
-  const int64_t pad = v.by_channel ? kPadInline : tasks > 1 && axis == kParallelC ? kPadRoot : kPadBand;
+  const int64_t pad = v.by_channel ? kPadInline : tasks > 1 && axis != kParallelY ? kPadRoot : kPadBand;
   return make_schedule(family_info(Family::window), {{"tile.x", tile.rows},
                                                      {"tile.c", tile.vectors},
                                                      {"unroll.ci", unroll_kx ? 1 : 2},

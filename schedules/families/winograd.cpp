@@ -13,6 +13,7 @@ namespace {
 constexpr double kMultiplyAdds = 16;  // of f32 a cycle: two pipes of 256 bits, or one of 512 as on Zen 4
 constexpr double kMemoryBytes = 8;    // a cycle, from memory
 constexpr double kCacheBytes = 24;    // a cycle, from the second level
+constexpr double kEvenRows = 0.95;    // of the threads' time, above which rows of tiles are shared
 constexpr double kTransformOps = 3;   // vector instructions per element of a transform, loads and stores included
 
 const Winograd& form_of(int64_t form) {
@@ -99,10 +100,16 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
 Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form) {
   const WinogradGrid grid = winograd_grid(kernel, form);
   int64_t band = band_of(kernel, target, grid);
-  const bool over_channels = grid.rows < 2 * threads;
   const int64_t n = form_of(form).n;
-  const int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : grid.rows);
-  if (tasks > 1) band = over_channels ? grid.rows : even_piece(grid.rows, std::min(band, ceil_div(grid.rows, tasks)));
+  // Over channels and frequencies, each stage for itself, where rows of tiles are few or come out uneven.
+  const bool over_channels = grid.rows < 2 * threads || coverage(grid.rows, threads) < kEvenRows;
+  const int64_t images = std::max<int64_t>(1, kernel.output().shape[0].extent);
+  int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : images * grid.rows);
+  if (tasks > 1 && over_channels) band = grid.rows;
+  if (tasks > 1 && !over_channels) {
+    band = even_band(grid.rows, band, threads);
+    tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
+  }
   const RegisterTile tile = best_tile(band * grid.columns, grid.out_blocks, target);
   return make_schedule(family_info(Family::window), {{"algorithm.form", form},
                                                      {"tile.x", tile.rows},

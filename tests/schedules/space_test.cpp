@@ -2,11 +2,14 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
 #include <set>
 
 #include "base/error.h"
 #include "schedules/apply.h"
+#include "schedules/families/common.h"
 #include "tests/schedules/kernels.h"
 
 namespace oc::test {
@@ -80,6 +83,38 @@ TEST(Space, PointwiseConvolutionsOfFewChannelsRunOnAllThreads) {
     const Schedule schedule = default_schedule(kernel, parse_target("x86-64-avx512"), threads);
     EXPECT_GE(schedule["parallel.tasks"], threads) << print_schedule(schedule);
   }
+}
+
+// Iterations of the busiest thread when each takes the next task as soon as it is free.
+int64_t busiest(int64_t iterations, int64_t tasks, int threads) {
+  std::vector<int64_t> given(static_cast<size_t>(threads));
+  for (const int64_t per_task = ceil_div(iterations, tasks); iterations > 0; iterations -= per_task)
+    *std::ranges::min_element(given) += std::min(per_task, iterations);
+  return std::ranges::max(given);
+}
+
+TEST(Tasks, GiveTheThreadsEqualSharesWhereTheIterationsAllowIt) {
+  const Kernel kernel = analyse({"graph { %0: f32[4096,4096] = input %1: f32[4096,4096] = weight %2: f32[4096,4096] = "
+                                 "matmul(%0, %1) return %2 }"},
+                                builtin_ops());
+  for (const int threads : {2, 3, 4, 8, 16})
+    for (int64_t iterations = threads; iterations < 200; ++iterations) {
+      const int64_t tasks = default_tasks(kernel, host_target(), threads, iterations);
+      EXPECT_LE(tasks, iterations);
+      const double even = static_cast<double>(iterations) / static_cast<double>(threads);
+      // Nothing does better than one iteration beyond the mean; many iterations come within a twentieth.
+      const double most = std::max(std::ceil(even), 1.05 * even);
+      EXPECT_LE(static_cast<double>(busiest(iterations, tasks, threads)), most) << iterations << " on " << threads;
+    }
+}
+
+TEST(Tasks, BandsAreAsHighAsEvenSharesAllow) {
+  EXPECT_EQ(even_band(28, 28, 2), 2);    // 4 would make 7 bands
+  EXPECT_EQ(even_band(14, 14, 2), 1);    // 2 would make 7
+  EXPECT_EQ(even_band(224, 28, 2), 28);  // 8 bands
+  EXPECT_EQ(even_band(224, 5, 2), 4);    // 5 would make 45
+  EXPECT_EQ(even_band(1, 1, 2), 1);
+  EXPECT_EQ(even_band(13, 13, 2), 1);  // 2 would repeat a row
 }
 
 TEST(Space, LegalPointsFitTheKernelAndRoundTrip) {
