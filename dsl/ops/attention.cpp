@@ -203,6 +203,8 @@ const OpInfo& op_attention() {
     for (int64_t m : {1, 5, 40})
       op.cases.push_back(make_case({2, m, 3, 20}, {2, 37, 3, 20}, {2, 37, 3, 24}, {2, 1, 1, 37}, heads_inside));
     op.cases.push_back(make_case({1, 2, 50, 32}, {1, 1, 70, 32}, {1, 1, 70, 48}, {}, as_is, 3));
+    // Values so wide that keys are taken block by block.
+    for (int64_t n : {130, 160}) op.cases.push_back(make_case({24, 8}, {n, 8}, {n, 256}, {}, {0, 1}));
     op.cases.push_back(make_case({6, 9}, {10, 9}, {10, 11}, {}, {0, 1}));
     OpCase transposed_keys = make_case({1, 2, 24, 16}, {1, 2, 16, 40}, {1, 2, 40, 16}, {1, 1, 24, 40}, as_is);
     transposed_keys.attrs["k_perm"] = Extents{0, 1, 3, 2};

@@ -55,19 +55,49 @@ struct Scheduler {
     outer.push_back(mo);
     const LoopLevel level(out, run_parallel(out, outer, iterations, s["parallel.tasks"]));
 
-    const Stage acc = stage("acc");
-    const Var am = acc.vars[acc.vars.size() - 2], ae = acc.vars.back();
-    Func(acc.func).compute_at(out, et).bound_extent(ae, columns).bound_extent(am, rows);
-    register_tile(acc, ae, value_lanes, am, s["values.vectors"] <= rows, s["values.unroll"]);
+    if (s["values.keys"] == 0) {
+      values_tile(stage("acc").func, stage("acc").reduced(0), {out, et});
+    } else {
+      values_in_blocks(level);
+    }
     return level;
   }
 
+  // A register tile of the product with V.
+  void values_tile(Func tile, const RVar& keys, const LoopLevel& at) const {
+    const std::vector<Var>& vars = stage("acc").vars;
+    const Var row = vars[vars.size() - 2], column = vars.back();
+    const int rows = to_int(s["values.rows"]), columns = to_int(s["values.vectors"]) * value_lanes;
+    tile.compute_at(at).bound_extent(column, columns).bound_extent(row, rows);
+    register_tile(tile, keys, column, value_lanes, row, s["values.vectors"] <= rows, s["values.unroll"]);
+  }
+
+  // The product with V adds up block after block of keys: V and the weights of a block stay in L1 while all register
+  // tiles of the queries pass by.
+  void values_in_blocks(const LoopLevel& level) const {
+    const Stage acc = stage("acc");
+    const Var row = acc.vars[acc.vars.size() - 2], column = acc.vars.back();
+    const Var mo("mo"), mr("mr"), eo("eo"), ec("ec"), ev("ev"), block_of_keys("block_of_keys");
+    const RVar ko("ko"), ki("ki");
+    Func sum = acc.func;
+    sum.compute_at(level).vectorize(column, value_lanes);
+    sum.update().split(acc.reduced(0), ko, ki, to_int(s["values.keys"]), TailStrategy::GuardWithIf);
+    Func tile = sum.update().rfactor(ko, block_of_keys);
+    sum.update()
+        .split(column, eo, ec, to_int(s["values.vectors"]) * value_lanes)
+        .split(ec, ec, ev, value_lanes)
+        .split(row, mo, mr, to_int(s["values.rows"]))
+        .reorder(ev, ec, mr, mo, eo, ko)
+        .vectorize(ev)
+        .unroll(ec)
+        .unroll(mr);
+    values_tile(tile, ki, {sum, mo});
+  }
+
   // An accumulator tile of `across` × vectors along `along`, all unrolled.
-  static void register_tile(const Stage& tile, const Var& along, int width, const Var& across, bool vectors_inside,
-                            int64_t unroll) {
-    Func func = tile.func;
+  static void register_tile(Func func, const RVar& k, const Var& along, int width, const Var& across,
+                            bool vectors_inside, int64_t unroll) {
     const Var vector("vector"), vectors("vectors");
-    const RVar k = tile.reduced(0);
     func.vectorize(along, width).unroll(along).unroll(across);
     Halide::Stage update = func.update();
     update.split(along, vectors, vector, width);
@@ -134,7 +164,7 @@ struct Scheduler {
         .compute_at(scores.func, mo)
         .bound_extent(pm, to_int(vectors * lanes))
         .bound_extent(pn, to_int(keys));
-    register_tile(product, pm, to_int(lanes), pn, vectors <= keys, s["scores.unroll"]);
+    register_tile(product.func, product.reduced(0), pm, to_int(lanes), pn, vectors <= keys, s["scores.unroll"]);
   }
 
   void along_depth() {

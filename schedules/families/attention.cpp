@@ -13,6 +13,11 @@ namespace {
 
 enum Along : int64_t { kQueries, kDepth };
 constexpr int64_t kMaxBlockVectors = 4;
+constexpr int64_t kMaxKeys = 1024;  // of a block
+constexpr int64_t kFewKeys = 32;    // of a block that the search offers
+constexpr int64_t kManyBlocks = 4;  // of keys, from which on they pay
+// Each vector of V brings half a cache line or a whole one from L2; the weights of a tile's rows lie in one together.
+constexpr double kValueVectorCost = 2;
 
 struct View {
   int64_t m, n, d, e;
@@ -40,6 +45,12 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
     return fmt::format("scores vectors={} do not divide a block of {}", vectors, ceil_div(block, v.lanes));
   if (s["scores.unroll"] > v.d) return fmt::format("scores unroll={} of {}", s["scores.unroll"], v.d);
   if (s["values.unroll"] > v.n) return fmt::format("values unroll={} of {}", s["values.unroll"], v.n);
+  if (s["values.keys"] != 0) {  // sums in memory, whose last tile cannot shift inwards
+    if (s["values.keys"] < s["values.unroll"] || s["values.keys"] > v.n)
+      return fmt::format("values keys={} of {}", s["values.keys"], v.n);
+    if (block % rows != 0 || v.e % (columns * v.value_lanes) != 0)
+      return fmt::format("values keys={} in tiles that do not divide a block", s["values.keys"]);
+  }
   if (std::max(keys * vectors * s["scores.unroll"], rows * columns * s["values.unroll"]) > kMaxUnrolled)
     return fmt::format("more than {} unrolled statements", kMaxUnrolled);
   if (s["vector.along"] == kDepth && block != 1) return "along the depth a block has one query";
@@ -61,7 +72,8 @@ double score(const View& v, const Tiles& t, const Target& target) {
   const int64_t vectors = ceil_div(t.block, v.lanes);
   const double of_scores = tile_score(t.scores.rows, t.scores.vectors, v.n, vectors, target) *
                            static_cast<double>(t.block) / static_cast<double>(vectors * v.lanes);
-  const double of_values = tile_score(t.values.rows, t.values.vectors, t.block, v.value_vectors, target);
+  const double of_values =
+      tile_score(t.values.rows, t.values.vectors, t.block, v.value_vectors, target, kValueVectorCost);
   const double work = static_cast<double>(v.d) / of_scores + static_cast<double>(v.e) / of_values;
   return static_cast<double>(v.d + v.e) / work * coverage(v.m, t.block);
 }
@@ -75,7 +87,7 @@ Tiles best_tiles(const View& v, const Target& target) {
     const RegisterTile scores = best_tile(v.n, ceil_div(t.block, v.lanes), target);
     for (t.scores.vectors = scores.vectors; ceil_div(t.block, v.lanes) % t.scores.vectors != 0;) --t.scores.vectors;
     t.scores.rows = t.scores.vectors == scores.vectors ? scores.rows : best_tile(v.n, t.scores.vectors, target).rows;
-    t.values = best_tile(t.block, v.value_vectors, target);
+    t.values = best_tile(t.block, v.value_vectors, target, 1, kValueVectorCost);
     if (const double found = score(v, t, target); found > best_score) {
       best_score = found;
       best = t;
@@ -85,11 +97,24 @@ Tiles best_tiles(const View& v, const Target& target) {
   return best;
 }
 
+// So many keys that their rows of V and their weights stay in L1, whole blocks of unrolled steps if there are any; 0
+// (all) where that would be few blocks.
+int64_t block_of_keys(const View& v, const Tiles& t, const Target& target) {
+  const int64_t fit = std::min(target.l1_bytes / 4 / (v.e + t.block), kMaxKeys);
+  const bool divide = t.block % t.values.rows == 0 && v.e % (t.values.vectors * v.value_lanes) == 0;
+  if (fit < 1 || v.n < kManyBlocks * fit || !divide) return 0;
+  for (const int64_t step : {4, 1})
+    for (int64_t keys = fit / step * step; keys > fit / 2; keys -= step)
+      if (v.n % keys == 0) return keys;
+  return even_piece(v.n, fit);
+}
+
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   const bool few = v.m * 4 <= v.lanes;  // queries: most lanes would be idle
   Tiles t = best_tiles(v, target);
   if (few) t = {.block = 1, .scores = {std::min(v.n, v.lanes), 1}, .values = best_tile(1, v.value_vectors, target)};
+  const int64_t keys = few ? 0 : block_of_keys(v, t, target);
   int64_t blocks = ceil_div(v.m, t.block);
   for (const Axis& axis : kernel.axes)
     if (axis.role == Role::batch) blocks *= axis.extent;
@@ -101,7 +126,8 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
                         {"scores.unroll", unroll_of(v.d)},
                         {"values.rows", t.values.rows},
                         {"values.vectors", t.values.vectors},
-                        {"values.unroll", unroll_of(v.n)},
+                        {"values.unroll", unroll_of(keys == 0 ? v.n : keys)},
+                        {"values.keys", keys},
                         {"parallel.tasks", default_tasks(kernel, target, threads, blocks)}});
 }
 
@@ -119,6 +145,8 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   result.knobs.push_back({"values.rows", up_to(std::min<int64_t>(v.m, 16), rows)});
   result.knobs.push_back({"values.vectors", up_to(std::min<int64_t>(6, v.value_vectors), {1, 2, 3, 4})});
   result.knobs.push_back({"values.unroll", up_to(std::min<int64_t>(4, v.n), {1, 2, 4})});
+  if (v.n >= kManyBlocks * kFewKeys && v.e % v.value_lanes == 0)
+    result.knobs.push_back({"values.keys", {0, kFewKeys, 2 * kFewKeys, 4 * kFewKeys}});
   if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) {
     // One register beyond the formula may still pay; more spills.
@@ -145,6 +173,7 @@ const FamilyInfo& family_attention() {
                   {.name = "values.rows", .max = 32},
                   {.name = "values.vectors", .max = 8},
                   {.name = "values.unroll", .max = 16},
+                  {.name = "values.keys", .min = 0, .max = kMaxKeys, .fallback = 0},
                   {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,
       .fallback = fallback,

@@ -38,22 +38,25 @@ double coverage(int64_t extent, int64_t tile) {
   return static_cast<double>(extent) / static_cast<double>(ceil_div(extent, tile) * tile);
 }
 
-double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vectors_total, const Target&) {
+double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vectors_total, const Target&,
+                  double vector_cost) {
   const auto accumulators = static_cast<double>(rows * vectors);
   const double latency = std::min(1.0, accumulators / kAccumulatorsToHideLatency);
-  const double operands_per_fma = static_cast<double>(rows + vectors) / accumulators;
+  const double operands_per_fma =
+      (static_cast<double>(rows) + vector_cost * static_cast<double>(vectors)) / accumulators;
   const double loads = 1.0 / (1.0 + 0.15 * operands_per_fma);  // loads run beside FMAs; more of them cost a little
   return latency * loads * coverage(rows_total, rows) * coverage(vectors_total, vectors);
 }
 
-RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target, int64_t row_multiple) {
+RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target, int64_t row_multiple,
+                       double vector_cost) {
   RegisterTile best;
   double best_score = -1;
   for (int64_t rows = 1; rows <= std::min<int64_t>(rows_total, target.vector_registers); ++rows) {
     if (rows % row_multiple != 0 && rows != rows_total) continue;
     for (int64_t vectors = 1; vectors <= std::min<int64_t>(vectors_total, 6); ++vectors) {
       if (!fits_registers(rows, vectors, target)) continue;
-      const double score = tile_score(rows, vectors, rows_total, vectors_total, target);
+      const double score = tile_score(rows, vectors, rows_total, vectors_total, target, vector_cost);
       if (score > best_score) {
         best_score = score;
         best = {rows, vectors};

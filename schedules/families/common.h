@@ -22,16 +22,17 @@ inline constexpr int64_t kMaxTasks = 1024;    // that a kernel is cut into, howe
 [[nodiscard]] bool fits_registers(int64_t rows, int64_t vectors, const Target& target);
 // Share of useful work when `extent` is covered by tiles of `tile`: 15 by 7 → 15/21.
 [[nodiscard]] double coverage(int64_t extent, int64_t tile);
-// 0 … 1: how close a register tile over extents rows_total × vectors_total comes to the FMA peak.
+// 0 … 1: how close a register tile over extents rows_total × vectors_total comes to the FMA peak; vector_cost: what a
+// vector that is read costs beside the number of a row.
 [[nodiscard]] double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vectors_total,
-                                const Target& target);
+                                const Target& target, double vector_cost = 1);
 
 struct RegisterTile {
   int64_t rows = 1, vectors = 1;
 };
 // The best-scoring tile within the register budget; `row_multiple`: rows must be a multiple of it (or all of them).
 [[nodiscard]] RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target,
-                                     int64_t row_multiple = 1);
+                                     int64_t row_multiple = 1, double vector_cost = 1);
 
 // How many parallel tasks for a kernel whose outer loops have so many iterations: as many as give every thread the same
 // number of iterations, or nearly; 1 when the kernel is too small to be worth waking threads.
