@@ -70,6 +70,19 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
+bool has_padding(const Kernel& kernel, const Schedule& s) {
+  if (s["algorithm.form"] != kDirect) return true;
+  const Extents pads = kernel.anchor_node().attrs.integers("pads", {});
+  return !is_transposed(kernel) && std::ranges::any_of(pads, [](int64_t pad) { return pad > 0; });
+}
+
+void settle(const Kernel& kernel, const Target& target, Schedule& s) {
+  if (s["tile.x"] == 1 || s["tile.c"] == 1) s.values["order.inner"] = kInnerC;
+  if (!has_padding(kernel, s)) s.values["pad.at"] = kPadInline;
+  const View v = look(kernel, target);
+  if (v.in_block == 1 && v.ci % s["unroll.ci"] != 0) s.values["unroll.ci"] = 1;
+}
+
 struct Shares {
   int64_t axis, pieces;
 };
@@ -209,6 +222,7 @@ const FamilyInfo& family_window() {
       .fallback = fallback,
       .why_illegal = reject,
       .packings = packings,
+      .settle = settle,
       .least_flops =
           [](const Kernel& kernel) {
             return why_no_winograd(kernel).empty() ? winograd_least_flops(kernel) : kernel.flops;
