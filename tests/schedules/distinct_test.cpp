@@ -6,29 +6,11 @@
 #include <random>
 #include <set>
 
-#include "base/files.h"
-#include "base/process.h"
-#include "schedules/apply.h"
+#include "schedules/schedule.h"
 #include "tests/schedules/kernels.h"
 
 namespace oc::test {
 namespace {
-
-// The loops as Halide lowers them. Each in a process of its own, so that equal ones are equal texts.
-std::string lowered_text(const Kernel& kernel, const Target& target, const Schedule& schedule) {
-  const ChildResult lowered = run_in_child([&] {
-    Lowered result = apply_schedule(kernel, builtin_ops(), target, schedule);
-    const std::vector<Halide::Argument> arguments(result.inputs.begin(), result.inputs.end());
-    const TempDir folder;
-    const std::filesystem::path file = folder.path() / "kernel.stmt";
-    result.output.compile_to_lowered_stmt(
-        file.string(), arguments, Halide::Text,
-        Halide::Target(target.name() + "-no_runtime-no_asserts-no_bounds_query-user_context"));
-    return read_file(file);
-  });
-  EXPECT_EQ(lowered.status, ChildStatus::ok) << lowered.result;
-  return lowered.result;
-}
 
 // A random point of the space and every point that differs from it in one knob; the legal ones, as schedules.
 std::vector<Schedule> neighbourhood(const Space& space, std::mt19937& random) {
