@@ -165,17 +165,31 @@ def read_input(name, text, dtype, shape) -> np.ndarray:
         raise SystemExit(f"benchmark: input '{name}': {error}") from None
 
 
+def refuse_unknown(flag, given, known):
+    for name in given:
+        if name not in known:
+            raise SystemExit(
+                f"benchmark: {flag} {name}: the model has no such input; it has: {' '.join(known)}"
+            )
+
+
 def make_inputs(arguments) -> dict[str, np.ndarray]:
     """Given ones, else random: floats in [−1, 1]; integers that may be indices stay small; masks are ones."""
     import _opencompiler
 
     random = np.random.default_rng(0)
-    given = assignments(arguments.input + arguments.freeze)
-    shapes = assignments(arguments.shape)
-    inputs = {}
-    for name, dtype, shape in _opencompiler.read_model(arguments.model)["inputs"]:
-        if name in given:
-            inputs[name] = read_input(name, given[name], dtype, shape)
+    given, frozen, shapes = map(
+        assignments, (arguments.input, arguments.freeze, arguments.shape)
+    )
+    declared = _opencompiler.read_model(arguments.model)["inputs"]
+    known = [name for name, _, _ in declared]
+    refuse_unknown("--input", given, known)
+    refuse_unknown("--freeze", frozen, known)
+    refuse_unknown("--shape", shapes, known)
+    values, inputs = given | frozen, {}
+    for name, dtype, shape in declared:
+        if name in values:
+            inputs[name] = read_input(name, values[name], dtype, shape)
             continue
         if name in shapes:
             shape = [int(extent) for extent in shapes[name].split("x")]

@@ -25,7 +25,7 @@ void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 [[nodiscard]] bool is_library(const ModelFlags& flags);
 // The model compiled into the cache for this machine, in the shapes of the tensors given.
 [[nodiscard]] CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
-// Its shared library, or the library that was named, of which no input can be frozen any more: UserError.
+// Its shared library, or the library that was named, for which flags about its making come too late: UserError.
 [[nodiscard]] std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
 // Room for the module's outputs, in its order, by name.
 [[nodiscard]] std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module);

@@ -36,6 +36,11 @@ Halide::Expr OpCall::in(size_t i) const {
   return operand.at(at);
 }
 
+int64_t OpCall::knob(std::string_view name) const {
+  const auto found = knobs.find(name);
+  return found != knobs.end() ? found->second : 0;
+}
+
 const Stage& OpCall::stage(std::string name, std::vector<Halide::Var> vars, const Halide::Expr& value) {
   Halide::Func func(name);
   func(reversed(vars)) = value;

@@ -144,7 +144,7 @@ Operand inline_operand(const std::shared_ptr<const Tensor>& data, const Type& ty
 struct Lowering {
   const Kernel& kernel;
   const OpTable& ops;
-  int transpose_columns;
+  const KnobValues& knobs;
   Lowered result;
   std::vector<Operand> operands;  // by value
 
@@ -170,8 +170,8 @@ struct Lowering {
   void add_node(const Node& node) {
     const ValueId out = node.outputs[0];
     const Type& type = kernel.graph[out].type;
-    OpCall call{.node = node, .inputs = {}, .out = type, .vars = {}, .index = {}, .stages = result.stages};
-    call.transpose_columns = transpose_columns;
+    OpCall call{
+        .node = node, .inputs = {}, .out = type, .vars = {}, .index = {}, .stages = result.stages, .knobs = knobs};
     for (ValueId input : node.inputs) call.inputs.push_back(input.valid() ? operands[input.index] : Operand{});
     for (size_t d = 0; d < type.shape.size(); ++d) {
       call.vars.emplace_back(fmt::format("d{}", d));
@@ -235,8 +235,8 @@ const Stage* Lowered::stage(std::string_view name) const {
   return nullptr;
 }
 
-Lowered lower(const Kernel& kernel, const OpTable& ops, const Packings& packings, int transpose_columns) {
-  Lowering lowering{kernel, ops, transpose_columns, {}, {}};
+Lowered lower(const Kernel& kernel, const OpTable& ops, const Packings& packings, const KnobValues& knobs) {
+  Lowering lowering{kernel, ops, knobs, {}, {}};
   lowering.add_inputs(packings);
   for (const Node& node : kernel.graph.nodes) lowering.add_node(node);
   lowering.add_output();

@@ -28,8 +28,8 @@ struct Lowered {
 };
 
 // `packings` says how constant inputs arrive. Inputs are Halide buffers with physical dims, innermost first. Lanes of
-// the output that lie in its layout's padding are stored as zero. `transpose_columns`: see OpCall.
+// the output that lie in its layout's padding are stored as zero. `knobs` are for OpCall::knob.
 [[nodiscard]] Lowered lower(const Kernel& kernel, const OpTable& ops, const Packings& packings = {},
-                            int transpose_columns = 0);
+                            const KnobValues& knobs = {});
 
 }  // namespace oc

@@ -22,6 +22,7 @@ std::optional<std::vector<Tensor>> evaluate_node(const Graph& graph, const Node&
     return std::nullopt;
   }
   std::vector<Tensor> results = op.evaluate(node_view);
+  if (results.empty()) return std::nullopt;
   if (results.size() != types.size()) internal_error("op '{}' evaluates to {} results", node.op, results.size());
   for (size_t i = 0; i < results.size(); ++i)
     if (make_type(results[i].dtype, results[i].shape, results[i].layout) != types[i])

@@ -11,11 +11,11 @@
 
 namespace oc {
 
-// The node's outputs when every present input is a plain constant with data, the op can be evaluated and the results,
-// whose size the type rule gives beforehand, fit `budget_bytes`; else nullopt. The budget is lowered by what was made.
-// When the budget is what forbids it, budget_bytes becomes negative (by how much was missing) and nothing is computed:
-// an importer reports that, an optimisation restores its budget and leaves the node alone. UserError from the type
-// rule.
+// The node's outputs when every present input is a plain constant with data, the op can be evaluated with them and the
+// results, whose size the type rule gives beforehand, fit `budget_bytes`; else nullopt. The budget is lowered by what
+// was made. When the budget is what forbids it, budget_bytes becomes negative (by how much was missing) and nothing is
+// computed: an importer reports that, an optimisation restores its budget and leaves the node alone. UserError from the
+// type rule.
 [[nodiscard]] std::optional<std::vector<Tensor>> evaluate_node(const Graph& graph, const Node& node, const OpSet& ops,
                                                                int64_t& budget_bytes);
 

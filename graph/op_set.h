@@ -57,7 +57,8 @@ struct OpTraits {
   // Output types (logical; layout left plain). Throws UserError with a reason when the node is malformed (shapes that
   // do not fit, attribute out of range): the caller adds file and node. Unknown dims stay unknown.
   std::function<std::vector<Type>(const NodeView&)> infer;
-  // Optional: the outputs from constant inputs, all plain (constant folding; integer and shape arithmetic, movement).
+  // Optional: the outputs from constant inputs, all plain (constant folding; integer and shape arithmetic, movement);
+  // none when running the node is to fail.
   std::function<std::vector<Tensor>(const NodeView&)> evaluate;
   // May dims `dim` and `dim`+1 of the node's tensors be merged, the first becoming 1 and the second the product,
   // without changing the op's meaning or attributes? Null: yes for elementwise, no otherwise.

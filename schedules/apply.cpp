@@ -10,8 +10,7 @@ namespace oc {
 Lowered apply_schedule(const Kernel& kernel, const OpTable& ops, const Target& target, const Schedule& schedule) {
   if (const std::string reason = why_illegal(kernel, target, schedule); !reason.empty())
     user_error("schedule: {}", reason);
-  const int columns = kernel.family == Family::movement ? static_cast<int>(schedule["transpose.columns"]) : 0;
-  Lowered lowered = lower(kernel, ops, weight_packings(kernel, target, schedule), columns);
+  Lowered lowered = lower(kernel, ops, weight_packings(kernel, target, schedule), schedule.values);
   const ApplyCall call{kernel, target, schedule, lowered};
   switch (kernel.family) {
 #define OC_FAMILY(name) \

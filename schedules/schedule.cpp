@@ -110,6 +110,7 @@ Schedule Space::at(const Point& point) const {
   Schedule schedule{family, family_info(family).version, {}};
   for (const Argument& argument : family_info(family).grammar) schedule.values[argument.name] = argument.fallback;
   for (size_t i = 0; i < knobs.size(); ++i) schedule.values[knobs[i].name] = knobs[i].values.at(point.at(i));
+  if (settle) settle(schedule);
   return schedule;
 }
 
@@ -174,11 +175,19 @@ Schedule parse_schedule(std::string_view text) {
 }
 
 Space schedule_space(const Kernel& kernel, const Target& target, int threads) {
-  return family_info(kernel.family).space(kernel, target, threads);
+  const FamilyInfo& info = family_info(kernel.family);
+  Space space = info.space(kernel, target, threads);
+  if (info.settle == nullptr) return space;
+  space.settle = [&info, kernel, target](Schedule& schedule) { info.settle(kernel, target, schedule); };
+  std::ranges::for_each(space.starts, space.settle);
+  return space;
 }
 
 Schedule default_schedule(const Kernel& kernel, const Target& target, int threads) {
-  return family_info(kernel.family).fallback(kernel, target, threads);
+  const FamilyInfo& info = family_info(kernel.family);
+  Schedule schedule = info.fallback(kernel, target, threads);
+  if (info.settle != nullptr) info.settle(kernel, target, schedule);
+  return schedule;
 }
 
 std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule) {

@@ -53,9 +53,10 @@ struct Space {
   std::vector<Knob> knobs;
   std::function<bool(const Schedule&)> legal;  // constraints between knobs (register budget, unroll product)
   std::vector<Schedule> starts = {};           // where the family has several algorithms: a formula's schedule for each
+  std::function<void(Schedule&)> settle = {};  // FamilyInfo's, for the kernel
 
-  [[nodiscard]] double size() const;  // product of the knobs, constraints aside
-  [[nodiscard]] Schedule at(const Point& point) const;
+  [[nodiscard]] double size() const;                    // product of the knobs, constraints aside
+  [[nodiscard]] Schedule at(const Point& point) const;  // several points may be one schedule
 };
 
 // A family of loop structures: one file in families/, one row in families.inc.
@@ -70,6 +71,9 @@ struct FamilyInfo {
   std::string (*why_illegal)(const Kernel&, const Target&, const Schedule&);
   // Null: no packing. How the kernel's constants arrive under this schedule.
   Packings (*packings)(const Kernel&, const Target&, const Schedule&);
+  // Null: every knob counts. Gives those that others leave without effect one value, so that a kernel has one schedule:
+  // no two points are timed for the same code.
+  void (*settle)(const Kernel&, const Target&, Schedule&) = nullptr;
   // Null: the kernel's own. Operations of the algorithm with the fewest among those that schedules choose from.
   double (*least_flops)(const Kernel&) = nullptr;
 };

@@ -91,6 +91,13 @@ Database Database::in_memory(std::string name) {
   return Database(std::unique_ptr<State>(new State{{}, std::move(db), {}}));
 }
 
+Database Database::in_memory(const std::filesystem::path& file, std::string name) {
+  State stored = open_state(file, OpenMode::read_only, Origin::foreign, migrations());
+  Connection db(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, std::move(name));
+  copy_pages(stored.db, db);
+  return Database(std::unique_ptr<State>(new State{{}, std::move(db), {}}));
+}
+
 const std::string& Database::name() const {
   return state_->db.name();
 }

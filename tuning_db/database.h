@@ -103,6 +103,8 @@ class Database {
                                                                     Origin origin = Origin::own);
   // Lives in memory. `name` is what look-ups give as their source.
   [[nodiscard]] static Database in_memory(std::string name = "memory");
+  // The same with what a file holds, which is foreign and may go afterwards.
+  [[nodiscard]] static Database in_memory(const std::filesystem::path& file, std::string name);
 
   ~Database();
   Database(Database&&) noexcept;

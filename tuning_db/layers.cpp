@@ -1,41 +1,16 @@
 #include "tuning_db/layers.h"
 
 #include <algorithm>
-#include <fstream>
 #include <map>
 #include <tuple>
 
+#include "tuning_db/shipped.h"
 #include "tuning_db/state.h"
 
 namespace oc {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::vector<fs::path> json_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
-    if (entry.path().extension() == ".jsonl" && entry.is_regular_file(error)) files.push_back(entry.path());
-  std::ranges::sort(files);
-  return files;
-}
-
-Database load_system(const fs::path& folder, const std::vector<fs::path>& files, std::vector<std::string>& warnings) {
-  Database database = Database::in_memory(folder.string());
-  for (const fs::path& file : files) {
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) {
-      warnings.push_back(fmt::format("cannot read the shipped schedules in {}", file.string()));
-      continue;
-    }
-    const ImportReport report = database.import_jsonl(stream);
-    if (report.skipped > 0)
-      warnings.push_back(fmt::format("{}: {} lines skipped, the first: {}", file.string(), report.skipped,
-                                     report.examples.empty() ? "" : report.examples.front()));
-  }
-  return database;
-}
 
 std::optional<Database> open_user(const LayerPaths& paths, std::vector<std::string>& warnings) {
   if (!paths.user_is_default) return Database::open(*paths.user, OpenMode::read_only);
@@ -48,6 +23,12 @@ std::optional<Database> open_user(const LayerPaths& paths, std::vector<std::stri
 
 }  // namespace
 
+void Layers::open_shipped() const {
+  if (!unopened_) return;
+  layers_.push_back(oc::open_shipped(unopened_->folder, unopened_->cache, warnings_));
+  unopened_.reset();
+}
+
 std::vector<Database::State*> Layers::states() const {
   std::vector<Database::State*> out;
   for (const Database& layer : layers_) out.push_back(layer.state_.get());
@@ -56,6 +37,7 @@ std::vector<Database::State*> Layers::states() const {
 
 template <class Find>
 std::optional<LookupResult> Layers::find(const Find& find) const {
+  open_shipped();
   if (!first_is_default_) return find();
   std::string fault;
   try {
@@ -79,6 +61,7 @@ std::optional<LookupResult> Layers::look_up(const Key& key) const {
 }
 
 std::vector<WorkloadRow> Layers::workloads(std::string_view family) const {
+  open_shipped();
   std::map<std::string, std::string> families;  // the later text wins, as in a merge
   for (const Database& layer : layers_)
     for (WorkloadRow& row : layer.workloads()) {
@@ -92,6 +75,7 @@ std::vector<WorkloadRow> Layers::workloads(std::string_view family) const {
 }
 
 std::vector<Key> Layers::keys_of(std::string_view workload) const {
+  open_shipped();
   std::vector<Key> out;
   for (const Database& layer : layers_) {
     std::vector<Key> keys = layer.keys_of(workload);
@@ -113,10 +97,7 @@ Layers open_layers(const LayerPaths& paths) {
   }
   for (const fs::path& team : paths.teams)
     layers.layers_.push_back(Database::open(team, OpenMode::read_only, Origin::foreign));
-  if (paths.system) {
-    if (const std::vector<fs::path> files = json_files(*paths.system); !files.empty())
-      layers.layers_.push_back(load_system(*paths.system, files, layers.warnings_));
-  }
+  if (paths.system) layers.unopened_ = {.folder = *paths.system, .cache = paths.system_cache};
   return layers;
 }
 

@@ -18,6 +18,7 @@ struct LayerPaths {
   bool user_is_default = false;
   std::vector<std::filesystem::path> teams;     // named, so unusable ones are errors
   std::optional<std::filesystem::path> system;  // a folder of *.jsonl files; missing = none
+  std::filesystem::path system_cache;           // a folder that keeps `system` as a database; "" = none is kept
 };
 
 class Layers {
@@ -36,6 +37,7 @@ class Layers {
 
  private:
   friend Layers open_layers(const LayerPaths& paths);
+  void open_shipped() const;
   [[nodiscard]] std::vector<Database::State*> states() const;
 
   template <class Find>
@@ -45,9 +47,15 @@ class Layers {
   mutable std::vector<Database> layers_;
   mutable std::vector<std::string> warnings_;
   mutable bool first_is_default_ = false;  // layers_[0] is a database that nobody named
+
+  struct Shipped {
+    std::filesystem::path folder, cache;
+  };
+  mutable std::optional<Shipped> unopened_;
 };
 
-// Opens all for reading. DatabaseError for a named file that cannot be used; skipped system rows become a warning.
+// Opens all for reading, the shipped schedules when something is first looked up. DatabaseError for a named file that
+// cannot be used; skipped system rows become a warning.
 [[nodiscard]] Layers open_layers(const LayerPaths& paths);
 
 }  // namespace oc

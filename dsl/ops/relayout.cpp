@@ -13,13 +13,15 @@ namespace {
 using Halide::Expr;
 using Halide::Var;
 
+constexpr std::string_view kColumns = "transpose.columns";  // of a tile; 0: element by element
+
 enum Dim4 : size_t { kN, kC, kY, kX };
 
 // Stages "tile" [n, c block, y, x tile, address] as read, "turn1" … [n, c block, y, x tile, address / 2, address % 2].
 Expr transposed(OpCall& call) {
   const bool to_blocked = call.inputs[0].type.layout.plain();
   const Type& blocked = to_blocked ? call.out : call.inputs[0].type;
-  const int block = static_cast<int>(blocked.layout.block(kC)), columns = call.transpose_columns;
+  const int block = static_cast<int>(blocked.layout.block(kC)), columns = static_cast<int>(call.knob(kColumns));
   const int rows = to_blocked ? block : columns, size = block * columns;
   const Var n("n"), c("c"), y("y"), x("x"), a("a"), half("half"), parity("parity");
   const Expr channel = to_blocked ? a / columns : a % block, column = to_blocked ? a % columns : a / block;
@@ -51,7 +53,7 @@ const OpInfo& op_relayout() {
       static_cast<void>(parse_layout(node.attrs().text("to"), node.in(0).shape.size()));
       return {{node.in(0).dtype, node.in(0).shape, {}}};
     };
-    op.define = [](OpCall& call) { return call.transpose_columns > 0 ? transposed(call) : call.in(0); };
+    op.define = [](OpCall& call) { return call.knob(kColumns) > 0 ? transposed(call) : call.in(0); };
     op.collapsible = [](const NodeView&, size_t) { return true; };  // the layouts say which dims lie side by side
     for (int64_t n : {1, 3, 7, 16, 17, 33}) {
       for (const char* layout : {"aBcd4b", "aBcd8b", "aBcd16b"}) {

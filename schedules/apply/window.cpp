@@ -37,7 +37,8 @@ Tiling tiling(const ApplyCall& call) {
   return {block, to_int(lanes), to_int(call.schedule["tile.x"] * step), to_int(call.schedule["tile.c"])};
 }
 
-// The loops of the output: bands of rows, channel tiles, rows, column tiles, then the register tile.
+// The loops of the output: bands of rows, channel tiles, rows, column tiles, then the register tile. Returns the
+// innermost one outside the tile.
 Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   Lowered& lowered = call.lowered;
   Func& out = lowered.output;
@@ -60,7 +61,11 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
     run_parallel(out, {n.var, co}, n.extent * ceil_div(c.extent, t.channels), s["parallel.tasks"]);
   } else if (parallel && s["parallel.axis"] == kParallelX) {
     out.reorder(vector, xi, ci, yi, co, band, xo, n.var);
-    xo = run_parallel(out, {n.var, xo}, n.extent * ceil_div(x.extent, t.columns), s["parallel.tasks"]);
+    // Fused with the images a task's columns have no bounds that Halide finds: a padded band would be whole rows.
+    const std::vector<Var> shared = n.extent > 1 ? std::vector<Var>{n.var, xo} : std::vector<Var>{xo};
+    const int64_t tiles = n.extent * ceil_div(x.extent, t.columns);
+    xo = run_parallel(out, shared, tiles, s["parallel.tasks"]);
+    if (tiles <= s["parallel.tasks"]) return yi;  // a task has one tile of columns, its loops are in order
     out.reorder(xo, yi, co, band);  // a task walks its columns for each channel tile, whose weights stay near
   } else {
     out.reorder(vector, xi, ci, xo, yi, co, band, n.var);

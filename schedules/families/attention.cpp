@@ -57,6 +57,13 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
+// Along the depth of a key a product is folded as a whole, for as many keys as fill a vector.
+void settle(const Kernel& kernel, const Target&, Schedule& s) {
+  if (s["vector.along"] != kDepth) return;
+  s.values["scores.keys"] = vector_width(s["scores.keys"], kernel.extent("n"));
+  s.values["scores.unroll"] = 1;
+}
+
 // The largest of 4, 2, 1 that divides the extent.
 int64_t unroll_of(int64_t extent) {
   return extent % 4 == 0 ? 4 : extent % 2 == 0 ? 2 : 1;
@@ -179,6 +186,7 @@ const FamilyInfo& family_attention() {
       .fallback = fallback,
       .why_illegal = reject,
       .packings = nullptr,
+      .settle = settle,
   };
   return info;
 }

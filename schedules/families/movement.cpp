@@ -30,6 +30,11 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return fmt::format("transpose columns={}: not of a relayout whose rows they divide", columns);
 }
 
+// Tiles go through registers whole.
+void settle(const Kernel&, const Target&, Schedule& s) {
+  if (s["transpose.columns"] > 0) s.values["vector.unroll"] = 1;
+}
+
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule result = pointwise_fallback(kernel, target, threads);
   const std::vector<int64_t> columns = tile_columns(kernel, target);
@@ -62,7 +67,8 @@ const FamilyInfo& family_movement() {
                                   .space = space,
                                   .fallback = fallback,
                                   .why_illegal = reject,
-                                  .packings = nullptr};
+                                  .packings = nullptr,
+                                  .settle = settle};
   return info;
 }
 

@@ -28,7 +28,7 @@ Schedule pointwise_fallback(const Kernel& kernel, const Target& target, int thre
 
 Space pointwise_space(const Kernel& kernel, const Target& target, int threads) {
   Space result{kernel.family, {}, {}};
-  const int64_t vectors = ceil_div(innermost_extent(kernel.output()), target.lanes(4));
+  const int64_t inner = innermost_extent(kernel.output()), vectors = inner / vector_width(target.lanes(4), inner);
   result.knobs.push_back({"vector.unroll", up_to(std::min<int64_t>(8, vectors), {1, 2, 4, 8})});
   if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) { return pointwise_why_illegal(kernel, target, s).empty(); };

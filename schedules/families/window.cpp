@@ -56,6 +56,12 @@ int64_t column_units(const View& v) {
   return std::max<int64_t>(1, v.columns / v.column_step);
 }
 
+bool has_padding(const Kernel& kernel, const Schedule& s) {
+  if (s["algorithm.form"] != kDirect) return true;
+  const Extents pads = kernel.anchor_node().attrs.integers("pads", {});
+  return !is_transposed(kernel) && std::ranges::any_of(pads, [](int64_t pad) { return pad > 0; });
+}
+
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (std::string reason = outside_limits(family_info(Family::window), s); !reason.empty()) return reason;
   if (s["algorithm.form"] != kDirect) return winograd_reject(kernel, s);
@@ -65,9 +71,20 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   if (s["band.y"] > v.rows) return fmt::format("band y={} of {} rows", s["band.y"], v.rows);
   const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"] * (s["unroll.kx"] != 0 ? v.kx : 1);
   if (unrolled > kMaxUnrolled) return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
-  if (s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1 && s["pad.at"] == kPadBand)
-    return "parallel over c needs pad at=root or inline, or every task pads the whole input";
+  if (s["parallel.tasks"] > 1 && s["pad.at"] == kPadBand && has_padding(kernel, s)) {
+    if (s["parallel.axis"] == kParallelC)
+      return "parallel over c needs pad at=root or inline, or every task pads the whole input";
+    if (s["parallel.axis"] == kParallelX && kernel.extent("n") > 1)
+      return "parallel over x of several images needs pad at=root or inline, or every task pads whole rows";
+  }
   return {};
+}
+
+void settle(const Kernel& kernel, const Target& target, Schedule& s) {
+  if (s["tile.x"] == 1 || s["tile.c"] == 1) s.values["order.inner"] = kInnerC;
+  if (!has_padding(kernel, s)) s.values["pad.at"] = kPadInline;
+  const View v = look(kernel, target);
+  if (v.in_block == 1 && v.ci % s["unroll.ci"] != 0) s.values["unroll.ci"] = 1;
 }
 
 struct Shares {
@@ -209,6 +226,7 @@ const FamilyInfo& family_window() {
       .fallback = fallback,
       .why_illegal = reject,
       .packings = packings,
+      .settle = settle,
       .least_flops =
           [](const Kernel& kernel) {
             return why_no_winograd(kernel).empty() ? winograd_least_flops(kernel) : kernel.flops;

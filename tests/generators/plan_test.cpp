@@ -265,6 +265,14 @@ TEST(Plan, AConstantThatChoosesAnAbsentSideFailsAlways) {
   EXPECT_EQ(run("select(%1, _, %3)"), "group 1 chose a branch that was not compiled");
 }
 
+TEST(Plan, ASelectOfConstantsAloneFailsToo) {
+  const Planned p =
+      planned(parse_graph("graph { %0: bool[] = constant {0} %1: f32[2] = constant {1, 2} "
+                          "%2 \"y\": f32[2] = select(%0, %1, _) return %2 }"));
+  EXPECT_EQ(error_of<UserError>([&] { static_cast<void>(Machine{p, {}}.run()); }),
+            "group 0 chose a branch that was not compiled");
+}
+
 // The failing select stands in a side that need not be chosen.
 TEST(Plan, AnAbsentSideFailsOnlyInTheBranchThatChoosesIt) {
   const Planned p =

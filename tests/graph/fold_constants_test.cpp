@@ -33,6 +33,17 @@ TEST(FoldConstants, WhatDependsOnAnInputStays) {
                    "graph { %0: f32[2] = input %1: f32[2] = constant {1, 2} %2: f32[2] = add(%0, %1) return %2 }");
 }
 
+// It fails when it is run, and it may stand in a branch that need not be run.
+TEST(FoldConstants, ASelectThatChoosesAnAbsentSideStays) {
+  const std::string text =
+      "graph { %0: bool[] = constant {0} %1: f32[2] = constant {1, 2} %2 \"y\": f32[2] = select(%0, %1, _) return %2 }";
+  EXPECT_EQ(print_graph(fold_constants(parse_graph(text), {all_ops(), host_target()})), normal(text));
+  expect_pass(fold_constants,
+              "graph { %0: bool[] = constant {0} %1: f32[2] = constant {1, 2} %2 \"y\": f32[2] = select(%0, _, %1) "
+              "return %2 }",
+              "graph { %0 \"y\": f32[2] = constant {1, 2} return %0 }");
+}
+
 TEST(FoldConstants, NanAndInfinityComeOutAsTheyWouldAtRunTime) {
   expect_pass(fold_constants,
               "graph { %0: f32[3] = input %1: f32[3] = constant {nan, -1, 0} %2: f32[3] = relu(%1) "

@@ -104,11 +104,11 @@ class Reference:
         return max(err(np.load(files[k]), v) for k, v in self.outputs.items())
 
 
-def reference(name: str, folder: pathlib.Path, model=None) -> Reference:
-    """The inputs, written into `folder`, are those of model `name`; `model`: another that takes the same."""
+def reference(name: str, folder: pathlib.Path, model=None, shapes=None) -> Reference:
+    """The inputs, written into `folder`, are those of model `name`; `model`: another that takes the same, or `shapes`."""
     model = model or MODELS / f"{name}.onnx"
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    values = feed(session, (SHAPES | LARGE)[name])
+    values = feed(session, shapes or (SHAPES | LARGE)[name])
     input_flags, shape_flags = [], []
     for key, value in values.items():
         np.save(folder / f"{key}.npy", value)

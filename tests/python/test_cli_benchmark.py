@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic and its budget of time, without a model."""
+"""The benchmark's arithmetic and its budget of time."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ import time
 import compare
 import numpy as np
 import pytest
-from harness import ROOT, run
+from harness import CLS, CLS_SHAPE, ROOT, opencompiler, run
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,17 @@ def test_a_flag_without_a_value_is_said():
     assert compare.assignments(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
     with pytest.raises(SystemExit, match="'x': write NAME=VALUE"):
         compare.assignments(["x"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--input", "1x3xf32=1"), ("--freeze", "1x3xf32=1"), ("--shape", "1x3")],
+)
+def test_an_input_that_the_model_does_not_have_is_said(flag, value):
+    done = opencompiler("benchmark", CLS, *CLS_SHAPE, flag, f"nothing={value}")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"benchmark: {flag} nothing: the model has no such")
+    assert done.stderr.endswith(" it has: x\n")
 
 
 class Noisy:

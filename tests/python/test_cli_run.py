@@ -201,6 +201,20 @@ def test_npy_versions(good, model, tmp_path, version):
     assert np.array_equal(np.load(tmp_path / "y.npy"), np.maximum(X, 0))
 
 
+def test_flags_that_come_too_late_for_a_library(opencompiler, good, model):
+    good("compile", model, "-o", "out")
+    for verb, flag in itertools.product(
+        ("run", "profile"),
+        (
+            ("--shape", "x=2x3"),
+            ("--freeze", "x=2x3xf32=1"),
+            ("--target", "x86-64-avx2"),
+        ),
+    ):
+        done = opencompiler(verb, "out/libm.so", "--input", "x=2x3xf32=1", *flag)
+        refused(done, flag[0], "out/libm.so", "compiled already")
+
+
 def test_run_as_json(good, model, tmp_path):
     np.save(tmp_path / "x.npy", X)
     (y, z) = json.loads(good("run", model, "--input", "x=@x.npy", "--json"))["outputs"]

@@ -1,8 +1,12 @@
 #include "tests/schedules/kernels.h"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
+#include "base/files.h"
+#include "base/process.h"
 #include "opencompiler/dsl.h"
+#include "schedules/apply.h"
 
 namespace oc::test {
 
@@ -52,6 +56,21 @@ std::vector<Kernel> kernels(int64_t n, const Target& target) {
     result.push_back(
         analyse({"graph { " + fmt::format(fmt::runtime(text), n, blocked, bias, 2 * n, n + 2) + " }"}, builtin_ops()));
   return result;
+}
+
+std::string lowered_text(const Kernel& kernel, const Target& target, const Schedule& schedule) {
+  const ChildResult lowered = run_in_child([&] {
+    Lowered result = apply_schedule(kernel, builtin_ops(), target, schedule);
+    const std::vector<Halide::Argument> arguments(result.inputs.begin(), result.inputs.end());
+    const TempDir folder;
+    const std::filesystem::path file = folder.path() / "kernel.stmt";
+    result.output.compile_to_lowered_stmt(
+        file.string(), arguments, Halide::Text,
+        Halide::Target(target.name() + "-no_runtime-no_asserts-no_bounds_query-user_context"));
+    return read_file(file);
+  });
+  EXPECT_EQ(lowered.status, ChildStatus::ok) << lowered.result;
+  return lowered.result;
 }
 
 }  // namespace oc::test

@@ -1,5 +1,6 @@
 // Properties of every family's space and formula default, over sizes and targets.
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -224,6 +225,30 @@ TEST(Workloads, EmptyTensorsAreRefused) {
     SCOPED_TRACE(text);
     EXPECT_THROW(static_cast<void>(analyse({"graph { " + text + " }"}, builtin_ops())), UserError);
   }
+}
+
+// Each task makes its own padded rows: those of its columns, once.
+TEST(Apply, ColumnsSharedAmongTasksPadTheirOwnInput) {
+  const Target target = parse_target("x86-64-avx2");
+  const auto kernel = [&](int images) {
+    return analyse({fmt::format("graph {{ %0: f32[{0},16,6,64] aBcd8b = input %1: f32[16,16,3,3] = weight "
+                                "%2: f32[{0},16,6,64] aBcd8b = conv(%0, %1) {{dilations=[1,1], group=1, "
+                                "pads=[1,1,1,1], strides=[1,1]}} return %2 }}",
+                                images)},
+                   builtin_ops());
+  };
+  const auto schedule = [](int tasks) {
+    return parse_schedule(
+        fmt::format("window v1\ntile x=4 c=2\nband y=6\npad at=band\nparallel axis=x tasks={}", tasks));
+  };
+  EXPECT_THAT(lowered_text(kernel(1), target, schedule(4)), testing::ContainsRegex("allocate pad.*.float32 . 18 . 8"));
+  // As many tasks as tiles of columns; the only loop around them is that over the tasks.
+  const std::string text = lowered_text(kernel(1), target, schedule(16));
+  EXPECT_THAT(text, testing::ContainsRegex("allocate pad.*.float32 . 6 . 8"));
+  const size_t entry = text.find("external_plus_metadata");
+  ASSERT_NE(entry, std::string::npos);
+  EXPECT_THAT(text.substr(entry), testing::Not(testing::HasSubstr("for (")));
+  EXPECT_THAT(why_illegal(kernel(2), target, schedule(4)), testing::HasSubstr("every task pads whole rows"));
 }
 
 TEST(Apply, AScheduleThatDoesNotFitIsRefusedWithItsReason) {

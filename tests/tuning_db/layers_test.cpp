@@ -108,8 +108,8 @@ TEST_F(LayersTest, SkippedSystemRowsAreAWarning) {
   add_system(sample_trial("system", {100}));
   std::ofstream(*paths.system / "broken.jsonl") << "rubbish\n";
   const Layers layers = open_layers(paths);
-  EXPECT_THAT(layers.warnings(), ElementsAre(HasSubstr("broken.jsonl: 1 lines skipped, the first: line 1: not a")));
   EXPECT_TRUE(layers.best(sample_key()));
+  EXPECT_THAT(layers.warnings(), ElementsAre(HasSubstr("broken.jsonl: 1 lines skipped, the first: line 1: not a")));
 }
 
 }  // namespace

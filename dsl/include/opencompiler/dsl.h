@@ -17,7 +17,9 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -40,6 +42,9 @@ struct Operand {
   [[nodiscard]] size_t rank() const { return type.shape.size(); }
 };
 
+// A schedule's numbers by name, "transpose.columns" → 16.
+using KnobValues = std::map<std::string, int64_t, std::less<>>;
+
 // A Func with a place of its own in the schedule.
 struct Stage {
   std::string name;  // "acc", "pad", "max", "sum" …: what schedules call it
@@ -58,10 +63,12 @@ struct OpCall {
   std::vector<Halide::Var> vars;  // of the output, in shape order
   Index index;                    // the same as expressions
   std::deque<Stage>& stages;      // appended to, producers first; references to elements stay valid
-  int transpose_columns = 0;      // of a relayout's tiles (see relayout.cpp); 0: element by element
+  const KnobValues& knobs;        // of the schedule
 
   [[nodiscard]] const Attrs& attrs() const { return node.attrs; }
   [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && inputs[i].at != nullptr; }
+  // For an op with several algorithms: what the schedule chose, 0 when it says nothing.
+  [[nodiscard]] int64_t knob(std::string_view name) const;
   // Input i at the output's index by numpy broadcasting: for elementwise ops.
   [[nodiscard]] Halide::Expr in(size_t i) const;
 
