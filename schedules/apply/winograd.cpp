@@ -7,6 +7,8 @@ namespace oc {
 namespace {
 
 using Halide::Func;
+using Halide::ImageParam;
+using Halide::PrefetchBoundStrategy;
 using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
@@ -89,16 +91,24 @@ void schedule_product(const ApplyCall& call, const Form& form, const Var& band) 
   sums.compute_at(places, to).bound_extent(acc.vars[2], to_int(s["tile.c"]));
   sums.bound_extent(acc.vars[3], to_int(s["tile.x"])).bound_extent(acc.vars[4], form.out_lanes);
   sums.vectorize(acc.vars[4]).unroll(acc.vars[3]).unroll(acc.vars[2]);
-  const RVar block = acc.reduced(0), channel = acc.reduced(1);
+  const RVar block = acc.reduced(0);
+  RVar channel("channel"), step("step");
+  const int unroll = form.in_lanes % s["unroll.ci"] == 0 ? to_int(s["unroll.ci"]) : 1;
+  sums.update().split(acc.reduced(1), channel, step, unroll);
   std::vector<VarOrRVar> order{acc.vars[4]};
   if (s["order.inner"] == kInnerX) {
     order.insert(order.end(), {acc.vars[3], acc.vars[2]});
   } else {
     order.insert(order.end(), {acc.vars[2], acc.vars[3]});
   }
-  order.insert(order.end(), {channel, block, acc.vars[1], acc.vars[0]});
-  sums.update().reorder(order).vectorize(acc.vars[4]).unroll(acc.vars[3]).unroll(acc.vars[2]);
-  if (s["unroll.ci"] > 1 && form.in_lanes % s["unroll.ci"] == 0) sums.update().unroll(channel, to_int(s["unroll.ci"]));
+  order.insert(order.end(), {step, channel, block, acc.vars[1], acc.vars[0]});
+  sums.update().reorder(order).vectorize(acc.vars[4]).unroll(acc.vars[3]).unroll(acc.vars[2]).unroll(step);
+  if (s["prefetch.w"] == 0) return;
+  // One vector of weights a step: of a longer piece Halide asks for every fourth line of cache only. Past the end it
+  // asks for what does not exist, which is no error.
+  const ImageParam& weights = call.lowered.inputs[static_cast<size_t>(call.kernel.input_of_anchor(1))];
+  sums.update().prefetch(weights, step, channel, to_int(ceil_div(s["prefetch.w"], unroll)),
+                         PrefetchBoundStrategy::NonFaulting);
 }
 
 void schedule_input(const ApplyCall& call, const Form& form, const Var& band) {

@@ -65,6 +65,7 @@ bool has_padding(const Kernel& kernel, const Schedule& s) {
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (std::string reason = outside_limits(family_info(Family::window), s); !reason.empty()) return reason;
   if (s["algorithm.form"] != kDirect) return winograd_reject(kernel, s);
+  if (s["prefetch.w"] > 0) return "prefetch w is for Winograd";
   const View v = look(kernel, target);
   if (s["tile.x"] > column_units(v)) return fmt::format("tile x={} of {}", s["tile.x"], column_units(v));
   if (s["tile.c"] > v.channels) return fmt::format("tile c={} of {}", s["tile.c"], v.channels);
@@ -166,6 +167,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   Space result{Family::window, {}, {}};
   if (why_no_winograd(kernel).empty()) {
     result.knobs.push_back({"algorithm.form", {kDirect, kWinograd2, kWinograd4}});
+    result.knobs.push_back({"prefetch.w", {0, 64}});
     result.starts.push_back(direct_fallback(kernel, target, threads));
     for (const int64_t form : {kWinograd2, kWinograd4})
       result.starts.push_back(winograd_fallback(kernel, target, threads, form));
@@ -220,6 +222,7 @@ const FamilyInfo& family_window() {
                   {.name = "order.inner", .words = {"x", "c"}, .fallback = kInnerC},
                   {.name = "band.y", .max = 1 << 20},
                   {.name = "pad.at", .words = {"band", "root", "inline"}, .fallback = kPadBand},
+                  {.name = "prefetch.w", .min = 0, .max = 1024, .fallback = 0},
                   {.name = "parallel.axis", .words = {"y", "c", "x"}, .fallback = kParallelY},
                   {.name = "parallel.tasks", .max = kMaxTasks}},
       .space = space,

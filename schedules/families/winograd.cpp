@@ -16,12 +16,23 @@ constexpr double kCacheBytes = 24;    // a cycle, from the second level
 constexpr double kEvenRows = 0.95;    // of the threads' time, above which rows of tiles are shared
 constexpr double kTransformOps = 3;   // vector instructions per element of a transform, loads and stores included
 
+// Points of a tile of one channel block: enough to hide the latency of an FMA, few enough to leave registers to the
+// rest.
+constexpr int64_t kLeastTall = 8, kMostTall = 28;
+constexpr int64_t kPrefetched = 64;  // input channels: 4 KB of one block of 16, about 1000 cycles ahead
+
 const Winograd& form_of(int64_t form) {
   return *find_winograd(window_forms().at(static_cast<size_t>(form)));
 }
 
 const Type& input_type(const Kernel& kernel) {
   return kernel.graph[kernel.anchor_node().inputs[0]].type;
+}
+
+// Whether the weights of a channel block lie in the order of the input's channels without padding between them, so that
+// what comes some channels later lies as far ahead.
+bool streams(const Kernel& kernel) {
+  return kernel.extent("ci") % input_type(kernel).layout.block(1) == 0;
 }
 
 // Bytes of the transformed input and of the products that one row of tiles needs.
@@ -42,6 +53,15 @@ double traffic_cycles(const Kernel& kernel, const Target& target, const Winograd
   const auto made = static_cast<double>(grid.rows * row_bytes(kernel, grid));
   const bool overflows = band * row_bytes(kernel, grid) > target.l2_bytes / 2;
   return weights / kMemoryBytes + (bands - 1) * weights / kCacheBytes + (overflows ? 2 * made / kCacheBytes : 0);
+}
+
+// A tile of one channel block beside many points reads every weight once, in one stream that can be asked for ahead of
+// its use: the products then hide the reading of the weights. With few points, what shares operands best.
+RegisterTile product_tile(const Target& target, int64_t points, int64_t out_blocks) {
+  int64_t most = std::min<int64_t>(points, kMostTall);
+  while (most > 1 && !fits_registers(most, 1, target)) --most;
+  const RegisterTile tall{even_piece(points, most), 1};
+  return tall.rows >= kLeastTall ? tall : best_tile(points, out_blocks, target);
 }
 
 // Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most and
@@ -92,6 +112,8 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
   if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
   if (s["parallel.axis"] == kParallelX) return "Winograd splits its work over y or c, not over x";
   if (s["unroll.kx"] != 0) return "unroll kx=1: Winograd has no loop over the window";
+  if (s["prefetch.w"] > 0 && (s["tile.c"] > 1 || !streams(kernel)))
+    return "prefetch w needs tile c=1 and input channels that fill their blocks";
   if (const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"]; unrolled > kMaxUnrolled)
     return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
   return {};
@@ -110,24 +132,27 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
     band = even_band(grid.rows, band, threads);
     tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
   }
-  const RegisterTile tile = best_tile(band * grid.columns, grid.out_blocks, target);
-  return make_schedule(family_info(Family::window), {{"algorithm.form", form},
-                                                     {"tile.x", tile.rows},
-                                                     {"tile.c", tile.vectors},
-                                                     {"unroll.ci", 2},
-                                                     {"unroll.kx", 0},
-                                                     {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
-                                                     {"band.y", band},
-                                                     {"pad.at", kPadRoot},
-                                                     {"parallel.axis", over_channels ? kParallelC : kParallelY},
-                                                     {"parallel.tasks", tasks}});
+  const RegisterTile tile = product_tile(target, band * grid.columns, grid.out_blocks);
+  return make_schedule(family_info(Family::window),
+                       {{"algorithm.form", form},
+                        {"tile.x", tile.rows},
+                        {"tile.c", tile.vectors},
+                        {"unroll.ci", 2},
+                        {"unroll.kx", 0},
+                        {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
+                        {"band.y", band},
+                        {"pad.at", kPadRoot},
+                        {"prefetch.w", streams(kernel) && tile.vectors == 1 ? kPrefetched : 0},
+                        {"parallel.axis", over_channels ? kParallelC : kParallelY},
+                        {"parallel.tasks", tasks}});
 }
 
-// [o, i, f] with f outermost: [f, o blocks, i blocks, i in block, o in block].
+// [o, i, f] with f outermost: [f, o blocks, i, o in block], i in blocks where those are padded.
 Packings winograd_packings(const Kernel& kernel, int64_t form) {
   Packings result(kernel.graph.inputs.size());
-  const Layout layout{.order = {2, 0, 1},
-                      .blocks = {{1, input_type(kernel).layout.block(1)}, {0, kernel.output().layout.block(1)}}};
+  Layout layout{.order = {2, 0, 1}, .blocks = {}};
+  if (!streams(kernel)) layout.blocks.push_back({1, input_type(kernel).layout.block(1)});
+  layout.blocks.push_back({0, kernel.output().layout.block(1)});
   result[static_cast<size_t>(kernel.input_of_anchor(1))] = Packing{form_of(form).name, layout};
   return result;
 }

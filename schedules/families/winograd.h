@@ -1,6 +1,7 @@
 // Winograd's convolution as forms of the window family. The directives mean: tile x=, c=: points (tiles of the image) ×
 // channel blocks of the register tile of the matrix product; band y=: rows of tiles that pass through all stages
-// together; parallel y: over bands, parallel c: over frequencies and channels inside each stage.
+// together; prefetch w: input channels by which weights are asked for ahead; parallel y: over bands, parallel c: over
+// frequencies and channels inside each stage.
 #pragma once
 
 #include <string>

@@ -55,6 +55,7 @@ std::vector<Schedule> schedules_of(const Kernel& kernel, const Target& target, i
     s.values["band.y"] = band;
     s.values["tile.x"] = tile;
     s.values["tile.c"] = 1 + band % 2;
+    if (s["tile.c"] > 1) s.values["prefetch.w"] = 0;
     s.values["pad.at"] = band == 1 ? kPadRoot : kPadBand;
     s.values["order.inner"] = band == 2 ? kInnerX : kInnerC;
     s.values["unroll.ci"] = tile;
@@ -126,6 +127,11 @@ TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   Schedule large = s;
   large.values["tile.x"] = 64;
   EXPECT_EQ(why_illegal(c.kernel, target, large), "tile x=64 of 4 points in a band");
+  const Case ragged = make_case(kShapes[4], target.lanes(4));
+  Schedule ahead = winograd_fallback(ragged.kernel, target, 1, kWinograd2);
+  ahead.values["prefetch.w"] = 64;
+  EXPECT_EQ(why_illegal(ragged.kernel, target, ahead),
+            "prefetch w needs tile c=1 and input channels that fill their blocks");
 }
 
 }  // namespace
