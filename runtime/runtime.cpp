@@ -36,13 +36,13 @@ struct oc_module {
   std::atomic<int> references{1};
   void* handle = nullptr;
   const oc_library_table* library = nullptr;
-  void* weights = nullptr;
+  char* weights = nullptr;
   std::string path;
 
   [[nodiscard]] const oc_plan& plan() const { return *library->plan; }
   void release() {
     if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    if (weights != nullptr) ::munmap(weights, plan().weights_bytes);
+    std::free(weights);
     if (handle != nullptr) ::dlclose(handle);
     delete this;
   }
@@ -55,20 +55,44 @@ struct oc_session {
 
 namespace {
 
-oc_status map_weights(oc_module& module) {
+// Memory for free(), or null; in huge pages, because a run reads all weights once and small pages would miss the TLB as
+// often as that. No mapping of the file promises such pages.
+char* allocate_huge(size_t bytes) {
+  constexpr size_t kHugePage = 2 << 20;
+  void* memory = nullptr;
+  if (::posix_memalign(&memory, kHugePage, bytes) != 0) return nullptr;
+  ::madvise(memory, bytes, MADV_HUGEPAGE);
+  return static_cast<char*>(memory);
+}
+
+bool read_exactly(int fd, char* to, size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t n = ::read(fd, to, bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    to += n;
+    bytes -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
+oc_status read_weights(oc_module& module) {
   const oc_plan& plan = module.plan();
   if (plan.weights_file == nullptr || plan.weights_bytes == 0) return OC_OK;
   const std::string path = module.path.substr(0, module.path.rfind('/') + 1) + plan.weights_file;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
   struct stat info{};
-  const bool fits = ::fstat(fd, &info) == 0 && static_cast<uint64_t>(info.st_size) == plan.weights_bytes;
-  void* mapped = fits ? ::mmap(nullptr, plan.weights_bytes, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-  const int error = fits ? errno : EINVAL;
+  oc_status status = OC_OK;
+  if (::fstat(fd, &info) != 0 || static_cast<uint64_t>(info.st_size) != plan.weights_bytes) {
+    status = fail(OC_BAD_WEIGHTS, path.c_str(), "wrong size");
+  } else if (module.weights = allocate_huge(plan.weights_bytes); module.weights == nullptr) {
+    status = fail(OC_OUT_OF_MEMORY, path.c_str(), nullptr);
+  } else if (!read_exactly(fd, module.weights, plan.weights_bytes)) {
+    status = fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
+  }
   ::close(fd);
-  if (mapped == MAP_FAILED) return fail(OC_BAD_WEIGHTS, path.c_str(), fits ? std::strerror(error) : "wrong size");
-  module.weights = mapped;
-  return OC_OK;
+  return status;
 }
 
 oc_status load(oc_module& module, const char* path) {
@@ -83,7 +107,7 @@ oc_status load(oc_module& module, const char* path) {
   if (module.library == nullptr) return fail(OC_NOT_A_MODEL, path, nullptr);
   if (module.library->abi_version != OC_ABI_VERSION || module.library->size < sizeof(oc_library_table))
     return fail(OC_WRONG_ABI, path, nullptr);
-  return map_weights(module);
+  return read_weights(module);
 }
 
 oc_status describe(const oc_tensor_info* infos, size_t count, size_t index, oc_tensor* out) {

@@ -76,7 +76,8 @@ Expr define_softmax(OpCall& call, bool logarithm) {
   }
   const Stage& exp = call.stage("exp", call.vars, exp_of_nonpositive(x(call.index) - max));
   const Expr sum = row.reduce("sum", zero, [&](const Expr& self, const Index& at) { return self + exp.at(at); });
-  return exp.at(call.index) / sum;
+  const Stage& inverse = call.stage("inverse", row.kept_vars(), Halide::Internal::make_one(type) / sum);
+  return exp.at(call.index) * inverse.at(row.kept(call.index));
 }
 
 OpInfo make_row_op(std::string name, int min_inputs, int max_inputs) {

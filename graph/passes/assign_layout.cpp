@@ -186,11 +186,19 @@ struct Planner {
 
   [[nodiscard]] double preference(NodeId id, Label label) const {
     const Node& node = graph[id];
-    return is_convolution(node) ? convolution_cost(graph, node, context.ops, lanes, label == Label::blocked) : 0;
+    if (!is_convolution(node)) return 0;
+    const bool reads_plain = is_dense(node) && conv_reads_anything(node) && label_of(node.inputs[0]) == Label::plain;
+    const ConvolutionForm form = label == Label::plain ? ConvolutionForm::plain
+                                 : reads_plain         ? ConvolutionForm::plain_operand
+                                                       : ConvolutionForm::blocked;
+    return convolution_cost(graph, node, context.ops, lanes, form);
   }
 
   [[nodiscard]] double local_cost(NodeId id) {
-    double cost = preference(id, labels[id.index]) + conversion_cost(graph[id].outputs[0], labels[id.index]);
+    const ValueId result = graph[id].outputs[0];
+    double cost = preference(id, labels[id.index]) + conversion_cost(result, labels[id.index]);
+    for (NodeId reader : readers[result.index])  // what they read decides what they cost
+      if (roles[reader.index] == Role::flow) cost += preference(reader, labels[reader.index]);
     ValueId previous;
     each_demand(id, labels[id.index], [&](ValueId value, Label) {
       if (value != previous) cost += conversion_cost(value, label_of(value));

@@ -14,7 +14,8 @@ constexpr double kPlainWindowShare = 0.15;  // vectors along rows that overlap, 
 
 // Share of useful work when `extent` is covered by tiles of `tile`.
 double coverage(int64_t extent, int64_t tile) {
-  return static_cast<double>(extent) / static_cast<double>((extent + tile - 1) / tile * tile);
+  const int64_t tiles = (extent + tile - 1) / tile;
+  return static_cast<double>(extent) / static_cast<double>(tiles * tile);
 }
 
 bool without_pads(const Node& node) {
@@ -37,18 +38,17 @@ bool plain_competes(const Graph& graph, const Node& node) {
   return is_pointwise(graph, node) && strides == Extents{1, 1};
 }
 
-double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes, bool blocked) {
+double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes, ConvolutionForm form) {
   const Type &in = graph[node.inputs[0]].type, &out = graph[node.outputs[0]].type;
   const double work = kBytesPerMultiplyAdd * traits(ops, node.op).flops(view(graph, node)) / 2;
-  const bool depthwise = node.attrs.integer("group", 1) > 1;
-  if (blocked) {
-    const double channels =
-        coverage(out.shape[1].extent, lanes) * (depthwise ? 1 : coverage(in.shape[1].extent, lanes));
-    return work / (kBlockedShare * channels);
+  if (form == ConvolutionForm::plain) {
+    if (!plain_competes(graph, node)) return work / kPlainWindowShare;
+    const int64_t pixels = out.shape[2].extent * out.shape[3].extent;
+    return work / (kPlainShare * coverage(pixels, 2 * lanes));
   }
-  if (!plain_competes(graph, node)) return work / kPlainWindowShare;
-  const int64_t pixels = out.shape[2].extent * out.shape[3].extent;
-  return work / (kPlainShare * coverage(pixels, 2 * lanes));
+  const bool sums_padding = form == ConvolutionForm::blocked && node.attrs.integer("group", 1) == 1;
+  const double summed = sums_padding ? coverage(in.shape[1].extent, lanes) : 1;
+  return work / (kBlockedShare * coverage(out.shape[1].extent, lanes) * summed);
 }
 
 }  // namespace oc

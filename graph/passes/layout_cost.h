@@ -1,6 +1,8 @@
 // What a convolution costs plain and channel-blocked, in bytes of a relayout that takes as long.
 #pragma once
 
+#include <cstdint>
+
 #include "graph/op_set.h"
 
 namespace oc {
@@ -14,7 +16,12 @@ namespace oc {
 // which it reads as well from a plain operand as from a blocked one.
 [[nodiscard]] bool is_pointwise(const Graph& graph, const Node& node);
 
-// Time of a convolution whose result and operand are blocked by at most `lanes` channels, or both plain.
-[[nodiscard]] double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes, bool blocked);
+enum class ConvolutionForm : uint8_t {
+  plain,          // operand and result
+  blocked,        // both, by at most `lanes` channels; it computes the padding of either
+  plain_operand,  // with a blocked result
+};
+[[nodiscard]] double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes,
+                                      ConvolutionForm form);
 
 }  // namespace oc

@@ -16,10 +16,9 @@ OC_EXPORT const char* oc_host_message(const oc_team* team);
 oc_team* oc_host_create(int threads) {
   const int n = oc_resolve_threads(threads < 0 ? 0 : threads, 0);
   const size_t head = oc_round_up(sizeof(oc_team), kCacheLine);
-  void* memory = NULL;
-  if (posix_memalign(&memory, kCacheLine, head + oc_team_bytes(n)) != 0) return NULL;
-  oc_team* team = memory;
-  oc_team_init(team, n, (char*)memory + head);
+  oc_team* team = oc_allocate(head + oc_team_bytes(n));
+  if (!team) return NULL;
+  oc_team_init(team, n, (char*)team + head);
   return team;
 }
 

@@ -99,8 +99,8 @@ static oc_instance* allocate_instance(int threads) {
   const size_t patches_at =
       args_at + oc_round_up(((size_t)plan->num_args + plan->num_steps) * sizeof(void*), kCacheLine);
   const size_t contexts_at = patches_at + oc_round_up(plan->num_buffers * sizeof(patch), kCacheLine);
-  void* memory = NULL;
-  if (posix_memalign(&memory, kCacheLine, contexts_at + oc_team_bytes(threads)) != 0) return NULL;
+  void* memory = oc_allocate(contexts_at + oc_team_bytes(threads));
+  if (!memory) return NULL;
   memset(memory, 0, contexts_at);
   oc_instance* m = memory;
   m->buffers = (buffer*)((char*)memory + buffers_at);
@@ -135,8 +135,10 @@ OC_EXPORT int oc_model_create(oc_instance** out, const oc_options* given) {
     return OC_BAD_ARENA;
 
   void* arena = options.arena;
-  if (!arena && plan->arena_bytes > 0 && posix_memalign(&arena, kCacheLine, plan->arena_bytes) != 0)
-    return OC_OUT_OF_MEMORY;
+  if (!arena && plan->arena_bytes > 0) {
+    arena = oc_allocate(plan->arena_bytes);
+    if (!arena) return OC_OUT_OF_MEMORY;
+  }
   oc_instance* m = allocate_instance(oc_resolve_threads(options.num_threads, plan->default_threads));
   if (!m) {
     if (!options.arena) free(arena);

@@ -13,6 +13,7 @@ void* memset(void* to, int value, size_t bytes);
 size_t strlen(const char* text);
 void free(void* memory);
 int posix_memalign(void** out, size_t alignment, size_t bytes);
+int madvise(void* memory, size_t bytes, int advice);
 char* getenv(const char* name);
 int getpid(void);
 int open(const char* path, int flags, ...);
@@ -36,7 +37,7 @@ typedef struct oc_registers {
 int _setjmp(oc_registers* registers) __attribute__((returns_twice));
 _Noreturn void longjmp(oc_registers* registers, int value);
 
-enum { kCacheLine = 64 };
+enum { kCacheLine = 64, kHugePage = 2 << 20 };
 
 static inline void oc_relax(void) {
 #if defined(__x86_64__)
@@ -48,4 +49,13 @@ static inline void oc_relax(void) {
 
 static inline size_t oc_round_up(size_t bytes, size_t to) {
   return (bytes + to - 1) / to * to;
+}
+
+// Memory for free(), or null. A walk through megabytes in pages of 4 KB misses the TLB all the time, so what is that
+// large asks for huge pages.
+static inline void* oc_allocate(size_t bytes) {
+  void* memory = NULL;
+  if (posix_memalign(&memory, bytes < kHugePage ? kCacheLine : kHugePage, bytes) != 0) return NULL;
+  if (bytes >= kHugePage) madvise(memory, bytes, 14 /* MADV_HUGEPAGE */);
+  return memory;
 }

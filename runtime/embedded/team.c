@@ -60,9 +60,8 @@ void* halide_malloc(void* user_context, size_t bytes) {
     c->last = c->top;
     c->top += need;
   } else {
-    void* memory = NULL;
-    if (posix_memalign(&memory, kCacheLine, need) != 0) starve(c);
-    b = memory;
+    b = oc_allocate(need);
+    if (!b) starve(c);
     *b = (block){.bytes = payload, .from_malloc = true, .older = c->borrowed};
     if (b->older) b->older->younger = b;
     c->borrowed = b;
@@ -126,9 +125,9 @@ void oc_team_end(oc_team* team) {
     c->top = 0;
     c->last = kNoBlock;
     if (c->peak <= c->scratch_bytes) continue;
-    void* memory = NULL;
     const size_t bytes = oc_round_up(c->peak, 4096);
-    if (posix_memalign(&memory, kCacheLine, bytes) != 0) continue;  // malloc goes on serving what does not fit
+    void* memory = oc_allocate(bytes);
+    if (!memory) continue;  // malloc goes on serving what does not fit
     free(c->scratch);
     c->scratch = memory;
     c->scratch_bytes = bytes;

@@ -101,6 +101,19 @@ TEST(AssignLayout, AConvolutionOfSinglePixelsReadsThemWhereTheyLie) {
   EXPECT_THAT(text, HasSubstr("aBcd8b = conv(%0, "));
 }
 
+// Nine channels fill two blocks badly, but it is only a blocked operand whose padding would be summed.
+TEST(AssignLayout, APointwiseConvolutionFromPlainToBlockedNeedsNoConversion) {
+  const std::string text = print_graph(
+      assign_layout(parse_graph(fmt::format("graph {{ %0: f32[1,9,16,16] = input %1: f32[96,9,1,1] = weight "
+                                            "%2: f32[96,1,3,3] = weight %3: f32[1,96,16,16] = conv(%0, %1) {} "
+                                            "%4: f32[1,96,16,16] = conv(%3, %2) "
+                                            "{{dilations=[1,1], group=96, pads=[1,1,1,1], strides=[1,1]}} return %4 }}",
+                                            kPoint)),
+                    {all_ops(), parse_target(kTarget)}));
+  EXPECT_THAT(text, HasSubstr("aBcd8b = conv(%0, %1)"));
+  EXPECT_THAT(text, HasSubstr("conv(%2, %3)"));
+}
+
 TEST(AssignLayout, WithoutConvolutionsAllStaysPlain) {
   expect_untouched(assign_layout, "graph { %0: f32[1,16,3,3] = input %1: f32[1,16,3,3] = relu(%0) return %1 }",
                    kTarget);
