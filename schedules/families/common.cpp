@@ -10,7 +10,6 @@ namespace {
 constexpr double kAccumulatorsToHideLatency = 8;  // 4 cycles × 2 pipes
 constexpr double kSerialFlops = 4e5;              // about 4 µs of one core, below which sharing costs more
 constexpr double kSerialBytes = 100e3;            // the same for kernels that only move memory
-constexpr int64_t kBandsPerThread = 4;            // at least, where there are as many rows
 constexpr int64_t kTasksPerThread = 8;            // at most: more cost more than the balance they bring
 
 // Iterations that the busiest of `threads` gets when they take one task after the other.
@@ -80,7 +79,7 @@ int64_t default_tasks(const Kernel& kernel, const Target&, int threads, int64_t 
 int64_t even_band(int64_t rows, int64_t most, int threads) {
   const auto even = [&](int64_t band) { return coverage(rows, band) * coverage(ceil_div(rows, band), threads); };
   int64_t best = 1;
-  for (int64_t band = 2; band <= std::min(most, ceil_div(rows, kBandsPerThread * threads)); ++band)
+  for (int64_t band = 2; band <= most; ++band)
     if (even(band) >= even(best)) best = band;
   return best;
 }

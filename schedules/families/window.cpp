@@ -11,6 +11,7 @@ namespace oc {
 namespace {
 
 constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
+constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
 
 // Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
 struct View {
@@ -133,7 +134,7 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   const auto [axis, pieces] = shares(kernel, v, tile, threads);
   int64_t tasks = default_tasks(kernel, target, threads, pieces);
   if (tasks > 1 && axis == kParallelY) {
-    band = even_band(v.rows, band, threads);
+    band = even_band(v.rows, std::min(band, ceil_div(v.rows, kBandsPerThread * threads)), threads);
     tasks = default_tasks(kernel, target, threads, pieces / v.rows * ceil_div(v.rows, band));
   } else {
     band = even_piece(v.rows, band);
@@ -157,7 +158,8 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   if (!why_no_winograd(kernel).empty()) return best;
   for (const int64_t form : {kWinograd2, kWinograd4}) {
     Schedule other = winograd_fallback(kernel, target, threads, form);
-    if (window_cycles(kernel, target, other) < window_cycles(kernel, target, best)) best = std::move(other);
+    if (window_cycles(kernel, target, threads, other) < window_cycles(kernel, target, threads, best))
+      best = std::move(other);
   }
   return best;
 }

@@ -46,13 +46,15 @@ double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
   return static_cast<double>((grid.m + 2) * (grid.m + 2) * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
-// Cycles in which one image's bands wait for memory: each reads all weights, the first from memory; what it makes goes
-// through the second level of cache and beyond where it exceeds half of that.
-double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band) {
+// Cycles in which one image's bands, shared among the threads, wait for memory: each reads all weights, the first from
+// memory; what it makes goes through the second level of cache and beyond where it exceeds half of that.
+double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band,
+                      int threads = 1) {
   const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(ceil_div(grid.rows, band));
   const auto made = static_cast<double>(grid.rows * row_bytes(kernel, grid));
   const bool overflows = band * row_bytes(kernel, grid) > target.l2_bytes / 2;
-  return weights / kMemoryBytes + (bands - 1) * weights / kCacheBytes + (overflows ? 2 * made / kCacheBytes : 0);
+  const double cached = (bands - 1) * weights + (overflows ? 2 * made : 0);
+  return weights / kMemoryBytes + cached / kCacheBytes / threads;
 }
 
 // A tile of one channel block beside many points reads every weight once, in one stream that can be asked for ahead of
@@ -129,7 +131,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
   int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : images * grid.rows);
   if (tasks > 1 && over_channels) band = grid.rows;
   if (tasks > 1 && !over_channels) {
-    band = even_band(grid.rows, band, threads);
+    band = even_band(grid.rows, std::min(band, ceil_div(grid.rows, threads)), threads);  // each reads all weights
     tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
   }
   const RegisterTile tile = product_tile(target, band * grid.columns, grid.out_blocks);
@@ -168,17 +170,18 @@ double winograd_least_flops(const Kernel& kernel) {
   return least;
 }
 
-double window_cycles(const Kernel& kernel, const Target& target, const Schedule& s) {
+double window_cycles(const Kernel& kernel, const Target& target, int threads, const Schedule& s) {
   const Type& out = kernel.output();
   const double lanes = target.lanes(4);
   const auto in_channels = static_cast<double>(kernel.extent("ci")),
              out_channels = static_cast<double>(out.shape[1].extent);
   const auto images = static_cast<double>(out.shape[0].extent);
   const int64_t form = s["algorithm.form"];
+  const int sharing = s["parallel.tasks"] > 1 ? threads : 1;
   if (form == kDirect) {
     const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
     const double weights = 9 * in_channels * out_channels * 4;
-    return kernel.flops / (2 * kMultiplyAdds) / utilisation + weights / kMemoryBytes;
+    return kernel.flops / (2 * kMultiplyAdds) / utilisation / sharing + weights / kMemoryBytes;
   }
   const WinogradGrid grid = winograd_grid(kernel, form);
   const auto frequencies = static_cast<double>((grid.m + 2) * (grid.m + 2));
@@ -187,7 +190,7 @@ double window_cycles(const Kernel& kernel, const Target& target, const Schedule&
   const double products = images * frequencies * points * in_channels * out_channels / kMultiplyAdds / utilisation;
   const double transforms = images * frequencies * points * (in_channels + out_channels) * kTransformOps / lanes;
   const double again = (images - 1) * weight_bytes(kernel, grid) / kCacheBytes;
-  return products + transforms + traffic_cycles(kernel, target, grid, s["band.y"]) + again;
+  return (products + transforms + again) / sharing + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
 }
 
 }  // namespace oc

@@ -36,7 +36,7 @@ struct WinogradGrid {
 // Of the matrix products of the form with the fewest; the transforms are left out.
 [[nodiscard]] double winograd_least_flops(const Kernel& kernel);
 
-// Cycles of one core by a roofline of arithmetic and memory, to choose between forms only.
-[[nodiscard]] double window_cycles(const Kernel& kernel, const Target& target, const Schedule& schedule);
+// Cycles on so many threads by a roofline of arithmetic and memory, to choose between forms only.
+[[nodiscard]] double window_cycles(const Kernel& kernel, const Target& target, int threads, const Schedule& schedule);
 
 }  // namespace oc
