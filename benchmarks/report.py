@@ -23,7 +23,8 @@ Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` 
 by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
 compared in the same run. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone;
 else the schedules that ship with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime
-cannot be.
+cannot be. Timed are libraries in the compiler's cache, whose weights lie in huge pages; those that `compile` emits embed
+them.
 """
 
 
@@ -36,9 +37,13 @@ def table(head, rows):
     return "\n".join(lines + ["| " + " | ".join(cells) + " |" for cells in rows]) + "\n"
 
 
+def has(result, name):
+    return any(each["name"] == name for each in result["rows"])
+
+
 def ratio(result, name):
     found = [each for each in result["rows"] if each["name"] == name]
-    return figure(found[0]["ratio"]) if found and agrees(found[0]) else "–"
+    return figure(found[0]["ratio"]) + "*" * (not agrees(found[0])) if found else "–"
 
 
 def summary(results):
@@ -48,6 +53,18 @@ def summary(results):
         f"Better peer / ours: geomean {figure(geomean(better))}, lowest {figure(min(better))}; "
         f"untuned {figure(geomean(untuned))}, lowest {figure(min(untuned))}."
     )
+    wrong = {
+        each["name"]
+        for result in results
+        for each in result["rows"]
+        if not agrees(each)
+    }
+    for name in sorted(wrong):
+        all_of_it = [row(r, name)["ratio"] for r in results if has(r, name)]
+        text += (
+            f" *: its outputs are wrong and its time does not count as a peer's; "
+            f"{name} / ours, right or wrong: geomean {figure(geomean(all_of_it))}, lowest {figure(min(all_of_it))}."
+        )
     shares = [share_of_peak(result) for result in results if result["flops"]]
     if shares:
         text += f" Share of the FMA peak: geomean {100 * geomean(shares):.0f} %."

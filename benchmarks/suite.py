@@ -205,7 +205,7 @@ def main():
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
-    parser.add_argument("--against", default="onnxruntime,openvino")
+    parser.add_argument("--against", default="openvino,onnxruntime")
     parser.add_argument("--time", type=float, default=6.0, help="seconds a case")
     parser.add_argument("--tune", help="tune each case this long first: 30s, 5m")
     parser.add_argument("--db", help="the tuning database")

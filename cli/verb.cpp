@@ -90,8 +90,10 @@ LayerPaths ModelFlags::layers() const {
   paths.user = database_path();
   paths.user_is_default = database.empty();
   paths.teams.assign(team_databases.begin(), team_databases.end());
-  if (!no_shipped) paths.system = std::filesystem::path(OC_SOURCE_DIR) / "tuning_db" / "system";
-  paths.system_cache = default_cache_path() / "shipped";
+  if (!no_shipped) {
+    paths.system = std::filesystem::path(OC_SOURCE_DIR) / "tuning_db" / "system";
+    paths.system_cache = default_cache_path() / "shipped";
+  }
   return paths;
 }
 

@@ -55,25 +55,27 @@ struct oc_session {
 
 namespace {
 
-// Memory for free(), or null; in huge pages, because a run reads all weights once and small pages would miss the TLB as
-// often as that. No mapping of the file promises such pages.
-char* allocate_huge(size_t bytes) {
-  constexpr size_t kHugePage = 2 << 20;
+// Memory for free(), or null; large ones in huge pages, because a run reads all weights once and small pages would miss
+// the TLB as often as that. No mapping of the file promises such pages.
+char* allocate_weights(size_t bytes) {
+  constexpr size_t kCacheLine = 64, kHugePage = 2 << 20;
   void* memory = nullptr;
-  if (::posix_memalign(&memory, kHugePage, bytes) != 0) return nullptr;
-  ::madvise(memory, bytes, MADV_HUGEPAGE);
+  if (::posix_memalign(&memory, bytes < kHugePage ? kCacheLine : kHugePage, bytes) != 0) return nullptr;
+  if (bytes >= kHugePage) ::madvise(memory, bytes, MADV_HUGEPAGE);
   return static_cast<char*>(memory);
 }
 
-bool read_exactly(int fd, char* to, size_t bytes) {
+// Null, or what went wrong.
+const char* read_exactly(int fd, char* to, size_t bytes) {
   while (bytes > 0) {
     const ssize_t n = ::read(fd, to, bytes);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
+    if (n < 0) return std::strerror(errno);
+    if (n == 0) return "truncated";
     to += n;
     bytes -= static_cast<size_t>(n);
   }
-  return true;
+  return nullptr;
 }
 
 oc_status read_weights(oc_module& module) {
@@ -84,12 +86,14 @@ oc_status read_weights(oc_module& module) {
   if (fd < 0) return fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
   struct stat info{};
   oc_status status = OC_OK;
-  if (::fstat(fd, &info) != 0 || static_cast<uint64_t>(info.st_size) != plan.weights_bytes) {
-    status = fail(OC_BAD_WEIGHTS, path.c_str(), "wrong size");
-  } else if (module.weights = allocate_huge(plan.weights_bytes); module.weights == nullptr) {
-    status = fail(OC_OUT_OF_MEMORY, path.c_str(), nullptr);
-  } else if (!read_exactly(fd, module.weights, plan.weights_bytes)) {
+  if (::fstat(fd, &info) != 0) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
+  } else if (static_cast<uint64_t>(info.st_size) != plan.weights_bytes) {
+    status = fail(OC_BAD_WEIGHTS, path.c_str(), "wrong size");
+  } else if (module.weights = allocate_weights(plan.weights_bytes); module.weights == nullptr) {
+    status = fail(OC_OUT_OF_MEMORY, path.c_str(), nullptr);
+  } else if (const char* fault = read_exactly(fd, module.weights, plan.weights_bytes); fault != nullptr) {
+    status = fail(OC_BAD_WEIGHTS, path.c_str(), fault);
   }
   ::close(fd);
   return status;

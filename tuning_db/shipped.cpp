@@ -5,7 +5,6 @@
 
 #include "base/files.h"
 #include "base/hash.h"
-#include "tuning_db/schema.h"
 
 namespace oc {
 namespace {
@@ -13,6 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxKept = 4;  // databases in the cache: of installations side by side
+constexpr const char* kSuffix = ".db";
 
 struct Source {
   fs::path file;
@@ -35,7 +35,7 @@ std::vector<Source> read_sources(const fs::path& folder, std::vector<std::string
 }
 
 std::string hash_of(const std::vector<Source>& sources) {
-  std::string hashes = std::to_string(migrations().back().version);
+  std::string hashes = executable_hash();  // with it the schema and the rules of import
   for (const Source& source : sources) hashes += "\n" + content_hash(source.lines);
   return content_hash(hashes);
 }
@@ -57,8 +57,9 @@ bool import_all(Database& database, std::vector<Source> sources, std::vector<std
 void remove_oldest(const fs::path& cache) {
   std::vector<std::pair<fs::file_time_type, fs::path>> files;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(cache, error))
-    files.emplace_back(entry.last_write_time(error), entry.path());
+  for (fs::directory_iterator entry(cache, error), end; !error && entry != end; entry.increment(error))
+    if (std::error_code ignored; entry->path().extension() == kSuffix)
+      files.emplace_back(entry->last_write_time(ignored), entry->path());
   std::ranges::sort(files, std::greater{});
   for (size_t i = kMaxKept; i < files.size(); ++i) fs::remove(files[i].second, error);
 }
@@ -78,10 +79,14 @@ void keep(const Database& database, const fs::path& file) {
 
 Database open_shipped(const fs::path& folder, const fs::path& cache, std::vector<std::string>& warnings) {
   std::vector<Source> sources = read_sources(folder, warnings);
-  const fs::path kept = cache / (hash_of(sources) + ".db");
+  if (sources.empty()) return Database::in_memory(folder.string());
+  const fs::path kept = cache / (hash_of(sources) + kSuffix);
   if (!cache.empty()) {
     try {
-      return Database::in_memory(kept, folder.string());
+      Database database = Database::in_memory(kept, folder.string());
+      std::error_code ignored;
+      fs::last_write_time(kept, fs::file_time_type::clock::now(), ignored);  // in use
+      return database;
     } catch (const DatabaseError&) {  // not there yet, or damaged
     }
   }

@@ -10,7 +10,7 @@ namespace {
 constexpr double kAccumulatorsToHideLatency = 8;  // 4 cycles × 2 pipes
 constexpr double kSerialFlops = 4e5;              // about 4 µs of one core, below which sharing costs more
 constexpr double kSerialBytes = 100e3;            // the same for kernels that only move memory
-constexpr int64_t kTasksPerThread = 8;            // at most: more cost more than the balance they bring
+constexpr int64_t kMostTasksPerThread = 8;        // at most: more cost more than the balance they bring
 
 // Iterations that the busiest of `threads` gets when they take one task after the other.
 int64_t busiest(int64_t iterations, int64_t tasks, int threads) {
@@ -68,7 +68,7 @@ RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& 
 int64_t default_tasks(const Kernel& kernel, const Target&, int threads, int64_t iterations) {
   if (threads <= 1 || (kernel.flops < kSerialFlops && static_cast<double>(kernel.bytes) < kSerialBytes)) return 1;
   const int64_t by_work = std::max<int64_t>(threads, static_cast<int64_t>(kernel.flops / kSerialFlops));
-  const int64_t most = std::min({iterations, by_work, kTasksPerThread * threads, kMaxTasks});
+  const int64_t most = std::min({iterations, by_work, kMostTasksPerThread * threads, kMaxTasks});
   // Many small tasks also make good for a thread that is held up, so of equally even ones the most.
   int64_t best = std::max<int64_t>(1, most);
   for (int64_t tasks = best - 1; tasks >= threads; --tasks)
@@ -76,8 +76,10 @@ int64_t default_tasks(const Kernel& kernel, const Target&, int threads, int64_t 
   return best;
 }
 
-int64_t even_band(int64_t rows, int64_t most, int threads) {
-  const auto even = [&](int64_t band) { return coverage(rows, band) * coverage(ceil_div(rows, band), threads); };
+int64_t even_band(int64_t images, int64_t rows, int64_t most, int threads) {
+  const auto even = [&](int64_t band) {
+    return coverage(rows, band) * coverage(images * ceil_div(rows, band), threads);
+  };
   int64_t best = 1;
   for (int64_t band = 2; band <= most; ++band)
     if (even(band) >= even(best)) best = band;

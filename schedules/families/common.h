@@ -37,9 +37,9 @@ struct RegisterTile {
 // How many parallel tasks for a kernel whose outer loops have so many iterations: as many as give every thread the same
 // number of iterations, or nearly; 1 when the kernel is too small to be worth waking threads.
 [[nodiscard]] int64_t default_tasks(const Kernel& kernel, const Target& target, int threads, int64_t iterations);
-// Rows of a band, at most `most`, such that the bands cover all rows without repeating many and come out even over the
-// threads: 28 rows by at most 4 on two threads → 2 (14 bands, not 7).
-[[nodiscard]] int64_t even_band(int64_t rows, int64_t most, int threads);
+// Rows of a band, at most `most`, such that the bands of each image cover its rows without repeating many and those of
+// all images come out even over the threads: 28 rows by at most 4 on two threads → 2 (14 bands, not 7).
+[[nodiscard]] int64_t even_band(int64_t images, int64_t rows, int64_t most, int threads);
 // The choices for parallel.tasks with more than one thread.
 [[nodiscard]] Knob tasks_knob(int threads);
 // `fallback` overwritten by the given values.

@@ -64,7 +64,7 @@ constexpr int64_t kMaxBlock = 4096;
 constexpr int64_t kLeastBlock = 16;  // of k that is worth cutting
 constexpr int64_t kLongSum = 4096;   // elements of k
 constexpr int64_t kFewRows = 4;
-constexpr int64_t kTasksPerThread = 4;
+constexpr int64_t kWantedTasksPerThread = 4;
 
 std::string reject_blocks(const Contraction& c, const Schedule& s) {
   if (s["block.k"] == 0)
@@ -162,7 +162,7 @@ Values register_tiles(const View& v, const Target& target, int threads) {
   const int64_t m_tiles = ceil_div(v.c.m, tile.rows), n_tiles = ceil_div(v.vectors, tile.vectors);
   const int64_t in_l2 = copy || rows_in_l2 >= v.c.m ? m_tiles : std::max<int64_t>(1, rows_in_l2 / tile.rows);
   // Where panels are too few to share among the threads, rows are shared too.
-  const int64_t shares = threads == 1 ? 1 : ceil_div(kTasksPerThread * threads, v.c.batches * n_tiles);
+  const int64_t shares = threads == 1 ? 1 : ceil_div(kWantedTasksPerThread * threads, v.c.batches * n_tiles);
   const int64_t block = even_piece(m_tiles, std::clamp<int64_t>(std::min(in_l2, m_tiles / shares), 1, kMaxBlock));
   Values values = {{"tile.m", tile.rows},
                    {"tile.n", tile.vectors},

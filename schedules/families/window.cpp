@@ -99,7 +99,8 @@ struct Shares {
 Shares shares(const Kernel& kernel, const View& v, const RegisterTile& tile, int threads) {
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
   const int64_t images = std::max<int64_t>(1, in.shape[0].extent);
-  const int64_t weights = v.channels * v.lanes * v.ci * v.ky * v.kx * 4;
+  const auto& operands = kernel.anchor_node().inputs;
+  const int64_t weights = operands.size() > 1 ? kernel.graph[operands[1]].type.bytes() : 0;
   std::vector<Shares> ways{{kParallelX, images * ceil_div(column_units(v), tile.rows)},
                            {kParallelC, images * ceil_div(v.channels, tile.vectors)}};
   if (in.bytes() <= weights) std::swap(ways[0], ways[1]);
@@ -134,8 +135,9 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   const auto [axis, pieces] = shares(kernel, v, tile, threads);
   int64_t tasks = default_tasks(kernel, target, threads, pieces);
   if (tasks > 1 && axis == kParallelY) {
-    band = even_band(v.rows, std::min(band, ceil_div(v.rows, kBandsPerThread * threads)), threads);
-    tasks = default_tasks(kernel, target, threads, pieces / v.rows * ceil_div(v.rows, band));
+    const int64_t images = pieces / v.rows;
+    band = even_band(images, v.rows, std::min(band, ceil_div(pieces, kBandsPerThread * threads)), threads);
+    tasks = default_tasks(kernel, target, threads, images * ceil_div(v.rows, band));
   } else {
     band = even_piece(v.rows, band);
   }
@@ -169,7 +171,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   Space result{Family::window, {}, {}};
   if (why_no_winograd(kernel).empty()) {
     result.knobs.push_back({"algorithm.form", {kDirect, kWinograd2, kWinograd4}});
-    result.knobs.push_back({"prefetch.w", {0, 64}});
+    result.knobs.push_back({"prefetch.w", {0, kPrefetched}});
     result.starts.push_back(direct_fallback(kernel, target, threads));
     for (const int64_t form : {kWinograd2, kWinograd4})
       result.starts.push_back(winograd_fallback(kernel, target, threads, form));

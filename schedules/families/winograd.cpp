@@ -13,13 +13,13 @@ namespace {
 constexpr double kMultiplyAdds = 16;  // of f32 a cycle: two pipes of 256 bits, or one of 512 as on Zen 4
 constexpr double kMemoryBytes = 8;    // a cycle, from memory
 constexpr double kCacheBytes = 24;    // a cycle, from the second level
+constexpr int64_t kCacheLine = 64;    // bytes
 constexpr double kEvenRows = 0.95;    // of the threads' time, above which rows of tiles are shared
 constexpr double kTransformOps = 3;   // vector instructions per element of a transform, loads and stores included
 
 // Points of a tile of one channel block: enough to hide the latency of an FMA, few enough to leave registers to the
 // rest.
 constexpr int64_t kLeastTall = 8, kMostTall = 28;
-constexpr int64_t kPrefetched = 64;  // input channels: 4 KB of one block of 16, about 1000 cycles ahead
 
 const Winograd& form_of(int64_t form) {
   return *find_winograd(window_forms().at(static_cast<size_t>(form)));
@@ -33,6 +33,12 @@ const Type& input_type(const Kernel& kernel) {
 // what comes some channels later lies as far ahead.
 bool streams(const Kernel& kernel) {
   return kernel.extent("ci") % input_type(kernel).layout.block(1) == 0;
+}
+
+// Whether a block of weights is one line of cache: narrower vectors have two FMAs a cycle, which one operand in memory
+// each keeps waiting.
+bool fills_lines(const Kernel& kernel) {
+  return kernel.output().layout.block(1) * 4 == kCacheLine;
 }
 
 // Bytes of the transformed input and of the products that one row of tiles needs.
@@ -49,7 +55,7 @@ double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
 // Cycles in which one image's bands, shared among the threads, wait for memory: each reads all weights, the first from
 // memory; what it makes goes through the second level of cache and beyond where it exceeds half of that.
 double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band,
-                      int threads = 1) {
+                      double threads = 1) {
   const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(ceil_div(grid.rows, band));
   const auto made = static_cast<double>(grid.rows * row_bytes(kernel, grid));
   const bool overflows = band * row_bytes(kernel, grid) > target.l2_bytes / 2;
@@ -59,7 +65,8 @@ double traffic_cycles(const Kernel& kernel, const Target& target, const Winograd
 
 // A tile of one channel block beside many points reads every weight once, in one stream that can be asked for ahead of
 // its use: the products then hide the reading of the weights. With few points, what shares operands best.
-RegisterTile product_tile(const Target& target, int64_t points, int64_t out_blocks) {
+RegisterTile product_tile(const Kernel& kernel, const Target& target, int64_t points, int64_t out_blocks) {
+  if (!fills_lines(kernel)) return best_tile(points, out_blocks, target);
   int64_t most = std::min<int64_t>(points, kMostTall);
   while (most > 1 && !fits_registers(most, 1, target)) --most;
   const RegisterTile tall{even_piece(points, most), 1};
@@ -114,8 +121,8 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
   if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
   if (s["parallel.axis"] == kParallelX) return "Winograd splits its work over y or c, not over x";
   if (s["unroll.kx"] != 0) return "unroll kx=1: Winograd has no loop over the window";
-  if (s["prefetch.w"] > 0 && (s["tile.c"] > 1 || !streams(kernel)))
-    return "prefetch w needs tile c=1 and input channels that fill their blocks";
+  if (s["prefetch.w"] > 0 && (s["tile.c"] > 1 || !streams(kernel) || !fills_lines(kernel)))
+    return "prefetch w needs tile c=1, output blocks of a line of cache and input channels that fill their blocks";
   if (const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"]; unrolled > kMaxUnrolled)
     return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
   return {};
@@ -126,15 +133,15 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
   int64_t band = band_of(kernel, target, grid);
   const int64_t n = form_of(form).n;
   // Over channels and frequencies, each stage for itself, where rows of tiles are few or come out uneven.
-  const bool over_channels = grid.rows < 2 * threads || coverage(grid.rows, threads) < kEvenRows;
-  const int64_t images = std::max<int64_t>(1, kernel.output().shape[0].extent);
-  int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : images * grid.rows);
+  const int64_t images = std::max<int64_t>(1, kernel.output().shape[0].extent), rows = images * grid.rows;
+  const bool over_channels = rows < 2 * threads || coverage(rows, threads) < kEvenRows;
+  int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : rows);
   if (tasks > 1 && over_channels) band = grid.rows;
   if (tasks > 1 && !over_channels) {
-    band = even_band(grid.rows, std::min(band, ceil_div(grid.rows, threads)), threads);  // each reads all weights
+    band = even_band(images, grid.rows, std::min(band, ceil_div(rows, threads)), threads);  // each reads all weights
     tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
   }
-  const RegisterTile tile = product_tile(target, band * grid.columns, grid.out_blocks);
+  const RegisterTile tile = product_tile(kernel, target, band * grid.columns, grid.out_blocks);
   return make_schedule(family_info(Family::window),
                        {{"algorithm.form", form},
                         {"tile.x", tile.rows},
@@ -144,7 +151,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
                         {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
                         {"band.y", band},
                         {"pad.at", kPadRoot},
-                        {"prefetch.w", streams(kernel) && tile.vectors == 1 ? kPrefetched : 0},
+                        {"prefetch.w", streams(kernel) && fills_lines(kernel) && tile.vectors == 1 ? kPrefetched : 0},
                         {"parallel.axis", over_channels ? kParallelC : kParallelY},
                         {"parallel.tasks", tasks}});
 }
@@ -170,6 +177,19 @@ double winograd_least_flops(const Kernel& kernel) {
   return least;
 }
 
+// Threads that have work: with fewer pieces than threads, or an uneven number of them, not all.
+double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
+  if (s["parallel.tasks"] <= 1) return 1;
+  const Shape& axes = kernel.output().shape;
+  const int64_t images = axes[0].extent, channels = axes[1].extent / kernel.output().layout.block(1);
+  const bool direct = s["algorithm.form"] == kDirect;
+  const int64_t m = direct ? 1 : form_of(s["algorithm.form"]).m, n = m + 2;
+  int64_t pieces = images * ceil_div(ceil_div(axes[2].extent, m), s["band.y"]);
+  if (s["parallel.axis"] == kParallelX) pieces = images * ceil_div(axes[3].extent, s["tile.x"]);
+  if (s["parallel.axis"] == kParallelC) pieces = direct ? images * ceil_div(channels, s["tile.c"]) : n * n;
+  return threads * coverage(pieces, threads);
+}
+
 double window_cycles(const Kernel& kernel, const Target& target, int threads, const Schedule& s) {
   const Type& out = kernel.output();
   const double lanes = target.lanes(4);
@@ -177,7 +197,7 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
              out_channels = static_cast<double>(out.shape[1].extent);
   const auto images = static_cast<double>(out.shape[0].extent);
   const int64_t form = s["algorithm.form"];
-  const int sharing = s["parallel.tasks"] > 1 ? threads : 1;
+  const double sharing = busy_threads(kernel, s, threads);
   if (form == kDirect) {
     const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
     const double weights = 9 * in_channels * out_channels * 4;

@@ -10,6 +10,8 @@
 
 namespace oc {
 
+inline constexpr int64_t kPrefetched = 64;  // input channels of prefetch.w: 4 KB of weights, about 1000 cycles ahead
+
 enum WindowForm : int64_t { kDirect, kWinograd2, kWinograd4 };  // words of algorithm.form, in their order
 enum WindowInner : int64_t { kInnerX, kInnerC };
 enum WindowPadAt : int64_t { kPadBand, kPadRoot, kPadInline };

@@ -131,7 +131,7 @@ TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   Schedule ahead = winograd_fallback(ragged.kernel, target, 1, kWinograd2);
   ahead.values["prefetch.w"] = 64;
   EXPECT_EQ(why_illegal(ragged.kernel, target, ahead),
-            "prefetch w needs tile c=1 and input channels that fill their blocks");
+            "prefetch w needs tile c=1, output blocks of a line of cache and input channels that fill their blocks");
 }
 
 }  // namespace

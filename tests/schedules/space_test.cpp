@@ -110,13 +110,14 @@ TEST(Tasks, GiveTheThreadsEqualSharesWhereTheIterationsAllowIt) {
 }
 
 TEST(Tasks, BandsAreAsHighAsEvenSharesAllow) {
-  EXPECT_EQ(even_band(28, 4, 2), 2);     // 4 would make 7 bands
-  EXPECT_EQ(even_band(28, 28, 2), 14);   // 28 would make one
-  EXPECT_EQ(even_band(14, 2, 2), 1);     // 2 would make 7
-  EXPECT_EQ(even_band(224, 28, 2), 28);  // 8 bands
-  EXPECT_EQ(even_band(224, 5, 2), 4);    // 5 would make 45
-  EXPECT_EQ(even_band(13, 2, 2), 1);     // 2 would repeat a row
-  EXPECT_EQ(even_band(1, 1, 2), 1);
+  EXPECT_EQ(even_band(1, 28, 4, 2), 2);     // 4 would make 7 bands
+  EXPECT_EQ(even_band(1, 28, 28, 2), 14);   // 28 would make one
+  EXPECT_EQ(even_band(1, 14, 2, 2), 1);     // 2 would make 7
+  EXPECT_EQ(even_band(1, 224, 28, 2), 28);  // 8 bands
+  EXPECT_EQ(even_band(1, 224, 5, 2), 4);    // 5 would make 45
+  EXPECT_EQ(even_band(1, 13, 2, 2), 1);     // 2 would repeat a row
+  EXPECT_EQ(even_band(1, 1, 1, 2), 1);
+  EXPECT_EQ(even_band(16, 7, 7, 8), 7);  // an image each, twice
 }
 
 TEST(Space, LegalPointsFitTheKernelAndRoundTrip) {
