@@ -1,8 +1,9 @@
 """Times a model against peers: interleaved rounds, outputs compared, median of the per-round ratios.
 
 The protocol: a process per contestant started once; at least 15 rounds, each timing every contestant for the same
-span after a warm-up run; the ratio is peer time / our time (above 1: we are faster), its median with a bootstrap 95 %
-interval; rounds go on until the interval is at most 4 % wide or the time is up: that of --time, else a minute.
+span after a pause and a warm-up run; the ratio is peer time / our time (above 1: we are faster), its median with a
+bootstrap 95 % interval; rounds go on until the interval is at most 4 % wide or the time is up: that of --time, else a
+minute.
 """
 
 import argparse
@@ -21,7 +22,9 @@ from contestant import DTYPES
 HERE = pathlib.Path(__file__).resolve().parent
 CLI = HERE.parent / ".venv/bin/opencompiler"
 MIN_ROUNDS = 15
+REFERENCE = "onnxruntime"  # whose outputs are taken as right; without it the last contestant's
 TOLERANCE = 1e-3
+SETTLE = 0.05  # seconds until threads of the contestant before no longer spin
 LONGEST = 60.0  # seconds, when nobody says --time
 # Instructions that peers are to do without when ours do: OpenVINO listens to its oneDNN, onnxruntime to nothing.
 RESTRICTIONS = {"x86-64-avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
@@ -69,6 +72,7 @@ class Contestant:
         return json.loads(line)
 
     def time(self, span):
+        time.sleep(SETTLE)
         self.process.stdin.write(json.dumps({"span": span}) + "\n")
         self.process.stdin.flush()
         self.medians.append(statistics.median(self._answer()["nanoseconds"]) / 1e6)
@@ -312,7 +316,8 @@ def main():
             for peer in filter(None, arguments.against.split(","))
         ]
         try:
-            reference = contestants[-1].outputs()
+            named = {each.name: each for each in contestants}
+            reference = named.get(REFERENCE, contestants[-1]).outputs()
             errors = {
                 each.name: disagreement(each.outputs(), reference)
                 for each in contestants

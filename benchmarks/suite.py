@@ -155,7 +155,7 @@ def agrees(row):
 
 
 def better_peer(result):
-    """The row of the faster peer whose outputs agree; of all contestants the last one's are the reference."""
+    """The row of the faster peer whose outputs agree with the reference, compare.py's."""
     peers = [r for r in result["rows"] if r["name"] not in OURS and agrees(r)]
     return min(peers, key=lambda each: each["ratio"])
 
@@ -205,7 +205,7 @@ def main():
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
-    parser.add_argument("--against", default="openvino,onnxruntime")
+    parser.add_argument("--against", default="onnxruntime,openvino")
     parser.add_argument("--time", type=float, default=6.0, help="seconds a case")
     parser.add_argument("--tune", help="tune each case this long first: 30s, 5m")
     parser.add_argument("--db", help="the tuning database")
