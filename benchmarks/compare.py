@@ -22,7 +22,7 @@ from contestant import DTYPES
 HERE = pathlib.Path(__file__).resolve().parent
 CLI = HERE.parent / ".venv/bin/opencompiler"
 MIN_ROUNDS = 15
-REFERENCE = "onnxruntime"  # whose outputs are taken as right; without it the last contestant's
+REFERENCE = "onnxruntime"  # its outputs count as right; without it the last contestant's
 TOLERANCE = 1e-3
 SETTLE = 0.05  # seconds until threads of the contestant before no longer spin
 LONGEST = 60.0  # seconds, when nobody says --time
