@@ -22,7 +22,8 @@ from contestant import DTYPES
 HERE = pathlib.Path(__file__).resolve().parent
 CLI = HERE.parent / ".venv/bin/opencompiler"
 MIN_ROUNDS = 15
-REFERENCE = "onnxruntime"  # its outputs count as right; without it the last contestant's
+# Whose outputs are taken as right; the last contestant's where it does not run.
+REFERENCE = "onnxruntime"
 TOLERANCE = 1e-3
 SETTLE = 0.05  # seconds until threads of the contestant before no longer spin
 LONGEST = 60.0  # seconds, when nobody says --time
