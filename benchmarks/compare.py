@@ -47,14 +47,13 @@ def err(a, b) -> float:
 
 
 class Contestant:
-    def __init__(self, name, kind, arguments, folder, **paths):
+    def __init__(self, name, kind, arguments, folder, threads, **paths):
         self.name = name
-        self.outputs_file = folder / f"{name}.npz"
+        self.outputs_file = folder / f"{name}-{threads}.npz"
         command = [sys.executable, HERE / "contestant.py", kind]
         for key, value in paths.items():
             command += [f"--{key}", value]
-        command += ["--threads", str(arguments.threads)]
-        command += ["--cold", str(arguments.cold)]
+        command += ["--threads", str(threads), "--cold", str(arguments.cold)]
         command += ["--inputs", folder / "inputs.npz", "--outputs", self.outputs_file]
         self.process = subprocess.Popen(
             command,
@@ -118,10 +117,10 @@ class Limit:
         return statistics.median(each[name] for each in self.figures)
 
 
-def compile_library(arguments, shapes, untuned=False) -> str:
+def compile_library(arguments, shapes, threads, untuned=False) -> str:
     """The library in the cache."""
     command = [CLI, "compile", arguments.model, "--cache", "--json"]
-    command += ["--threads", str(arguments.threads), "--target", arguments.target]
+    command += ["--threads", str(threads), "--target", arguments.target]
     for text in arguments.freeze:
         command += ["--freeze", text]
     for name, shape in shapes.items():
@@ -225,15 +224,48 @@ def disagreement(outputs, reference) -> float:
     return max(err(outputs[name], reference[name]) for name in shared)
 
 
-def compare(arguments, contestants, first, limit=None):
-    """Rounds until the intervals of first's ratios are narrow or the time is up; rows for the table."""
+def open_all(arguments, shapes, folder, threads, untuned):
+    """Ours, the untuned one where it is asked for, the peers."""
+    known = {"opencompiler": ("opencompiler", False)}
+    known |= {"untuned": ("opencompiler", True)} if untuned else {}
+    contestants = [
+        Contestant(
+            name,
+            kind,
+            arguments,
+            folder,
+            threads,
+            library=compile_library(arguments, shapes, threads, empty),
+        )
+        for name, (kind, empty) in known.items()
+    ]
+    return contestants + [
+        Contestant(peer, peer, arguments, folder, threads, model=arguments.model)
+        for peer in filter(None, arguments.against.split(","))
+    ]
+
+
+def scaling(contestants, serial):
+    """Time on one thread / time on all, the median over the rounds, of each that runs on both."""
+    alone = {each.name: each.medians for each in serial}
+    return {
+        each.name: float(np.median(np.divide(alone[each.name], each.medians)))
+        for each in contestants
+        if each.name in alone
+    }
+
+
+def compare(arguments, contestants, serial, limit=None):
+    """Rounds until the intervals of the ratios to the first are narrow or the time is up; rows for the table."""
     random = np.random.default_rng(0)
+    first = contestants[0]
     longest = arguments.time or LONGEST
     # Without --time half the limit for the rounds that are due anyhow, the rest for more of them.
-    span = (arguments.time or LONGEST / 2) / (MIN_ROUNDS * len(contestants))
+    together = len(contestants) + len(serial)
+    span = (arguments.time or LONGEST / 2) / (MIN_ROUNDS * together)
     started, result = time.monotonic(), {}
     while True:
-        for contestant in contestants:
+        for contestant in contestants + serial:
             contestant.time(span)
         if limit:
             limit.time()
@@ -288,6 +320,11 @@ def main():
         help="also time the model compiled without a database",
     )
     parser.add_argument(
+        "--scaling",
+        action="store_true",
+        help="with several threads: also time everyone on one, in the same rounds",
+    )
+    parser.add_argument(
         "--limit",
         action="store_true",
         help="measure the FMA peak and the read bandwidth in the same rounds",
@@ -303,19 +340,12 @@ def main():
         inputs = make_inputs(arguments)
         np.savez(folder / "inputs.npz", **inputs)
         shapes = {key: value.shape for key, value in inputs.items()}
-        ours = compile_library(arguments, shapes)
-        contestants = [
-            Contestant("opencompiler", "opencompiler", arguments, folder, library=ours)
-        ]
-        if arguments.untuned:
-            empty = compile_library(arguments, shapes, untuned=True)
-            contestants.append(
-                Contestant("untuned", "opencompiler", arguments, folder, library=empty)
-            )
-        contestants += [
-            Contestant(peer, peer, arguments, folder, model=arguments.model)
-            for peer in filter(None, arguments.against.split(","))
-        ]
+        contestants = open_all(
+            arguments, shapes, folder, arguments.threads, arguments.untuned
+        )
+        serial = []
+        if arguments.scaling and arguments.threads != 1:
+            serial = open_all(arguments, shapes, folder, 1, untuned=False)
         try:
             named = {each.name: each for each in contestants}
             reference = named.get(REFERENCE, contestants[-1]).outputs()
@@ -324,10 +354,11 @@ def main():
                 for each in contestants
             }
             limit = Limit(arguments) if arguments.limit else None
-            ratios, noisy = compare(arguments, contestants, contestants[0], limit)
+            ratios, noisy = compare(arguments, contestants, serial, limit)
         finally:
-            for contestant in contestants:
+            for contestant in contestants + serial:
                 contestant.close()
+    scales = scaling(contestants, serial)
     rows = []
     for each in contestants:
         mid, low, high = ratios[each.name]
@@ -338,6 +369,7 @@ def main():
                 "ratio": mid,
                 "interval": [low, high],
                 "err": errors[each.name],
+                "scaling": scales.get(each.name),
                 **each.about,
             }
         )
@@ -346,8 +378,9 @@ def main():
     for row in rows:
         wrong = "  WRONG OUTPUT, its time does not count" * (row["err"] > TOLERANCE)
         low, high = row["interval"]
+        scale = f"   {row['scaling']:.2f} x one thread" if row["scaling"] else ""
         print(
-            f"{row['name']:14} {row['milliseconds']:11.3f}   {row['ratio']:6.3f} ({low:.3f} to {high:.3f})   {row['err']:9.1e}{wrong}"
+            f"{row['name']:14} {row['milliseconds']:11.3f}   {row['ratio']:6.3f} ({low:.3f} to {high:.3f})   {row['err']:9.1e}{scale}{wrong}"
         )
     if limit:
         print(
