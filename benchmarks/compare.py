@@ -106,8 +106,8 @@ def doctor(*flags):
 class Limit:
     """What the machine can do at best, measured in the same rounds as the contestants."""
 
-    def __init__(self, arguments):
-        self.flags = ["--target", arguments.target, "--threads", str(arguments.threads)]
+    def __init__(self, target, threads):
+        self.flags = ["--target", target, "--threads", str(threads)]
         self.figures = []
 
     def time(self):
@@ -115,6 +115,11 @@ class Limit:
 
     def median(self, name):
         return statistics.median(each[name] for each in self.figures)
+
+    def over(self, other, name):
+        """The median of the rounds' ratios."""
+        mine, its = ([each[name] for each in one.figures] for one in (self, other))
+        return float(np.median(np.divide(mine, its)))
 
 
 def compile_library(arguments, shapes, threads, untuned=False) -> str:
@@ -255,7 +260,7 @@ def scaling(contestants, serial):
     }
 
 
-def compare(arguments, contestants, serial, limit=None):
+def compare(arguments, contestants, serial, limits):
     """Rounds until the intervals of the ratios to the first are narrow or the time is up; rows for the table."""
     random = np.random.default_rng(0)
     first = contestants[0]
@@ -267,7 +272,7 @@ def compare(arguments, contestants, serial, limit=None):
     while True:
         for contestant in contestants + serial:
             contestant.time(span)
-        if limit:
+        for limit in limits:
             limit.time()
         if len(first.medians) < MIN_ROUNDS:
             continue
@@ -353,8 +358,9 @@ def main():
                 each.name: disagreement(each.outputs(), reference)
                 for each in contestants
             }
-            limit = Limit(arguments) if arguments.limit else None
-            ratios, noisy = compare(arguments, contestants, serial, limit)
+            counts = [arguments.threads] + [1] * bool(serial)
+            limits = [Limit(arguments.target, n) for n in counts if arguments.limit]
+            ratios, noisy = compare(arguments, contestants, serial, limits)
         finally:
             for contestant in contestants + serial:
                 contestant.close()
@@ -382,6 +388,7 @@ def main():
         print(
             f"{row['name']:14} {row['milliseconds']:11.3f}   {row['ratio']:6.3f} ({low:.3f} to {high:.3f})   {row['err']:9.1e}{scale}{wrong}"
         )
+    limit = limits[0] if limits else None
     if limit:
         print(
             f"limit: {limit.median('flops') / 1e9:.0f} GFLOP/s f32, {limit.median('bandwidth') / 1e9:.1f} GB/s"
@@ -401,6 +408,12 @@ def main():
                     "cold": arguments.cold,
                     "peak_flops": limit and limit.median("flops"),
                     "bandwidth": limit and limit.median("bandwidth"),
+                    # The limits themselves, from one thread to all.
+                    "limits_scaling": {
+                        name: limits[0].over(limits[1], name)
+                        for name in ("flops", "bandwidth")
+                        if len(limits) > 1
+                    },
                     "rounds": len(contestants[0].medians),
                     "noisy": noisy,
                     "rows": rows,

@@ -129,7 +129,8 @@ def run_case(arguments, case, folder):
     against = case.get("against", arguments.against)
     command += ["--against", against, "--time", str(arguments.time)]
     command += ["--cold", str(arguments.cold)]
-    command += ["--limit"] if flops else ["--scaling"]
+    command += ["--limit"] if flops or arguments.threads > 1 else []
+    command += ["--scaling"] if arguments.suite == "models" else []
     command += ["--json", figures] + (["--db", arguments.db] if arguments.db else [])
     environment = dict(os.environ)
     if arguments.record:  # what ships, not what this machine's user has tuned
