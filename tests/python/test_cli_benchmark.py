@@ -106,12 +106,18 @@ class Noisy:
 def test_the_time_given_is_kept():
     contestants = [Noisy("ours"), Noisy("theirs!")]
     started = time.monotonic()
-    _, noisy = compare.compare(
-        argparse.Namespace(time=0.5), contestants, contestants[0]
-    )
+    serial = [Noisy("ours")]
+    _, noisy = compare.compare(argparse.Namespace(time=0.5), contestants, serial, [])
     assert time.monotonic() - started < 3
-    assert len(contestants[0].medians) >= 15
+    assert len(contestants[0].medians) == len(serial[0].medians) >= 15
     assert noisy
+
+
+def test_scaling_is_the_median_of_the_rounds_ratios():
+    all_threads, one = Noisy("ours"), Noisy("ours")
+    all_threads.medians, one.medians = [1.0, 2.0, 10.0], [2.0, 3.0, 11.0]
+    peer = Noisy("theirs")
+    assert compare.scaling([all_threads, peer], [one]) == {"ours": 1.5}
 
 
 def test_a_saved_run_is_compared(tmp_path, capsys):
