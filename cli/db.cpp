@@ -9,13 +9,14 @@
 #include "base/files.h"
 #include "cli/verb.h"
 #include "tuning_db/database.h"
+#include "tuning_db/postgres/server.h"
 
 namespace oc::cli {
 namespace {
 
 struct Flags {
-  std::string database, file, workload, trial, mark, note;
-  bool best = false, json = false;
+  std::string database, file, workload, trial, mark, note, server;
+  bool best = false, json = false, migrate = false;
   [[nodiscard]] std::filesystem::path path() const {
     return database.empty() ? default_database_path() : std::filesystem::path(database);
   }
@@ -139,6 +140,22 @@ int merge(const Flags& flags) {
   return kOk;
 }
 
+int push(const Flags& flags) {
+  const Database db = open(flags, OpenMode::read_only);
+  TeamServer server(flags.server);
+  if (flags.migrate) server.migrate();
+  const PushReport pushed = server.push(db);
+  fmt::print("added {}, known {}\n", pushed.added, pushed.known);
+  return kOk;
+}
+
+int pull(const Flags& flags) {
+  TeamServer server(flags.server);
+  Database db = open(flags, OpenMode::create);
+  report(server.pull(db));
+  return kOk;
+}
+
 int mark(const Flags& flags) {
   const auto kind = parse_mark(flags.mark);
   if (!kind) user_error("'{}' is no mark; pin, quarantine, confirm and clear are", flags.mark);
@@ -184,6 +201,13 @@ std::function<int()> add_db(CLI::App& app) {
   exporting->add_flag("--best", flags->best, "Only the winning trials");
   add("import", "Add rows from JSON lines", import_rows)->add_option("file", flags->file, "File")->required();
   add("merge", "Add all rows of another database", merge)->add_option("file", flags->file, "Database file")->required();
+  const char* const server =
+      "Connection string of the PostgreSQL server, postgresql://alice@host/database?sslmode=verify-full; "
+      "a password is better kept in ~/.pgpass";
+  CLI::App* pushing = add("push", "Add all rows to a team's server", push);
+  pushing->add_option("server", flags->server, server)->required();
+  pushing->add_flag("--migrate", flags->migrate, "First make the server's tables, or renew them");
+  add("pull", "Add all rows of a team's server", pull)->add_option("server", flags->server, server)->required();
   CLI::App* marking = add("mark", "Pin, quarantine, confirm or clear a trial", mark);
   marking->add_option("kind", flags->mark, "pin, quarantine, confirm, clear")->required();
   marking->add_option("trial", flags->trial, "Trial id")->required();

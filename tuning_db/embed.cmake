@@ -1,4 +1,4 @@
-# cmake -DFILES=a.sql;b.sql -DOUT=migrations.cpp -P embed.cmake
+# cmake -DFILES=a.sql;b.sql -DHEADER=tuning_db/schema.h -DFUNCTION=migrations -DOUT=migrations.cpp -P embed.cmake
 set(rows "")
 set(version 0)
 foreach(file IN LISTS FILES)
@@ -6,9 +6,9 @@ foreach(file IN LISTS FILES)
   file(READ ${file} text)
   string(APPEND rows "    {${version}, R\"oc_sql(${text})oc_sql\"},\n")
 endforeach()
-file(WRITE ${OUT} "#include \"tuning_db/schema.h\"\n
+file(WRITE ${OUT} "#include \"${HEADER}\"\n
 namespace oc {\n
-std::span<const Migration> migrations() {
+std::span<const Migration> ${FUNCTION}() {
   static constexpr Migration kSteps[] = {
 ${rows}  };
   return kSteps;

@@ -3,18 +3,13 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 
+#include "tuning_db/migration.h"
 #include "tuning_db/sqlite.h"
 
 namespace oc {
 
 inline constexpr int64_t kApplicationId = 0x4F435444;  // "OCTD"
-
-struct Migration {
-  int version;           // the user_version afterwards
-  std::string_view sql;  // may hold several statements
-};
 
 // schema.sql, then the files of migrations/, versions counting from 1.
 [[nodiscard]] std::span<const Migration> migrations();
