@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -16,7 +17,7 @@ namespace {
 
 struct Flags {
   std::string database, file, workload, trial, mark, note, server;
-  bool best = false, json = false, migrate = false;
+  bool best = false, json = false, migrate = false, repair = false;
   [[nodiscard]] std::filesystem::path path() const {
     return database.empty() ? default_database_path() : std::filesystem::path(database);
   }
@@ -61,11 +62,32 @@ WorkloadRow find_workload(const Database& db, const std::string& prefix) {
   return found.front();
 }
 
+// Of machines and builds, beside their descriptions in `db show`.
+std::string short_id(const std::string& id) {
+  return id.substr(0, 8);
+}
+
 void print_trial(const Trial& trial, bool best) {
   const std::string time =
       trial.samples_ns.empty() ? "-" : fmt::format("{:.3f} us", static_cast<double>(median_ns(trial.samples_ns)) / 1e3);
-  fmt::print("{} {}  {:<13} {:>12}  threads {}  machine {}  {}\n", best ? "*" : " ", row_id(trial),
-             status_name(trial.status), time, trial.threads, trial.machine.substr(0, 8), trial.message);
+  fmt::print("{} {}  {:<13} {:>12}  threads {}  machine {}  build {}  {}{}{}\n", best ? "*" : " ", row_id(trial),
+             status_name(trial.status), time, trial.threads, short_id(trial.machine), short_id(trial.build),
+             trial.author.empty() ? "" : "by " + trial.author + "  ",
+             trial.run.empty() ? "" : "run " + trial.run + "  ", trial.message);
+}
+
+// What the short ids of the trials stand for.
+void print_origins(const Database& db, const std::vector<Trial>& trials) {
+  std::set<std::string> machines, builds;
+  for (const Trial& trial : trials) {
+    machines.insert(trial.machine);
+    builds.insert(trial.build);
+  }
+  for (const MachineRow& row : db.machines())
+    if (machines.contains(row.hash)) fmt::print("machine {}  {}\n", short_id(row.hash), row.description);
+  for (const std::string& id : builds)
+    if (const std::optional<BuildRow> row = db.build(id))
+      fmt::print("build {}  {} {}, spaces {}\n", short_id(id), row->version, row->toolchain, short_id(row->space_hash));
 }
 
 int show(const Flags& flags) {
@@ -75,8 +97,9 @@ int show(const Flags& flags) {
   std::vector<std::string> winners;
   for (const Key& key : db.keys_of(row.text))
     if (const auto best = db.best(key)) winners.push_back(best->id);
-  for (const Trial& trial : db.trials_of(row.text))
-    print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end());
+  const std::vector<Trial> trials = db.trials_of(row.text);
+  for (const Trial& trial : trials) print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end());
+  print_origins(db, trials);
   return kOk;
 }
 
@@ -111,10 +134,14 @@ int stats(const Flags& flags) {
   return kOk;
 }
 
-void report(const ImportReport& r) {
-  fmt::print("added {}, known {}, skipped {}\n", r.added, r.known, r.skipped);
+void print_skipped(const ImportReport& r) {
   for (const auto& [reason, count] : r.reasons) fmt::print("  {} × {}\n", count, reason);
   for (const std::string& example : r.examples) std::cerr << example << '\n';
+}
+
+void report(const ImportReport& r) {
+  fmt::print("added {}, known {}, skipped {}\n", r.added, r.known, r.skipped);
+  print_skipped(r);
 }
 
 int export_rows(const Flags& flags) {
@@ -166,6 +193,13 @@ int mark(const Flags& flags) {
 }
 
 int doctor(const Flags& flags) {
+  if (flags.repair) {
+    if (const std::optional<RepairReport> repaired = Database::repair(flags.path())) {
+      fmt::print("saved {} rows, lost {}; the damaged file is kept as {}\n", repaired->rows.added,
+                 repaired->rows.skipped, repaired->damaged.string());
+      print_skipped(repaired->rows);
+    }
+  }
   const DoctorReport r = open(flags, OpenMode::read_only).doctor();
   for (const std::string& fact : r.facts) fmt::print("{}\n", fact);
   for (const std::string& problem : r.problems) fmt::print("problem: {}\n", problem);
@@ -190,7 +224,7 @@ std::function<int()> add_db(CLI::App& app) {
   };
   add("path", "Where it is", show_path);
   add("ls", "Workloads and their trials", list)->add_flag("--json", flags->json, "Print them as JSON");
-  add("show", "All trials of a workload", show)
+  add("show", "All trials of a workload, with machines, builds and authors", show)
       ->add_option("workload", flags->workload, "Id, or its first digits")
       ->required();
   add("best", "The winning trial of every key", best)
@@ -212,7 +246,10 @@ std::function<int()> add_db(CLI::App& app) {
   marking->add_option("kind", flags->mark, "pin, quarantine, confirm, clear")->required();
   marking->add_option("trial", flags->trial, "Trial id")->required();
   marking->add_option("--note", flags->note, "Why");
-  add("doctor", "Check the file", doctor);
+  add("doctor", "Check the file", doctor)
+      ->add_flag(
+          "--repair", flags->repair,
+          "Put what is sound in a damaged file into a new one, the old is kept; nobody else may use it meanwhile");
   return [flags, chosen] { return (*chosen)(*flags); };
 }
 

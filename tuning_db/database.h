@@ -83,6 +83,11 @@ struct DatabaseStats {
   int schema_version = 0;
 };
 
+struct RepairReport {
+  ImportReport rows;              // `added`: those that were saved
+  std::filesystem::path damaged;  // where the old file lies now
+};
+
 struct DoctorReport {
   std::vector<std::string> facts;     // path, versions, journal, sizes
   std::vector<std::string> problems;  // empty = healthy
@@ -161,6 +166,10 @@ class Database {
   [[nodiscard]] std::vector<std::string> integrity_check() const;  // SQLite's; empty = sound
   // integrity_check, ids recomputed, references followed.
   [[nodiscard]] DoctorReport doctor() const;
+  // Saves the rows of a file with problems that can be read and are what they claim to be into a new file, which takes
+  // its place; the old one is kept beside it. nullopt: there was nothing to do. Nobody else may have the file open.
+  // DatabaseError when it is no tuning database, or too damaged to tell.
+  [[nodiscard]] static std::optional<RepairReport> repair(const std::filesystem::path& path);
 
   struct State;  // in tuning_db/state.h
 

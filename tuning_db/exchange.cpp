@@ -19,7 +19,6 @@ constexpr size_t kBatchRows = 1000;
 constexpr size_t kBatchBytes = 8 << 20;
 // Trials that wait for the line of their workload; in an exported file none do.
 constexpr size_t kMaxWaitingBytes = 256 << 20;
-constexpr size_t kMaxExamples = 20;
 constexpr int64_t kDayMs = 24 * 3600 * 1000;
 
 // The order of lines in an export.
@@ -60,12 +59,6 @@ struct Chosen {
     return std::visit(Visitor{*this, stored.id}, stored.row);
   }
 };
-
-void skip(ImportReport& report, const std::string& where, const std::string& reason) {
-  ++report.skipped;
-  ++report.reasons[reason];
-  if (report.examples.size() < kMaxExamples) report.examples.push_back(where + ": " + reason);
-}
 
 // A mark from the future would outrank every later decision.
 std::string time_fault(const Row& row) {
@@ -128,7 +121,7 @@ class Importer {
 
  private:
   void take(int64_t number, LineReader::Line kind, const std::string& line) {
-    const auto refuse = [&](const std::string& reason) { skip(report_, fmt::format("line {}", number), reason); };
+    const auto refuse = [&](const std::string& reason) { skip_row(report_, fmt::format("line {}", number), reason); };
     if (kind == LineReader::Line::too_long) return refuse(fmt::format("over {} bytes", kMaxLineBytes));
     if (line.find_first_not_of(" \t\r") == std::string::npos) return;
     ParsedLine parsed = parse_line(line);
@@ -165,7 +158,7 @@ class Importer {
   }
 
   void refuse(const NumberedLine& line, const std::string& reason) {
-    skip(report_, fmt::format("line {}", line.number), reason);
+    skip_row(report_, fmt::format("line {}", line.number), reason);
   }
 
   Connection& db_;
@@ -194,7 +187,7 @@ std::vector<StoredRow> next_rows(Connection& from, Table table, int64_t& after, 
     Query oversized = from.query(fmt::format("SELECT min(key) FROM {} WHERE key > ?1", table_name(table)), after);
     if (!oversized.step() || oversized.integer(0) <= after) throw;
     after = oversized.integer(0);
-    skip(report, fmt::format("{} {}", table_name(table), after), "over the size limit");
+    skip_row(report, fmt::format("{} {}", table_name(table), after), "over the size limit");
     // An empty answer means the end of the table.
     if (rows.empty()) return next_rows(from, table, after, report);
   }
@@ -244,7 +237,7 @@ ImportReport Database::merge(const fs::path& other) {
         std::string fault = stored_fault(stored);
         if (fault.empty()) fault = time_fault(stored.row);
         if (!fault.empty())
-          skip(report, fmt::format("{} {}", table_name(table), stored.key), fault);
+          skip_row(report, fmt::format("{} {}", table_name(table), stored.key), fault);
         else
           ++(insert_row(state_->db, stored.row, stored.id) ? report.added : report.known);
       }

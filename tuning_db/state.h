@@ -28,6 +28,9 @@ void require_writable(const Database::State& state);
 // Within the caller's write transaction. True if it was not there.
 bool insert_row(sqlite::Connection& db, const Row& row, const std::string& id);
 
+// Counts a row that is not taken; `where` names it.
+void skip_row(ImportReport& report, const std::string& where, const std::string& reason);
+
 // A row as it lies in the file, from anybody.
 struct StoredRow {
   int64_t key = 0;

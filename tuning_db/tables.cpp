@@ -143,6 +143,13 @@ bool insert_row(Connection& db, const Row& row, const std::string& id) {
   return std::visit([&](const auto& r) { return insert(db, r, id); }, row);
 }
 
+void skip_row(ImportReport& report, const std::string& where, const std::string& reason) {
+  constexpr size_t kMaxExamples = 20;
+  ++report.skipped;
+  ++report.reasons[reason];
+  if (report.examples.size() < kMaxExamples) report.examples.push_back(where + ": " + reason);
+}
+
 std::string stored_fault(const StoredRow& stored) {
   if (std::string fault = row_fault(stored.row); !fault.empty()) return fault;
   const bool id_is_right = std::visit(
