@@ -177,16 +177,17 @@ Schedule parse_schedule(std::string_view text) {
 Space schedule_space(const Kernel& kernel, const Target& target, int threads) {
   const FamilyInfo& info = family_info(kernel.family);
   Space space = info.space(kernel, target, threads);
-  if (info.settle == nullptr) return space;
   space.settle = [&info, kernel, target](Schedule& schedule) { info.settle(kernel, target, schedule); };
   std::ranges::for_each(space.starts, space.settle);
   return space;
 }
 
 Schedule default_schedule(const Kernel& kernel, const Target& target, int threads) {
-  const FamilyInfo& info = family_info(kernel.family);
-  Schedule schedule = info.fallback(kernel, target, threads);
-  if (info.settle != nullptr) info.settle(kernel, target, schedule);
+  return settled(kernel, target, family_info(kernel.family).fallback(kernel, target, threads));
+}
+
+Schedule settled(const Kernel& kernel, const Target& target, Schedule schedule) {
+  family_info(kernel.family).settle(kernel, target, schedule);
   return schedule;
 }
 

@@ -57,8 +57,17 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
+// All blocks of queries of all products.
+int64_t count_blocks(const Kernel& kernel, int64_t queries) {
+  int64_t blocks = ceil_div(kernel.extent("m"), queries);
+  for (const Axis& axis : kernel.axes)
+    if (axis.role == Role::batch) blocks *= axis.extent;
+  return blocks;
+}
+
 // Along the depth of a key a product is folded as a whole, for as many keys as fill a vector.
 void settle(const Kernel& kernel, const Target&, Schedule& s) {
+  s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {count_blocks(kernel, s["block.queries"])});
   if (s["vector.along"] != kDepth) return;
   s.values["scores.keys"] = vector_width(s["scores.keys"], kernel.extent("n"));
   s.values["scores.unroll"] = 1;
@@ -122,9 +131,6 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Tiles t = best_tiles(v, target);
   if (few) t = {.block = 1, .scores = {std::min(v.n, v.lanes), 1}, .values = best_tile(1, v.value_vectors, target)};
   const int64_t keys = few ? 0 : block_of_keys(v, t, target);
-  int64_t blocks = ceil_div(v.m, t.block);
-  for (const Axis& axis : kernel.axes)
-    if (axis.role == Role::batch) blocks *= axis.extent;
   return make_schedule(family_info(Family::attention),
                        {{"vector.along", few ? kDepth : kQueries},
                         {"block.queries", t.block},
@@ -135,7 +141,7 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
                         {"values.vectors", t.values.vectors},
                         {"values.unroll", unroll_of(keys == 0 ? v.n : keys)},
                         {"values.keys", keys},
-                        {"parallel.tasks", default_tasks(kernel, target, threads, blocks)}});
+                        {"parallel.tasks", default_tasks(kernel, target, threads, count_blocks(kernel, t.block))}});
 }
 
 Space space(const Kernel& kernel, const Target& target, int threads) {

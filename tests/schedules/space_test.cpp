@@ -109,6 +109,17 @@ TEST(Tasks, GiveTheThreadsEqualSharesWhereTheIterationsAllowIt) {
     }
 }
 
+// Three rows of a softmax are three pieces, however long they are; columns that are reduced side by side, vectors.
+TEST(Tasks, OfAReductionShareItsRows) {
+  const Target target = parse_target("x86-64-avx2");
+  const auto tasks = [&](const char* text) {
+    return default_schedule(analyse({text}, builtin_ops()), target, 2)["parallel.tasks"];
+  };
+  EXPECT_EQ(tasks("graph { %0: f32[3,100000] = input %1: f32[3,100000] = softmax(%0) {axis=1} return %1 }"), 3);
+  EXPECT_EQ(tasks("graph { %0: f32[1,100000] = input %1: f32[1,100000] = softmax(%0) {axis=1} return %1 }"), 1);
+  EXPECT_EQ(tasks("graph { %0: f32[100000,24] = input %1: f32[1,24] = reduce_sum(%0) {axes=[0]} return %1 }"), 3);
+}
+
 TEST(Tasks, BandsAreAsHighAsEvenSharesAllow) {
   EXPECT_EQ(even_band(1, 28, 4, 2), 2);     // 4 would make 7 bands
   EXPECT_EQ(even_band(1, 28, 28, 2), 14);   // 28 would make one
