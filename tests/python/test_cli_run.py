@@ -209,6 +209,11 @@ def test_flags_that_come_too_late_for_a_library(opencompiler, good, model):
             ("--shape", "x=2x3"),
             ("--freeze", "x=2x3xf32=1"),
             ("--target", "x86-64-avx2"),
+            ("--target", "host"),
+            ("--db", "t.db"),
+            ("--team-db", "t.db"),
+            ("--no-shipped",),
+            ("--untuned",),
         ),
     ):
         done = opencompiler(verb, "out/libm.so", "--input", "x=2x3xf32=1", *flag)
