@@ -27,7 +27,7 @@ namespace oc {
 struct Schedule {
   Family family = Family::elementwise;
   int version = 1;
-  std::map<std::string, int64_t, std::less<>> values;  // "tile.x" → 7; words as their index in the grammar
+  KnobValues values;  // of every argument of the grammar
 
   bool operator==(const Schedule&) const = default;
   [[nodiscard]] int64_t operator[](std::string_view name) const;  // InternalError if absent
