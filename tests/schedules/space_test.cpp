@@ -131,6 +131,25 @@ TEST(Tasks, BandsAreAsHighAsEvenSharesAllow) {
   EXPECT_EQ(even_band(16, 7, 7, 8), 7);  // an image each, twice
 }
 
+// Rows of V and the weights of a block of keys take three quarters of L1 at most, whatever vectors and extents are.
+TEST(Space, ABlockOfKeysLeavesRoomInL1) {
+  for (const char* name : {"x86-64-avx512", "x86-64-avx2", "arm-64-linux"})
+    for (const int64_t keys : {1500, 2000, 2048, 4099})
+      for (const int64_t depth : {32, 64, 128}) {
+        const Target target = parse_target(name);
+        const Kernel kernel = analyse(
+            {fmt::format("graph {{ %0: f32[{0},{1}] = input %1: f32[{0},{1}] = input %2: f32[{0},{1}] = input "
+                         "%3: f32[{0},{1}] = attention(%0, %1, %2) {{k_perm=[0,1], out_perm=[0,1], q_perm=[0,1], "
+                         "scale=0.125, v_perm=[0,1]}} return %3 }}",
+                         keys, depth)},
+            builtin_ops());
+        const Schedule s = default_schedule(kernel, target, 1);
+        EXPECT_GT(s["values.keys"], 0) << name << print_schedule(s);
+        const int64_t bytes = 4 * s["values.keys"] * (depth + s["block.queries"]);
+        EXPECT_LE(4 * bytes, 3 * target.l1_bytes) << name << ", " << keys << " keys\n" << print_schedule(s);
+      }
+}
+
 TEST(Space, LegalPointsFitTheKernelAndRoundTrip) {
   std::mt19937 random(1);
   for (const char* name : kTargets) {
