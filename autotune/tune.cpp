@@ -97,7 +97,8 @@ class Tuner {
     std::vector<Schedule> starts, others;
     for (const Schedule& schedule : history.suggestions)
       if (why_illegal(task.kernel, target_, schedule).empty())
-        (serves_threads(task.kernel, target_, threads_, schedule) ? starts : others).push_back(schedule);
+        (serves_threads(task.kernel, target_, threads_, schedule) ? starts : others)
+            .push_back(settled(task.kernel, target_, schedule));
     starts.push_back(default_schedule(task.kernel, target_, threads_));
     starts.insert(starts.end(), others.begin(), others.end());
     Space space = schedule_space(task.kernel, target_, threads_);
@@ -105,7 +106,10 @@ class Tuner {
     Search& search = searches_.emplace_back();
     search.strategy = make_strategy(
         options_.strategy, {std::move(space), std::move(starts), task_seed(options_.seed, task.kernel.workload)});
-    for (const KnownTrial& known : history.trials) search.strategy->tell(known.schedule, known.nanoseconds);
+    for (const KnownTrial& known : history.trials) {
+      const bool fits = why_illegal(task.kernel, target_, known.schedule).empty();
+      search.strategy->tell(fits ? settled(task.kernel, target_, known.schedule) : known.schedule, known.nanoseconds);
+    }
     search.outlook = {.weight = task.weight, .trials = shown.known, .best_ns = {}, .limit_ns = shown.limit_ns};
     if (history.incumbent) {
       enthrone(i, history.incumbent->schedule, *history.incumbent->nanoseconds);
@@ -208,7 +212,7 @@ class Tuner {
       const Kernel& kernel = tasks_[i].kernel;
       if (i == winner.task || search.tips >= kMaxTips || kernel.family != winner.schedule.family) continue;
       if (kernel.anchor_node().op != op || !why_illegal(kernel, target_, winner.schedule).empty()) continue;
-      search.strategy->suggest(winner.schedule);
+      search.strategy->suggest(settled(kernel, target_, winner.schedule));
       ++search.tips;
     }
   }

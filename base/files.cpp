@@ -193,9 +193,9 @@ fs::path executable_path() {
   return path;
 }
 
-const std::string& executable_hash() {
-  static const std::string hash = content_hash(read_file("/proc/self/exe"));
-  return hash;
+std::string program_key(std::string_view content) {
+  static const std::string program = content_hash(read_file("/proc/self/exe"));
+  return content_hash(fmt::format("{}\n{}", program, content));
 }
 
 }  // namespace oc

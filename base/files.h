@@ -33,7 +33,8 @@ void remove_temp_dirs_of(int process);
 // $OPENCOMPILER_CACHE, else $XDG_CACHE_HOME/opencompiler, else ~/.cache/opencompiler
 [[nodiscard]] std::filesystem::path default_cache_path();
 [[nodiscard]] std::filesystem::path executable_path();  // of the running program, symlinks resolved
-// Content hash of the running program's file: what it makes may differ from what another build of it made.
-[[nodiscard]] const std::string& executable_hash();
+// The key in a cache of what the running program makes of `content`: a hash of it and of the program's file, as another
+// build may make something else. Every cache on disk is valid by this rule alone.
+[[nodiscard]] std::string program_key(std::string_view content);
 
 }  // namespace oc

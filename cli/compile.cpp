@@ -20,8 +20,8 @@ namespace {
 
 struct Flags {
   ModelFlags model;
-  std::string out, name, lock;
-  std::vector<std::string> emit, schedules;
+  std::string out, name;
+  std::vector<std::string> emit, locks, schedules;
   bool cache = false, json = false;
   int jobs = 0;
 };
@@ -51,7 +51,6 @@ CompileOptions compile_options(const Flags& flags) {
   options.layers = flags.model.layers();
   options.jobs = flags.jobs > 0 ? flags.jobs : usable_cores();
   options.cache = default_cache_path();
-  if (!flags.lock.empty()) options.lock = flags.lock;
   for (const std::string& text : flags.schedules) {
     const auto [kernel, file] = parse_file_assignment(text, "--schedule");
     options.forced[kernel] = {read_file(file), file};
@@ -79,11 +78,18 @@ void print_text(const CompileResult& result, double seconds) {
              result.kernels_built, result.kernels_cached, summary, seconds);
 }
 
-// A target and the folder for its files: a subfolder of --output when there are several.
+// A target, the folder for its files (a subfolder of --output when there are several), and its lock if one is given.
 struct Destination {
   Target target;
   std::string folder;
+  std::optional<std::string> lock;
 };
+
+std::string lock_for(const Target& target, const std::vector<std::string>& locks) {
+  for (const std::string& file : locks)
+    if (parse_lock(read_file(file), file).target == target.name()) return file;
+  user_error("--lock: none of {} was made for target {}", fmt::join(locks, ", "), target.name());
+}
 
 std::vector<Destination> destinations(const Flags& flags) {
   std::vector<Destination> result;
@@ -93,14 +99,17 @@ std::vector<Destination> destinations(const Flags& flags) {
     if (std::ranges::find(names, name) != names.end()) user_error("--target {}: given twice", name);
     names.push_back(name);
   }
-  if (names.size() > 1 && (flags.cache || !flags.lock.empty()))
-    user_error("--target {}: several targets go neither with --cache nor with --lock", flags.model.target);
+  if (names.size() > 1 && flags.cache) user_error("--target {}: --cache takes one target", flags.model.target);
+  if (!flags.locks.empty() && flags.locks.size() != names.size())
+    user_error("--lock is given {} times for {} targets; each has a lock of its own", flags.locks.size(), names.size());
   for (const std::string& name : names) {
     const Target target = parse_target(name);
     require_linkable(target);
+    std::optional<std::string> lock;
+    if (!flags.locks.empty()) lock = names.size() == 1 ? flags.locks[0] : lock_for(target, flags.locks);
     const std::filesystem::path out(flags.out);
     const std::filesystem::path folder = names.size() > 1 ? out / name : out;
-    result.push_back({target, folder.string()});
+    result.push_back({target, folder.string(), lock});
   }
   if (result.empty()) user_error("--target is empty; host and x86-64-avx2 are targets, for example");
   return result;
@@ -109,6 +118,7 @@ std::vector<Destination> destinations(const Flags& flags) {
 CompileResult compile_for(const Flags& flags, const Destination& to, const std::set<Emit>& emit) {
   CompileOptions options = compile_options(flags);
   options.target = to.target;
+  if (to.lock) options.lock = *to.lock;
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
   const BuildProgress progress = [&](size_t done, size_t all) {
     if (terminal)
@@ -157,7 +167,7 @@ std::function<int()> add_compile(CLI::App& app) {
   verb->add_option("--name", flags->name, "Of the library and its C functions; default: the model file's");
   add_list(*verb, "--emit", flags->emit, "static, shared, header; asm, stmt: a file a kernel; default the first three")
       ->delimiter(',');
-  verb->add_option("--lock", flags->lock, "Use the schedules of this lock");
+  add_list(*verb, "--lock", flags->locks, "Use the schedules of this lock; with several targets, once for each");
   add_list(*verb, "--schedule", flags->schedules, "KERNEL=FILE: force a schedule; KERNEL is a hash from `explain`");
   verb->add_option("--jobs", flags->jobs, "Kernel builds at once; 0: one a core")->check(CLI::Range(0, 1024));
   verb->add_flag("--cache", flags->cache, "Only make the shared library in the cache, as `run` does");

@@ -124,10 +124,9 @@ CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::strin
 
 std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given) {
   if (!is_library(flags)) return compile_for_run(flags, given).shared_library.string();
-  const std::pair<const char*, bool> compiled_in[] = {
-      {"--freeze", !flags.constants.empty()}, {"--shape", !flags.shapes.empty()}, {"--target", flags.target != "host"}};
-  for (const auto& [flag, is_given] : compiled_in)
-    if (is_given) user_error("{}: {} is compiled already; give the flag when compiling the model", flag, flags.file);
+  for (const CLI::Option* option : flags.of_making)
+    if (option->count() > 0)
+      user_error("{}: {} is compiled already; give the flag when compiling the model", option->get_name(), flags.file);
   return flags.file;
 }
 

@@ -35,19 +35,22 @@ CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::
 
 void ModelFlags::add_to(CLI::App& verb) {
   verb.add_option("model", file, "ONNX model")->required();
-  add_list(verb, "--shape", shapes, "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it");
-  add_list(
+  of_making.push_back(add_list(verb, "--shape", shapes,
+                               "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it"));
+  of_making.push_back(add_list(
       verb, "--freeze", constants,
       "Make an input a constant of the compiled model, NAME=16000, NAME=@file.npy, NAME=@file.npz or NAME=1x3xf32=0.5; "
-      "branches and arithmetic that depend on it alone vanish");
-  verb.add_option("--target", target,
-                  "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target string")
-      ->capture_default_str();
+      "branches and arithmetic that depend on it alone vanish"));
+  of_making.push_back(verb.add_option("--target", target,
+                                      "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target "
+                                      "string")
+                          ->capture_default_str());
   verb.add_option("--threads", threads,
                   "Threads the model will run on; 0: $OPENCOMPILER_NUM_THREADS, $OMP_NUM_THREADS, or all that the "
                   "process may use")
       ->check(CLI::Range(0, kMaxThreadCount));
-  verb.add_option("--db", database, "Tuning database; default: $OPENCOMPILER_DB or the user's own");
+  of_making.push_back(
+      verb.add_option("--db", database, "Tuning database; default: $OPENCOMPILER_DB or the user's own"));
 }
 
 void ModelFlags::add_passes_to(CLI::App& verb) {
@@ -56,9 +59,10 @@ void ModelFlags::add_passes_to(CLI::App& verb) {
 }
 
 void ModelFlags::add_schedule_sources_to(CLI::App& verb) {
-  add_list(verb, "--team-db", team_databases, "A database of others to look up schedules in, too");
-  verb.add_flag("--no-shipped", no_shipped, "Leave out the schedules that ship with the compiler");
-  verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold");
+  of_making.insert(of_making.end(),
+                   {add_list(verb, "--team-db", team_databases, "A database of others to look up schedules in, too"),
+                    verb.add_flag("--no-shipped", no_shipped, "Leave out the schedules that ship with the compiler"),
+                    verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold")});
 }
 
 ModelOptions ModelFlags::model_options() const {

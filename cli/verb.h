@@ -36,6 +36,7 @@ struct ModelFlags {
   bool no_shipped = false, untuned = false;
   std::vector<std::string> disabled_passes;
   std::string stop_after;
+  std::vector<const CLI::Option*> of_making;  // the options that say how a model is compiled
 
   void add_to(CLI::App& verb);
   void add_passes_to(CLI::App& verb);

@@ -115,8 +115,8 @@ std::vector<Artifact> build_all(CompileResult& result, const OpTable& ops, const
 std::string cache_key(const fs::path& file, const CompileResult& result, const CompileOptions& options) {
   std::string runtime;
   for (const EmbeddedObject& object : embedded_runtime(options.target.arch)) runtime += content_hash(object.bytes);
-  return content_hash(fmt::format("{}\n{}\n{}\n{}\n{}\n{}", executable_hash(), runtime, content_hash(read_file(file)),
-                                  print_lock(result.lock), print_graph(result.model.graph), options.default_threads));
+  return program_key(fmt::format("{}\n{}\n{}\n{}\n{}", runtime, content_hash(read_file(file)), print_lock(result.lock),
+                                 print_graph(result.model.graph), options.default_threads));
 }
 
 // Texts of single kernels by file name: "<name>.<first digits of the workload's hash>.s" and ".stmt".

@@ -22,6 +22,9 @@ struct Axis {
   bool operator==(const Axis&) const = default;
 };
 
+// A schedule's numbers by name, "transpose.columns" → 16; words as their index in the family's grammar.
+using KnobValues = std::map<std::string, int64_t, std::less<>>;
+
 struct OpInfo;  // opencompiler/dsl.h
 using OpTable = std::map<std::string, const OpInfo*, std::less<>>;
 

@@ -1,4 +1,4 @@
-// ObjectCache: entries are "<key> <hash of the program>\n<checksum>\n" followed by the object.
+// ObjectCache: entries are "<program_key of the key>\n<checksum>\n" followed by the object.
 #include <algorithm>
 #include <vector>
 
@@ -30,11 +30,6 @@ std::vector<Entry> entries(const fs::path& folder) {
   return result;
 }
 
-// An object depends on its key and on the ops and schedules compiled into the program that made it.
-std::string first_line(const std::string& key) {
-  return key + " " + executable_hash();
-}
-
 }  // namespace
 
 ObjectCache::ObjectCache(fs::path folder, int64_t max_bytes) : folder_(std::move(folder)), max_bytes_(max_bytes) {
@@ -56,7 +51,7 @@ std::optional<std::string> ObjectCache::get(const std::string& key) const {
   }
   const size_t first = file.find('\n'), second = file.find('\n', first + 1);
   const bool valid =
-      second != std::string::npos && file.compare(0, first, first_line(key)) == 0 &&
+      second != std::string::npos && file.compare(0, first, program_key(key)) == 0 &&
       file.compare(first + 1, second - first - 1, content_hash(std::string_view(file).substr(second + 1))) == 0;
   if (!valid) {
     fs::remove(path, error);
@@ -67,7 +62,7 @@ std::optional<std::string> ObjectCache::get(const std::string& key) const {
 }
 
 void ObjectCache::put(const std::string& key, const std::string& object) {
-  const std::string file = first_line(key) + "\n" + content_hash(object) + "\n" + object;
+  const std::string file = program_key(key) + "\n" + content_hash(object) + "\n" + object;
   write_file_atomic(folder_ / (key + ".kernel"), file);
   bytes_ += static_cast<int64_t>(file.size());
   if (bytes_ <= max_bytes_) return;

@@ -81,15 +81,28 @@ const Argument& find_argument(const FamilyInfo& info, std::string_view directive
              family_name(info.family));
 }
 
+// A line that the family reads: "tile x=1".
+std::string sample_line(const FamilyInfo& info) {
+  const Argument& argument = info.grammar.front();
+  const std::string value = argument.words.empty() ? std::to_string(argument.min) : argument.words.front();
+  return fmt::format("{} {}={}", directive_of(argument), key_of(argument), value);
+}
+
 const FamilyInfo& parse_header(std::string_view line) {
   const auto words = split(line, ' ');
   for (const FamilyInfo* info : families()) {
     if (words.empty() || words[0] != family_name(info->family)) continue;
-    if (words.size() != 2 || words[1] != fmt::format("v{}", info->version))
+    if (words.size() < 2 || words[1] != fmt::format("v{}", info->version))
       user_error("schedule line 1: this build speaks '{} v{}'; got '{}'", words[0], info->version, shown(line));
+    if (words.size() > 2)
+      user_error("schedule line 1: '{} {}' stands alone, each directive on a line of its own, such as '{}'; got '{}'",
+                 words[0], words[1], sample_line(*info), shown(line));
     return *info;
   }
-  user_error("schedule line 1: unknown family in '{}'", shown(line));
+  std::vector<std::string_view> known;
+  for (const FamilyInfo* info : families()) known.push_back(family_name(info->family));
+  user_error("schedule line 1: '<family> v<version>' expected, the family one of {}; got '{}'", fmt::join(known, ", "),
+             shown(line));
 }
 
 }  // namespace
@@ -161,8 +174,10 @@ Schedule parse_schedule(std::string_view text) {
     for (size_t i = 1; i < words.size(); ++i) {
       const size_t equals = words[i].find('=');
       if (equals == std::string_view::npos)
-        user_error("schedule line {}: '{}': arguments are written key=value; got '{}'", number, shown(words[0]),
-                   shown(words[i]));
+        user_error(
+            "schedule line {}: '{}': arguments are written key=value, each directive on a line of its own, such as "
+            "'{}'; got '{}'",
+            number, shown(words[0]), sample_line(*info), shown(words[i]));
       const Argument& argument = find_argument(*info, words[0], words[i].substr(0, equals), number);
       if (!stated.insert(argument.name).second)
         user_error("schedule line {}: '{}' is stated twice", number, argument.name);
@@ -177,16 +192,17 @@ Schedule parse_schedule(std::string_view text) {
 Space schedule_space(const Kernel& kernel, const Target& target, int threads) {
   const FamilyInfo& info = family_info(kernel.family);
   Space space = info.space(kernel, target, threads);
-  if (info.settle == nullptr) return space;
   space.settle = [&info, kernel, target](Schedule& schedule) { info.settle(kernel, target, schedule); };
   std::ranges::for_each(space.starts, space.settle);
   return space;
 }
 
 Schedule default_schedule(const Kernel& kernel, const Target& target, int threads) {
-  const FamilyInfo& info = family_info(kernel.family);
-  Schedule schedule = info.fallback(kernel, target, threads);
-  if (info.settle != nullptr) info.settle(kernel, target, schedule);
+  return settled(kernel, target, family_info(kernel.family).fallback(kernel, target, threads));
+}
+
+Schedule settled(const Kernel& kernel, const Target& target, Schedule schedule) {
+  family_info(kernel.family).settle(kernel, target, schedule);
   return schedule;
 }
 

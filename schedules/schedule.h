@@ -27,7 +27,7 @@ namespace oc {
 struct Schedule {
   Family family = Family::elementwise;
   int version = 1;
-  std::map<std::string, int64_t, std::less<>> values;  // "tile.x" → 7; words as their index in the grammar
+  KnobValues values;  // of every argument of the grammar
 
   bool operator==(const Schedule&) const = default;
   [[nodiscard]] int64_t operator[](std::string_view name) const;  // InternalError if absent
@@ -71,9 +71,9 @@ struct FamilyInfo {
   std::string (*why_illegal)(const Kernel&, const Target&, const Schedule&);
   // Null: no packing. How the kernel's constants arrive under this schedule.
   Packings (*packings)(const Kernel&, const Target&, const Schedule&);
-  // Null: every knob counts. Gives those that others leave without effect one value, so that a kernel has one schedule:
-  // no two points are timed for the same code.
-  void (*settle)(const Kernel&, const Target&, Schedule&) = nullptr;
+  // Gives knobs that others leave without effect one value, so that a kernel has one schedule: no two points are timed
+  // for the same code. Points of the space need not be legal.
+  void (*settle)(const Kernel&, const Target&, Schedule&);
   // Null: the kernel's own. Operations of the algorithm with the fewest among those that schedules choose from.
   double (*least_flops)(const Kernel&) = nullptr;
 };
@@ -96,6 +96,8 @@ inline constexpr Family kFamilies[] = {
 [[nodiscard]] Schedule default_schedule(const Kernel& kernel, const Target& target, int threads);
 // Empty when `schedule` fits the kernel (family, divisibility, register and unroll limits), else why not.
 [[nodiscard]] std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
+// The one way to write what `schedule`, which fits the kernel, makes of it: FamilyInfo::settle.
+[[nodiscard]] Schedule settled(const Kernel& kernel, const Target& target, Schedule schedule);
 [[nodiscard]] double least_flops(const Kernel& kernel);
 // Whether a schedule found for another number of threads shares the work where the formula would for this one, and only
 // there: one for a single thread would leave the others idle.

@@ -108,7 +108,8 @@ class Database {
                                                                     Origin origin = Origin::own);
   // Lives in memory. `name` is what look-ups give as their source.
   [[nodiscard]] static Database in_memory(std::string name = "memory");
-  // The same with what a file holds, which is foreign and may go afterwards.
+  // The same with what a file holds, which is foreign and may go afterwards. DatabaseError if the file is missing,
+  // cannot be read, is no database or is damaged; one of an older schema is brought up to date in memory.
   [[nodiscard]] static Database in_memory(const std::filesystem::path& file, std::string name);
 
   ~Database();

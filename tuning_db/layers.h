@@ -1,5 +1,7 @@
 // Several databases looked up as one: the user's, the teams', and the schedules that ship with the compiler. Trials are
 // ranked together by the rule of Database::best; a mark in one layer holds for the trial wherever it is.
+//
+// For one thread at a time, const look-ups too: they open the shipped schedules and leave out what turns out unusable.
 #pragma once
 
 #include <filesystem>

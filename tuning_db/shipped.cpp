@@ -34,10 +34,10 @@ std::vector<Source> read_sources(const fs::path& folder, std::vector<std::string
   return sources;
 }
 
-std::string hash_of(const std::vector<Source>& sources) {
-  std::string hashes = executable_hash();  // with it the schema and the rules of import
-  for (const Source& source : sources) hashes += "\n" + content_hash(source.lines);
-  return content_hash(hashes);
+std::string key_of(const std::vector<Source>& sources) {
+  std::string hashes;
+  for (const Source& source : sources) hashes += content_hash(source.lines) + "\n";
+  return program_key(hashes);
 }
 
 // True if every row was taken.
@@ -80,7 +80,7 @@ void keep(const Database& database, const fs::path& file) {
 Database open_shipped(const fs::path& folder, const fs::path& cache, std::vector<std::string>& warnings) {
   std::vector<Source> sources = read_sources(folder, warnings);
   if (sources.empty()) return Database::in_memory(folder.string());
-  const fs::path kept = cache / (hash_of(sources) + kSuffix);
+  const fs::path kept = cache / (key_of(sources) + kSuffix);
   if (!cache.empty()) {
     try {
       Database database = Database::in_memory(kept, folder.string());

@@ -11,7 +11,7 @@ namespace oc {
 
 // The rows of the folder's *.jsonl files, in memory; none if the folder is missing. Files and rows that cannot be read
 // become a warning. Importing them takes tens of milliseconds, so the database is kept in `cache`, a folder made if
-// missing, under a hash of the files; "", or a cache that cannot be used, costs that time again.
+// missing, under their program_key; "", or a cache that cannot be used, costs that time again.
 [[nodiscard]] Database open_shipped(const std::filesystem::path& folder, const std::filesystem::path& cache,
                                     std::vector<std::string>& warnings);
 

@@ -21,6 +21,10 @@ enum class ConvolutionForm : uint8_t {
   blocked,        // both, by at most `lanes` channels; it computes the padding of either
   plain_operand,  // with a blocked result
 };
+// Bytes that a relayout moves in the time that `node`, a conv or conv_transpose [n, c, y, x] of static types, takes in
+// this form on one thread: multiply-adds over the share of the peak that its tiles reach, at the rates measured in
+// layout_cost.cpp. `lanes`: channels in a block, vectors along pixels. Conversions of its operands are not counted. For
+// comparing forms only.
 [[nodiscard]] double convolution_cost(const Graph& graph, const Node& node, const OpSet& ops, int lanes,
                                       ConvolutionForm form);
 

@@ -1,7 +1,8 @@
+#include "schedules/families/reduction.h"
+
 #include <algorithm>
 
 #include "schedules/apply/common.h"
-#include "schedules/families/common.h"
 
 namespace oc {
 namespace {
@@ -12,25 +13,18 @@ using Halide::TailStrategy;
 using Halide::Var;
 using Halide::VarOrRVar;
 
-bool is_reduced(const Kernel& kernel, int dim) {
-  return std::ranges::any_of(
-      kernel.axes, [&](const Axis& axis) { return axis.role == Role::k && axis.name == fmt::format("r{}", dim); });
-}
-
-void reduce_along_rows(const ApplyCall& call, int64_t lanes) {
+void reduce_along_rows(const ApplyCall& call, int64_t lanes, int64_t iterations) {
   Lowered& lowered = call.lowered;
   Func& out = lowered.output;
   const int64_t unroll = call.schedule["vector.unroll"];
   std::vector<VarOrRVar> order;  // innermost first
   std::vector<Var> kept;         // outermost first
-  int64_t iterations = 1;
   for (size_t i = lowered.output_vars.size(); i-- > 0;) {
     const OutputVar& v = lowered.output_vars[i];
     if (is_reduced(call.kernel, v.dim)) {
       order.emplace_back(v.var);
     } else {
       kept.insert(kept.begin(), v.var);
-      iterations *= v.extent;
     }
   }
   for (size_t i = kept.size(); i-- > 0;) order.push_back(kept[i]);
@@ -50,7 +44,7 @@ void reduce_along_rows(const ApplyCall& call, int64_t lanes) {
   }
 }
 
-void reduce_across_rows(const ApplyCall& call, int64_t lanes) {
+void reduce_across_rows(const ApplyCall& call, int64_t lanes, int64_t iterations) {
   Lowered& lowered = call.lowered;
   Func& out = lowered.output;
   const OutputVar& inner = lowered.output_vars.back();
@@ -60,14 +54,12 @@ void reduce_across_rows(const ApplyCall& call, int64_t lanes) {
             inner.extent % width == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards);
   std::vector<VarOrRVar> order{vector};
   std::vector<Var> kept;
-  int64_t iterations = ceil_div(inner.extent, width);
   for (size_t i = lowered.output_vars.size() - 1; i-- > 0;) {
     const OutputVar& v = lowered.output_vars[i];
     if (is_reduced(call.kernel, v.dim)) {
       order.emplace_back(v.var);
     } else {
       kept.insert(kept.begin(), v.var);
-      iterations *= v.extent;
     }
   }
   kept.emplace_back(outer);
@@ -98,13 +90,13 @@ void reduce_across_rows(const ApplyCall& call, int64_t lanes) {
 
 void apply_reduction(const ApplyCall& call) {
   const int64_t lanes = call.target.lanes(static_cast<int>(dtype_size(call.kernel.output().dtype)));
-  const bool along = call.lowered.output_vars.empty() || is_reduced(call.kernel, call.lowered.output_vars.back().dim);
+  const ReductionRows rows = look_at_rows(call.kernel, call.target);
   if (call.lowered.output_vars.empty()) {
     for (Stage& stage : call.lowered.stages) stage.func.compute_root();
-  } else if (along) {
-    reduce_along_rows(call, lanes);
+  } else if (rows.along) {
+    reduce_along_rows(call, lanes, rows.iterations);
   } else {
-    reduce_across_rows(call, lanes);
+    reduce_across_rows(call, lanes, rows.iterations);
   }
 }
 

@@ -16,20 +16,25 @@ constexpr int64_t kMaxBlockVectors = 4;
 constexpr int64_t kMaxKeys = 1024;  // of a block
 constexpr int64_t kFewKeys = 32;    // of a block that the search offers
 constexpr int64_t kManyBlocks = 4;  // of keys, from which on they pay
-// Each vector of V brings half a cache line or a whole one from L2; the weights of a tile's rows lie in one together.
+// What a block of keys may fill of L1; the sums of its queries pass through the rest, tile by tile.
+constexpr double kKeysShare = 0.75;
+// Each vector of V comes from L2, half a cache line of it on AVX2, a whole one on AVX-512; the weights of a tile's rows
+// lie in one line together. On arm64, whose vectors are a quarter, the tiles are the same at any cost from 1 to 2.
 constexpr double kValueVectorCost = 2;
 
 struct View {
   int64_t m, n, d, e;
+  int64_t element;        // bytes
   int64_t lanes;          // along queries
   int64_t value_lanes;    // along the columns of V
   int64_t value_vectors;  // whole ones in a row of V
 };
 
 View look(const Kernel& kernel, const Target& target) {
-  const int64_t lanes = target.lanes(static_cast<int>(dtype_size(kernel.output().dtype)));
+  const auto element = static_cast<int64_t>(dtype_size(kernel.output().dtype));
+  const int64_t lanes = target.lanes(static_cast<int>(element));
   const int64_t e = kernel.extent("e"), width = vector_width(lanes, e);
-  return {kernel.extent("m"), kernel.extent("n"), kernel.extent("d"), e, lanes, width, e / width};
+  return {kernel.extent("m"), kernel.extent("n"), kernel.extent("d"), e, element, lanes, width, e / width};
 }
 
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
@@ -57,8 +62,17 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
+// All blocks of queries of all products.
+int64_t count_blocks(const Kernel& kernel, int64_t queries) {
+  int64_t blocks = ceil_div(kernel.extent("m"), queries);
+  for (const Axis& axis : kernel.axes)
+    if (axis.role == Role::batch) blocks *= axis.extent;
+  return blocks;
+}
+
 // Along the depth of a key a product is folded as a whole, for as many keys as fill a vector.
 void settle(const Kernel& kernel, const Target&, Schedule& s) {
+  s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {count_blocks(kernel, s["block.queries"])});
   if (s["vector.along"] != kDepth) return;
   s.values["scores.keys"] = vector_width(s["scores.keys"], kernel.extent("n"));
   s.values["scores.unroll"] = 1;
@@ -90,7 +104,7 @@ Tiles best_tiles(const View& v, const Target& target) {
   double best_score = -1;
   for (int64_t vectors = 1; vectors <= kMaxBlockVectors; ++vectors) {
     Tiles t{.block = std::min(v.m, vectors * v.lanes), .scores = {}, .values = {}};
-    if (vectors > 1 && t.block * v.n * 4 > target.l2_bytes / 2) break;
+    if (vectors > 1 && t.block * v.n * v.element > target.l2_bytes / 2) break;
     const RegisterTile scores = best_tile(v.n, ceil_div(t.block, v.lanes), target);
     for (t.scores.vectors = scores.vectors; ceil_div(t.block, v.lanes) % t.scores.vectors != 0;) --t.scores.vectors;
     t.scores.rows = t.scores.vectors == scores.vectors ? scores.rows : best_tile(v.n, t.scores.vectors, target).rows;
@@ -107,7 +121,8 @@ Tiles best_tiles(const View& v, const Target& target) {
 // So many keys that their rows of V and their weights stay in L1, whole blocks of unrolled steps if there are any; 0
 // (all) where that would be few blocks.
 int64_t block_of_keys(const View& v, const Tiles& t, const Target& target) {
-  const int64_t fit = std::min(target.l1_bytes / 4 / (v.e + t.block), kMaxKeys);
+  const double room = kKeysShare * static_cast<double>(target.l1_bytes);
+  const int64_t fit = std::min(static_cast<int64_t>(room) / (v.element * (v.e + t.block)), kMaxKeys);
   const bool divide = t.block % t.values.rows == 0 && v.e % (t.values.vectors * v.value_lanes) == 0;
   if (fit < 1 || v.n < kManyBlocks * fit || !divide) return 0;
   for (const int64_t step : {4, 1})
@@ -122,9 +137,6 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Tiles t = best_tiles(v, target);
   if (few) t = {.block = 1, .scores = {std::min(v.n, v.lanes), 1}, .values = best_tile(1, v.value_vectors, target)};
   const int64_t keys = few ? 0 : block_of_keys(v, t, target);
-  int64_t blocks = ceil_div(v.m, t.block);
-  for (const Axis& axis : kernel.axes)
-    if (axis.role == Role::batch) blocks *= axis.extent;
   return make_schedule(family_info(Family::attention),
                        {{"vector.along", few ? kDepth : kQueries},
                         {"block.queries", t.block},
@@ -135,7 +147,7 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
                         {"values.vectors", t.values.vectors},
                         {"values.unroll", unroll_of(keys == 0 ? v.n : keys)},
                         {"values.keys", keys},
-                        {"parallel.tasks", default_tasks(kernel, target, threads, blocks)}});
+                        {"parallel.tasks", default_tasks(kernel, target, threads, count_blocks(kernel, t.block))}});
 }
 
 Space space(const Kernel& kernel, const Target& target, int threads) {

@@ -86,6 +86,13 @@ int64_t even_band(int64_t images, int64_t rows, int64_t most, int threads) {
   return best;
 }
 
+int64_t fewest_tasks(int64_t tasks, const std::vector<int64_t>& loops) {
+  int64_t fewest = 1;
+  for (const int64_t iterations : loops)
+    fewest = std::max(fewest, ceil_div(iterations, std::max<int64_t>(1, ceil_div(iterations, tasks))));
+  return fewest;
+}
+
 Knob tasks_knob(int threads) {
   const int64_t t = threads;
   Knob knob{"parallel.tasks", {1, t, 2 * t, 5 * t}};

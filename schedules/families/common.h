@@ -40,6 +40,8 @@ struct RegisterTile {
 // Rows of a band, at most `most`, such that the bands of each image cover its rows without repeating many and those of
 // all images come out even over the threads: 28 rows by at most 4 on two threads → 2 (14 bands, not 7).
 [[nodiscard]] int64_t even_band(int64_t images, int64_t rows, int64_t most, int threads);
+// The fewest tasks that cut loops of so many iterations into the same pieces as `tasks` do.
+[[nodiscard]] int64_t fewest_tasks(int64_t tasks, const std::vector<int64_t>& loops);
 // The choices for parallel.tasks with more than one thread.
 [[nodiscard]] Knob tasks_knob(int threads);
 // `fallback` overwritten by the given values.

@@ -99,6 +99,13 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return reject_blocks(c, s);
 }
 
+void settle(const Kernel& kernel, const Target& target, Schedule& s) {
+  if (s["vector.along"] == kVectorK || s["tile.m"] == 1 || s["tile.n"] == 1) s.values["order.inner"] = kInnerN;
+  const Contraction c = look_at_contraction(kernel, target, s);
+  if (s["block.k"] == 0 && c.m_blocks == 1) s.values["block.m"] = 0;
+  s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {c.batches * c.m_blocks * c.n_blocks});
+}
+
 // What the formulas look at before there is a schedule.
 struct View {
   Contraction c;
@@ -211,7 +218,6 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   if (!v.c.weight) offer("copy.b", {0, 1});
   if (threads > 1) result.knobs.push_back(tasks_knob(threads));
   result.legal = [kernel, target](const Schedule& s) {
-    if (s["vector.along"] == kVectorK && s["order.inner"] != kInnerN) return false;  // has no such order
     // One register beyond the formula may still pay; more spills.
     return reject(kernel, target, s).empty() && s["tile.m"] * s["tile.n"] < target.vector_registers;
   };
@@ -254,6 +260,7 @@ const FamilyInfo& family_contraction() {
       .fallback = fallback,
       .why_illegal = reject,
       .packings = packings,
+      .settle = settle,
   };
   return info;
 }

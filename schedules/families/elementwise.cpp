@@ -10,7 +10,8 @@ const FamilyInfo& family_elementwise() {
                                   .space = pointwise_space,
                                   .fallback = pointwise_fallback,
                                   .why_illegal = pointwise_why_illegal,
-                                  .packings = nullptr};
+                                  .packings = nullptr,
+                                  .settle = pointwise_settle};
   return info;
 }
 

@@ -31,8 +31,14 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
 }
 
 // Tiles go through registers whole.
-void settle(const Kernel&, const Target&, Schedule& s) {
-  if (s["transpose.columns"] > 0) s.values["vector.unroll"] = 1;
+void settle(const Kernel& kernel, const Target& target, Schedule& s) {
+  const int64_t columns = s["transpose.columns"];
+  if (columns == 0) return pointwise_settle(kernel, target, s);
+  const Type &in = kernel.graph[kernel.anchor_node().inputs[0]].type, &out = kernel.output();
+  const Layout& blocked = in.layout.plain() ? out.layout : in.layout;
+  const int64_t tiles = physical_size(blocked, out.extents()) / (blocked.block(1) * columns);
+  s.values["vector.unroll"] = 1;
+  s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {tiles});
 }
 
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {

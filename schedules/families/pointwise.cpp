@@ -26,6 +26,15 @@ Schedule pointwise_fallback(const Kernel& kernel, const Target& target, int thre
        {"parallel.tasks", std::min<int64_t>(threads, default_tasks(kernel, target, threads, iterations))}});
 }
 
+void pointwise_settle(const Kernel& kernel, const Target& target, Schedule& s) {
+  const Type& out = kernel.output();
+  const int64_t inner = innermost_extent(out), width = vector_width(target.lanes(4), inner);
+  const int64_t unroll = std::clamp<int64_t>(s["vector.unroll"], 1, inner / width);
+  const int64_t rows = physical_size(out.layout, out.extents()) / inner;
+  s.values["vector.unroll"] = unroll;
+  s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {rows * ceil_div(inner, width * unroll)});
+}
+
 Space pointwise_space(const Kernel& kernel, const Target& target, int threads) {
   Space result{kernel.family, {}, {}};
   const int64_t inner = innermost_extent(kernel.output()), vectors = inner / vector_width(target.lanes(4), inner);

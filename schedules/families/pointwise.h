@@ -10,6 +10,8 @@ namespace oc {
 [[nodiscard]] Space pointwise_space(const Kernel& kernel, const Target& target, int threads);
 [[nodiscard]] Schedule pointwise_fallback(const Kernel& kernel, const Target& target, int threads);
 [[nodiscard]] std::string pointwise_why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
+// Vectors no longer than a row, tasks no more than there are.
+void pointwise_settle(const Kernel& kernel, const Target& target, Schedule& schedule);
 // Extent of the innermost physical loop of the output.
 [[nodiscard]] int64_t innermost_extent(const Type& out);
 

@@ -1,27 +1,63 @@
 // Reduction: statistics of rows (sum, maximum, mean, variance) and what is made of them (softmax, layer_norm). Vectors
 // run along the innermost physical loop: over the row when that is reduced, else over neighbouring rows.
+#include "schedules/families/reduction.h"
+
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "schedules/families/pointwise.h"
-
 namespace oc {
+
+bool is_reduced(const Kernel& kernel, int dim) {
+  return std::ranges::any_of(
+      kernel.axes, [&](const Axis& axis) { return axis.role == Role::k && axis.name == fmt::format("r{}", dim); });
+}
+
+namespace {
+
+// The logical dim that the i-th physical loop walks.
+int dim_of_loop(const Type& type, size_t i) {
+  const size_t rank = type.shape.size();
+  if (i >= rank) return type.layout.blocks[i - rank].dim;
+  return type.layout.plain() ? static_cast<int>(i) : type.layout.order[i];
+}
+
+}  // namespace
+
+ReductionRows look_at_rows(const Kernel& kernel, const Target& target) {
+  const Type& out = kernel.output();
+  const Extents loops = physical_extents(out.layout, out.extents());
+  ReductionRows rows;
+  for (size_t i = 0; i < loops.size(); ++i) {
+    rows.along = is_reduced(kernel, dim_of_loop(out, i));
+    rows.inner = loops[i];
+    if (!rows.along) rows.iterations *= loops[i];
+  }
+  if (rows.along)
+    for (const Axis& axis : kernel.axes)
+      if (axis.role == Role::k) rows.inner = axis.extent;
+  rows.lanes = vector_width(target.lanes(static_cast<int>(dtype_size(out.dtype))), rows.inner);
+  if (!rows.along) rows.iterations = rows.iterations / rows.inner * ceil_div(rows.inner, rows.lanes);
+  return rows;
+}
+
 namespace {
 
 std::string reject(const Kernel& kernel, const Target&, const Schedule& schedule) {
   return outside_limits(family_info(kernel.family), schedule);
 }
 
-int64_t rows(const Kernel& kernel) {
-  int64_t all = 1;
-  for (const Axis& axis : kernel.axes)
-    if (axis.role == Role::spatial) all *= axis.extent;
-  return all;
+// Rows are as many vectors as they are; over neighbouring rows there is one.
+void settle(const Kernel& kernel, const Target& target, Schedule& s) {
+  const ReductionRows rows = look_at_rows(kernel, target);
+  s.values["vector.unroll"] = rows.along ? std::clamp<int64_t>(s["vector.unroll"], 1, rows.inner / rows.lanes) : 1;
+  s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {rows.iterations});
 }
 
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
-  return make_schedule(
-      family_info(Family::reduction),
-      {{"vector.unroll", 2}, {"parallel.tasks", default_tasks(kernel, target, threads, rows(kernel))}});
+  const int64_t iterations = look_at_rows(kernel, target).iterations;
+  return make_schedule(family_info(Family::reduction),
+                       {{"vector.unroll", 2}, {"parallel.tasks", default_tasks(kernel, target, threads, iterations)}});
 }
 
 Space space(const Kernel& kernel, const Target& target, int threads) {
@@ -42,7 +78,8 @@ const FamilyInfo& family_reduction() {
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,
-      .packings = nullptr};
+      .packings = nullptr,
+      .settle = settle};
   return info;
 }
 

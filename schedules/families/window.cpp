@@ -82,11 +82,48 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   return {};
 }
 
+// Channels that the innermost loop over them runs along: a block of the input when whole blocks are summed.
+int64_t channels_summed(const Kernel& kernel, const View& v, const Schedule& s) {
+  if (s["algorithm.form"] != kDirect) return v.in_block;
+  const int w = kernel.input_of_anchor(1);
+  const bool padded = v.ci > 1 && w >= 0 && kernel.is_weight(static_cast<size_t>(w)) &&
+                      kernel.anchor_node().attrs.integer("group", 1) == 1;
+  return v.in_block > 1 && (padded || v.ci % v.in_block == 0) ? v.in_block : v.ci;
+}
+
+// Pieces that tasks along the axis share among them.
+int64_t count_pieces(const Kernel& kernel, const View& v, const Schedule& s, int64_t axis) {
+  const int64_t images = std::max<int64_t>(1, kernel.output().shape[0].extent);
+  if (axis == kParallelC) return images * ceil_div(v.channels, s["tile.c"]);
+  if (axis == kParallelX) return images * ceil_div(v.columns, s["tile.x"] * v.column_step);
+  return images * ceil_div(v.rows, s["band.y"]);
+}
+
+// What has one piece along several axes is the same along each; what has no tasks, along any.
+void settle_parallel(const Kernel& kernel, const View& v, Schedule& s) {
+  const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
+  std::vector<int64_t> loops;
+  if (s["pad.at"] == kPadRoot)
+    loops.push_back(physical_size(in.layout, in.extents()) / (in.shape[3].extent * v.in_block));
+  if (s["algorithm.form"] != kDirect) {
+    std::ranges::copy(winograd_loops(kernel, s), std::back_inserter(loops));
+  } else {
+    const auto whole = [&](int64_t axis) { return count_pieces(kernel, v, s, axis) == 1; };
+    for (const int64_t axis : {kParallelC, kParallelY})
+      if (whole(axis) && whole(s["parallel.axis"])) s.values["parallel.axis"] = axis;
+    loops.push_back(count_pieces(kernel, v, s, s["parallel.axis"]));
+  }
+  s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], loops);
+  if (s["parallel.tasks"] == 1) s.values["parallel.axis"] = kParallelY;
+}
+
 void settle(const Kernel& kernel, const Target& target, Schedule& s) {
+  const View v = look(kernel, target);
   if (s["tile.x"] == 1 || s["tile.c"] == 1) s.values["order.inner"] = kInnerC;
   if (!has_padding(kernel, s)) s.values["pad.at"] = kPadInline;
-  const View v = look(kernel, target);
-  if (v.in_block == 1 && v.ci % s["unroll.ci"] != 0) s.values["unroll.ci"] = 1;
+  if (channels_summed(kernel, v, s) % s["unroll.ci"] != 0) s.values["unroll.ci"] = 1;
+  if (v.kx == 1) s.values["unroll.kx"] = 0;
+  settle_parallel(kernel, v, s);
 }
 
 struct Shares {

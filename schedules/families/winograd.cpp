@@ -156,6 +156,12 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
                         {"parallel.tasks", tasks}});
 }
 
+std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& s) {
+  const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+  if (s["parallel.axis"] == kParallelC) return {grid.out_blocks, (grid.m + 2) * (grid.m + 2), grid.in_blocks};
+  return {kernel.output().shape[0].extent * ceil_div(grid.rows, s["band.y"])};
+}
+
 // [o, i, f] with f outermost: [f, o blocks, i, o in block], i in blocks where those are padded.
 Packings winograd_packings(const Kernel& kernel, int64_t form) {
   Packings result(kernel.graph.inputs.size());

@@ -33,6 +33,8 @@ struct WinogradGrid {
 // `form` is not kDirect.
 [[nodiscard]] std::string winograd_reject(const Kernel& kernel, const Schedule& schedule);
 [[nodiscard]] Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form);
+// Iterations of the loops that become tasks.
+[[nodiscard]] std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& schedule);
 [[nodiscard]] Packings winograd_packings(const Kernel& kernel, int64_t form);
 
 // Of the matrix products of the form with the fewest; the transforms are left out.

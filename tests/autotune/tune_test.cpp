@@ -49,6 +49,27 @@ class Tune : public ::testing::Test {
   [[nodiscard]] Schedule first_default() const {
     return default_schedule(matmul_task("a", 64, 96, 80).kernel, target, 1);
   }
+  // As if another build had found the schedule to be the fastest.
+  void add_of_older_build(const TuneTask& task, const Schedule& schedule) {
+    (void)database.add_machine({host_machine().hash(), ""});
+    (void)database.add_trial({.workload = task.kernel.workload.text,
+                              .schedule = print_schedule(schedule),
+                              .machine = host_machine().hash(),
+                              .features = target.name(),
+                              .threads = 1,
+                              .build = database.add_build({"an older toolchain", "0.0.1", "x"}),
+                              .samples_ns = {1},
+                              .message = {},
+                              .unix_ms = 1,
+                              .author = {},
+                              .run = {}});
+  }
+  // The same kernel as the settled schedule, written in another way.
+  [[nodiscard]] static Schedule unsettled(Schedule schedule) {
+    for (const auto& [knob, value] : {std::pair{"tile.m", 1}, {"order.inner", 0}, {"block.m", 64}})
+      schedule.values[knob] = value;
+    return schedule;
+  }
 
   Target target = host_target();
   Database database = Database::in_memory();
@@ -172,27 +193,37 @@ TEST_F(Tune, AnUnconfirmedFasterTrialOnRecordGetsItsDuel) {
 }
 
 TEST_F(Tune, TrialsOfAnotherBuildAreTimedAnewAndFirst) {
-  const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
   Schedule old = first_default();
   old.values["tile.m"] = 5;
-  (void)database.add_machine({host_machine().hash(), ""});
-  const std::string build = database.add_build({"an older toolchain", "0.0.1", "x"});
-  (void)database.add_trial({.workload = kernel.workload.text,
-                            .schedule = print_schedule(old),
-                            .machine = host_machine().hash(),
-                            .features = target.name(),
-                            .threads = 1,
-                            .build = build,
-                            .samples_ns = {1},
-                            .message = {},
-                            .unix_ms = 1,
-                            .author = {},
-                            .run = {}});
+  old.values["block.m"] = 0;
+  add_of_older_build(matmul_task("a", 64, 96, 80), old);
   options.trials = 2;
   const TuneReport report = run();
   EXPECT_EQ(report.tasks[0].known, 0);
   EXPECT_EQ(measurer.measured.at(0).second, print_schedule(old));
   EXPECT_EQ(measurer.measured.at(1).second, print_schedule(first_default()));
+}
+
+TEST_F(Tune, SchedulesOnRecordAreSettledBeforeTheyAreTimed) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  const Schedule old = unsettled(first_default()), once = settled(task.kernel, target, old);
+  ASSERT_NE(old, once);
+  add_of_older_build(task, old);
+  options.trials = 1;
+  (void)run({task});
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(once));
+}
+
+TEST_F(Tune, WhatIsOnRecordUnsettledIsNotTimedAgain) {
+  const TuneTask task = matmul_task("tiny", 1, 4, 8);  // a space that is walked to its end
+  const Schedule old = unsettled(default_schedule(task.kernel, target, 1)), once = settled(task.kernel, target, old);
+  ASSERT_NE(old, once);
+  ASSERT_EQ(why_illegal(task.kernel, target, old), "");
+  Journal(database, target, 1, "").commit(task.kernel, old, {.samples_ns = {1000}}, true);
+  options.trials = 1000;
+  EXPECT_EQ(run({task}).end, TuneEnd::finished);
+  EXPECT_THAT(measurer.measured,
+              ::testing::Not(::testing::Contains(::testing::Pair(::testing::_, print_schedule(once)))));
 }
 
 TEST_F(Tune, HostileRowsAreSkipped) {

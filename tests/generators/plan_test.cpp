@@ -1,5 +1,6 @@
 #include "generators/plan.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -271,6 +272,16 @@ TEST(Plan, ASelectOfConstantsAloneFailsToo) {
                           "%2 \"y\": f32[2] = select(%0, %1, _) return %2 }"));
   EXPECT_EQ(error_of<UserError>([&] { static_cast<void>(Machine{p, {}}.run()); }),
             "group 0 chose a branch that was not compiled");
+}
+
+TEST(Plan, AnOptimisedSelectOfConstantsAloneFailsWhereItsReadersRun) {
+  const Graph graph = optimize(parse_graph("graph { %0 \"x\": f32[2] = input %1: bool[] = constant {0} "
+                                           "%2: f32[2] = constant {1, 2} %3: f32[2] = select(%1, %2, _) "
+                                           "%4 \"y\": f32[2] = add(%0, %3) return %4 }"),
+                               {all_ops(), host_target()}, {});
+  const Planned p = planned(graph);
+  EXPECT_THAT(error_of<UserError>([&] { static_cast<void>(Machine{p, random_inputs(p.graph, 1)}.run()); }),
+              testing::HasSubstr("chose a branch that was not compiled"));
 }
 
 // The failing select stands in a side that need not be chosen.

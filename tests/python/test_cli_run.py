@@ -209,6 +209,11 @@ def test_flags_that_come_too_late_for_a_library(opencompiler, good, model):
             ("--shape", "x=2x3"),
             ("--freeze", "x=2x3xf32=1"),
             ("--target", "x86-64-avx2"),
+            ("--target", "host"),
+            ("--db", "t.db"),
+            ("--team-db", "t.db"),
+            ("--no-shipped",),
+            ("--untuned",),
         ),
     ):
         done = opencompiler(verb, "out/libm.so", "--input", "x=2x3xf32=1", *flag)
@@ -313,4 +318,24 @@ def test_several_targets_have_a_folder_each(opencompiler, good, model, tmp_path)
         opencompiler("compile", model, "-o", "no", "--target", "host,nonsense"),
         "nonsense",
     )
+    assert not (tmp_path / "no").exists()
+
+
+def test_several_targets_take_a_lock_each(opencompiler, good, model, tmp_path):
+    command = ("compile", model, "--target", "x86-64-avx2,arm-64-linux", "-o")
+    good(*command, "out")
+    locks = [
+        tmp_path / "out" / name / "m.lock" for name in ("arm-64-linux", "x86-64-avx2")
+    ]
+    for lock in locks:
+        kept = json.loads(lock.read_text())
+        kept["kernels"][0]["rung"] = "from this lock"
+        lock.write_text(json.dumps(kept))
+    good(*command, "again", "--lock", locks[0], "--lock", locks[1])
+    for lock in locks:
+        again = tmp_path / "again" / lock.parent.name / "m.lock"
+        assert json.loads(again.read_text()) == json.loads(lock.read_text())
+    refused(opencompiler(*command, "no", "--lock", locks[0]), "--lock", "2 targets")
+    twice = ("--lock", locks[0], "--lock", locks[0])
+    refused(opencompiler(*command, "no", *twice), "--lock", "m.lock", "x86-64")
     assert not (tmp_path / "no").exists()

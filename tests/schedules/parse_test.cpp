@@ -62,15 +62,23 @@ TEST(ScheduleText, HostileTextsAreRefusedWithTheirLine) {
     std::string text, message;
   };
   const std::string head = "contraction v1\n";
+  const std::string families =
+      "schedule line 1: '<family> v<version>' expected, the family one of elementwise, "
+      "reduction, contraction, window, movement, attention";
   const std::string long_word(1000, 'x'), shown = std::string(80, 'x') + "…";
   const Case cases[] = {
       {"", "schedule line 1: '<family> v<version>' expected, but the text is empty"},
       {"\n# only a comment\n", "schedule line 1: '<family> v<version>' expected, but the text is empty"},
-      {"convolution v1", "schedule line 1: unknown family in 'convolution v1'"},
-      {long_word, "schedule line 1: unknown family in '" + shown + "'"},
+      {"convolution v1", families + "; got 'convolution v1'"},
+      {long_word, families + "; got '" + shown + "'"},
       {"contraction v2", "schedule line 1: this build speaks 'contraction v1'; got 'contraction v2'"},
       {"contraction", "schedule line 1: this build speaks 'contraction v1'; got 'contraction'"},
-      {"contraction v1 fast", "schedule line 1: this build speaks 'contraction v1'; got 'contraction v1 fast'"},
+      {"contraction v1 tile m=12 n=2",
+       "schedule line 1: 'contraction v1' stands alone, each directive on a line of its own, such as 'tile m=1'; got "
+       "'contraction v1 tile m=12 n=2'"},
+      {"attention v1 fast",
+       "schedule line 1: 'attention v1' stands alone, each directive on a line of its own, such as 'vector "
+       "along=queries'; got 'attention v1 fast'"},
       {head + "tile m=0", "schedule line 2: 'tile.m' must be 1 to 32; got 0"},
       {head + "tile m=-3", "schedule line 2: 'tile.m' must be 1 to 32; got -3"},
       {head + "tile m=1000000000", "schedule line 2: 'tile.m' must be 1 to 32; got 1000000000"},
@@ -80,7 +88,9 @@ TEST(ScheduleText, HostileTextsAreRefusedWithTheirLine) {
       {head + "tile m=1.5", "schedule line 2: 'tile.m' takes a whole number; got '1.5'"},
       {head + "tile m=", "schedule line 2: 'tile.m' takes a whole number; got ''"},
       {head + "tile m=" + long_word, "schedule line 2: 'tile.m' takes a whole number; got '" + shown + "'"},
-      {head + "tile m", "schedule line 2: 'tile': arguments are written key=value; got 'm'"},
+      {head + "tile m=12 unroll k=2",
+       "schedule line 2: 'tile': arguments are written key=value, each directive on a line of its own, such as 'tile "
+       "m=1'; got 'unroll'"},
       {head + "tile", "schedule line 2: directive 'tile' without arguments"},
       {head + "tile q=1", "schedule line 2: directive 'tile' has no argument 'q'"},
       {head + "tile =1", "schedule line 2: directive 'tile' has no argument ''"},

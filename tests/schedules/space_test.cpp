@@ -109,6 +109,17 @@ TEST(Tasks, GiveTheThreadsEqualSharesWhereTheIterationsAllowIt) {
     }
 }
 
+// Three rows of a softmax are three pieces, however long they are; columns that are reduced side by side, vectors.
+TEST(Tasks, OfAReductionShareItsRows) {
+  const Target target = parse_target("x86-64-avx2");
+  const auto tasks = [&](const char* text) {
+    return default_schedule(analyse({text}, builtin_ops()), target, 2)["parallel.tasks"];
+  };
+  EXPECT_EQ(tasks("graph { %0: f32[3,100000] = input %1: f32[3,100000] = softmax(%0) {axis=1} return %1 }"), 3);
+  EXPECT_EQ(tasks("graph { %0: f32[1,100000] = input %1: f32[1,100000] = softmax(%0) {axis=1} return %1 }"), 1);
+  EXPECT_EQ(tasks("graph { %0: f32[100000,24] = input %1: f32[1,24] = reduce_sum(%0) {axes=[0]} return %1 }"), 3);
+}
+
 TEST(Tasks, BandsAreAsHighAsEvenSharesAllow) {
   EXPECT_EQ(even_band(1, 28, 4, 2), 2);     // 4 would make 7 bands
   EXPECT_EQ(even_band(1, 28, 28, 2), 14);   // 28 would make one
@@ -118,6 +129,25 @@ TEST(Tasks, BandsAreAsHighAsEvenSharesAllow) {
   EXPECT_EQ(even_band(1, 13, 2, 2), 1);     // 2 would repeat a row
   EXPECT_EQ(even_band(1, 1, 1, 2), 1);
   EXPECT_EQ(even_band(16, 7, 7, 8), 7);  // an image each, twice
+}
+
+// Rows of V and the weights of a block of keys take three quarters of L1 at most, whatever vectors and extents are.
+TEST(Space, ABlockOfKeysLeavesRoomInL1) {
+  for (const char* name : {"x86-64-avx512", "x86-64-avx2", "arm-64-linux"})
+    for (const int64_t keys : {1500, 2000, 2048, 4099})
+      for (const int64_t depth : {32, 64, 128}) {
+        const Target target = parse_target(name);
+        const Kernel kernel = analyse(
+            {fmt::format("graph {{ %0: f32[{0},{1}] = input %1: f32[{0},{1}] = input %2: f32[{0},{1}] = input "
+                         "%3: f32[{0},{1}] = attention(%0, %1, %2) {{k_perm=[0,1], out_perm=[0,1], q_perm=[0,1], "
+                         "scale=0.125, v_perm=[0,1]}} return %3 }}",
+                         keys, depth)},
+            builtin_ops());
+        const Schedule s = default_schedule(kernel, target, 1);
+        EXPECT_GT(s["values.keys"], 0) << name << print_schedule(s);
+        const int64_t bytes = 4 * s["values.keys"] * (depth + s["block.queries"]);
+        EXPECT_LE(4 * bytes, 3 * target.l1_bytes) << name << ", " << keys << " keys\n" << print_schedule(s);
+      }
 }
 
 TEST(Space, LegalPointsFitTheKernelAndRoundTrip) {

@@ -42,9 +42,6 @@ struct Operand {
   [[nodiscard]] size_t rank() const { return type.shape.size(); }
 };
 
-// A schedule's numbers by name, "transpose.columns" → 16.
-using KnobValues = std::map<std::string, int64_t, std::less<>>;
-
 // A Func with a place of its own in the schedule.
 struct Stage {
   std::string name;  // "acc", "pad", "max", "sum" …: what schedules call it

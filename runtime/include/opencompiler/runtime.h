@@ -55,6 +55,9 @@ OC_API const char* oc_status_string(oc_status status);
 /* What went wrong in this thread's last failed call, in detail; "" before the first. Valid until the next failure. */
 OC_API const char* oc_message(void);
 
+/* Weights that lie in a file beside the library are read into private memory, in huge pages where the system has them:
+ * each module opened has its own, and the file may change or go afterwards. OC_BAD_WEIGHTS: that file is missing, of
+ * another size or cannot be read. */
 OC_API oc_status oc_module_open(const char* path, oc_module** out);
 /* The library stays loaded until its last session is destroyed. Null is allowed. */
 OC_API void oc_module_close(oc_module* module);
