@@ -28,6 +28,10 @@ Halide::RVar Stage::reduced(size_t i) const {
   return domain[domain.dimensions() - 1 - static_cast<int>(i)];
 }
 
+Halide::Expr Tiles::start(const Halide::Expr& tile) const {
+  return Halide::min(tile * static_cast<int>(size), static_cast<int>(extent - size));
+}
+
 Halide::Expr OpCall::in(size_t i) const {
   const Operand& operand = inputs[i];
   const size_t rank = operand.rank();

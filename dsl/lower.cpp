@@ -141,6 +141,23 @@ Operand inline_operand(const std::shared_ptr<const Tensor>& data, const Type& ty
   return {type, at};
 }
 
+// The operand for an index that counts tile · size + position along the dims of `tiles`, which are those of a result
+// of rank `rank`.
+Operand seen_in_tiles(const Operand& operand, const std::vector<Tiles>& tiles, size_t rank) {
+  if (operand.at == nullptr) return operand;
+  Operand result = operand;
+  result.at = [at = operand.at, tiles, rank](Index index) {
+    for (const Tiles& t : tiles) {
+      if (t.dim + index.size() < rank) continue;
+      Expr& counted = index[t.dim + index.size() - rank];
+      const int size = static_cast<int>(t.size);
+      counted = t.start(counted / size) + counted % size;
+    }
+    return at(index);
+  };
+  return result;
+}
+
 struct Lowering {
   const Kernel& kernel;
   const OpTable& ops;
@@ -170,20 +187,54 @@ struct Lowering {
   void add_node(const Node& node) {
     const ValueId out = node.outputs[0];
     const Type& type = kernel.graph[out].type;
-    OpCall call{
-        .node = node, .inputs = {}, .out = type, .vars = {}, .index = {}, .stages = result.stages, .knobs = knobs};
+    OpCall call{.node = node,
+                .inputs = {},
+                .out = type,
+                .vars = {},
+                .index = {},
+                .stages = result.stages,
+                .knobs = knobs,
+                .tiles = result.tiles};
     for (ValueId input : node.inputs) call.inputs.push_back(input.valid() ? operands[input.index] : Operand{});
     for (size_t d = 0; d < type.shape.size(); ++d) {
       call.vars.emplace_back(fmt::format("d{}", d));
       call.index.emplace_back(call.vars.back());
     }
+    const bool in_tiles = !result.tiles.empty();
     Expr value = op_info(ops, node.op).define(call);
+    if (!in_tiles && !result.tiles.empty())
+      for (Operand& operand : operands) operand = seen_in_tiles(operand, result.tiles, type.shape.size());
     const Halide::Type wanted = type.dtype == DType::boolean ? Halide::Bool() : halide_type(type.dtype);
     if (wanted.is_float() && wanted.bits() < 32) value = Halide::cast(wanted, value);  // computed in f32
     if (value.type() != wanted) internal_error("op '{}' computes another type than its rule states", node.op);
     Func func(fmt::format("v{}", out.index));
     func(std::vector<Var>(call.vars.rbegin(), call.vars.rend())) = value;
     operands[out.index] = {type, [func](const Index& index) { return Expr(func(reversed(index))); }};
+  }
+
+  // out(args) = value; where there are tiles, with the tile's place for args and tile · size + position in value.
+  void define_output(const Expr& value) {
+    std::vector<Var> args;
+    for (size_t i = result.output_vars.size(); i-- > 0;) args.push_back(result.output_vars[i].var);
+    result.output = Func("out");
+    if (result.tiles.empty()) {
+      result.output(args) = value;
+      return;
+    }
+    std::vector<Expr> place(args.begin(), args.end());
+    std::map<std::string, Expr> counted;
+    for (const Tiles& tiles : result.tiles) {
+      const Halide::RDom r(0, static_cast<int>(tiles.size), 0, static_cast<int>(tiles.count()), "tiles");
+      result.tile_vars.push_back({r.y, r.x});
+      for (size_t i = 0; i < args.size(); ++i) {
+        const OutputVar& v = result.output_vars[args.size() - 1 - i];
+        if (v.block || v.dim != static_cast<int>(tiles.dim)) continue;
+        place[i] = tiles.start(r.y) + r.x;
+        counted[args[i].name()] = r.y * static_cast<int>(tiles.size) + r.x;
+      }
+    }
+    result.output(args) = Halide::undef(value.type());
+    result.output(place) = Halide::Internal::substitute(counted, value);
   }
 
   void add_output() {
@@ -217,10 +268,7 @@ struct Lowering {
     for (size_t d = 0; d < shape.size(); ++d)
       if (shape[d] % layout.block(static_cast<int>(d)) != 0)
         value = Halide::select(index[d] < static_cast<int>(shape[d]), value, Halide::Internal::make_zero(value.type()));
-    std::vector<Var> args;
-    for (size_t i = result.output_vars.size(); i-- > 0;) args.push_back(result.output_vars[i].var);
-    result.output = Func("out");
-    result.output(args) = value;
+    define_output(value);
     auto buffer = result.output.output_buffer();
     fix_dims(buffer, physical);
     for (const OutputVar& v : result.output_vars) result.output.bound(v.var, 0, static_cast<int>(v.extent));

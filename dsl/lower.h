@@ -19,10 +19,17 @@ struct OutputVar {
   int64_t extent = 1;
 };
 
+// The loops over the output's tiles along a dim, and over the positions of a tile.
+struct TileVars {
+  Halide::RVar tile, position;
+};
+
 struct Lowered {
   std::vector<Halide::ImageParam> inputs;  // in the order of the workload's inputs; bounds and strides fixed
   Halide::Func output;                     // over physical dims; bounds and strides fixed
   std::vector<OutputVar> output_vars;      // outermost first
+  std::vector<Tiles> tiles;                // of the output, which then is an update over these
+  std::vector<TileVars> tile_vars;         // by tiles
   std::deque<Stage> stages;                // producers first; everything else is inlined
   [[nodiscard]] const Stage* stage(std::string_view name) const;  // null if there is none
 };

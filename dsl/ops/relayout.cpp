@@ -23,10 +23,11 @@ Expr transposed(OpCall& call) {
   const Type& blocked = to_blocked ? call.out : call.inputs[0].type;
   const int block = static_cast<int>(blocked.layout.block(kC)), columns = static_cast<int>(call.knob(kColumns));
   const int rows = to_blocked ? block : columns, size = block * columns;
+  const Tiles tiles = call.tiles.emplace_back(Tiles{kX, columns, call.out.shape[kX].extent});
   const Var n("n"), c("c"), y("y"), x("x"), a("a"), half("half"), parity("parity");
   const Expr channel = to_blocked ? a / columns : a % block, column = to_blocked ? a % columns : a / block;
   const Stage* last =
-      &call.stage("tile", {n, c, y, x, a}, call.inputs[0].at({n, c * block + channel, y, x * columns + column}));
+      &call.stage("tile", {n, c, y, x, a}, call.inputs[0].at({n, c * block + channel, y, tiles.start(x) + column}));
   std::function<Expr(const Index&, const Expr&)> at = [last](const Index& tile, const Expr& address) {
     return last->at({tile[kN], tile[kC], tile[kY], tile[kX], address});
   };

@@ -12,23 +12,28 @@ const OutputVar* find_var(const Lowered& lowered, int dim, bool block) {
   return nullptr;
 }
 
-Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& outermost_first, int64_t iterations,
-                         int64_t tasks) {
-  Halide::Var all = outermost_first.back();
+Halide::VarOrRVar run_parallel(Halide::Stage stage, const std::vector<Halide::VarOrRVar>& outermost_first,
+                               int64_t iterations, int64_t tasks) {
+  Halide::VarOrRVar all = outermost_first.back();
   if (tasks <= 1 || iterations <= 1) return all;
-  const Halide::Var fused("tasks");
+  const bool reduced = all.is_rvar;
+  const Halide::VarOrRVar fused("tasks", reduced), task("task", reduced), item("task_item", reduced);
   for (size_t i = outermost_first.size() - 1; i-- > 0;) {
-    func.fuse(all, outermost_first[i], fused);
+    stage.fuse(all, outermost_first[i], fused);
     all = fused;
   }
   const int64_t per_task = (iterations + tasks - 1) / tasks;
   if (per_task == 1) {
-    func.parallel(all);
+    stage.parallel(all);
     return all;
   }
-  const Halide::Var task("task"), item("task_item");
-  func.split(all, task, item, to_int(per_task), Halide::TailStrategy::GuardWithIf).parallel(task);
+  stage.split(all, task, item, to_int(per_task), Halide::TailStrategy::GuardWithIf).parallel(task);
   return item;
+}
+
+Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& outermost_first, int64_t iterations,
+                         int64_t tasks) {
+  return run_parallel(Halide::Stage(func), {outermost_first.begin(), outermost_first.end()}, iterations, tasks).var;
 }
 
 void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, int64_t lanes, int64_t unroll) {

@@ -15,6 +15,9 @@ namespace oc {
 // the outermost loops of `func`, in this order. Returns the loop that takes the place of the innermost of them.
 Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& outermost_first, int64_t iterations,
                          int64_t tasks);
+// The same for any stage; where the innermost of the loops is reduced, so is what is returned.
+Halide::VarOrRVar run_parallel(Halide::Stage stage, const std::vector<Halide::VarOrRVar>& outermost_first,
+                               int64_t iterations, int64_t tasks);
 
 // Vectors along the innermost loop of a stage or the output; the last one shifts inwards, which is safe for what does
 // not run in place.

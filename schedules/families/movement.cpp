@@ -9,7 +9,7 @@ namespace {
 
 constexpr int64_t kMostColumns = 16;
 
-// The numbers of columns a tile may have: powers of two that divide the rows of the tensor.
+// The numbers of columns a tile may have: powers of two that fit into the rows of the tensor, from 4 on where they can.
 std::vector<int64_t> tile_columns(const Kernel& kernel, const Target& target) {
   const Node& node = kernel.anchor_node();
   if (node.op != "relayout" || kernel.output().dtype != DType::f32) return {};
@@ -18,8 +18,8 @@ std::vector<int64_t> tile_columns(const Kernel& kernel, const Target& target) {
   const Layout& blocked = in.layout.plain() ? out.layout : in.layout;
   if (blocked != channel_blocked(4, blocked.block(1))) return {};
   std::vector<int64_t> columns;
-  for (int64_t n = 4; n <= std::min<int64_t>(kMostColumns, target.lanes(4)) && out.shape[3].extent % n == 0; n *= 2)
-    columns.push_back(n);
+  const int64_t most = std::min<int64_t>({kMostColumns, target.lanes(4), out.shape[3].extent});
+  for (int64_t n = most < 4 ? 2 : 4; n <= most; n *= 2) columns.push_back(n);
   return columns;
 }
 
@@ -27,7 +27,7 @@ std::string reject(const Kernel& kernel, const Target& target, const Schedule& s
   if (std::string reason = pointwise_why_illegal(kernel, target, s); !reason.empty()) return reason;
   const int64_t columns = s["transpose.columns"];
   if (columns == 0 || std::ranges::count(tile_columns(kernel, target), columns) != 0) return {};
-  return fmt::format("transpose columns={}: not of a relayout whose rows they divide", columns);
+  return fmt::format("transpose columns={}: not of a relayout with rows of so many", columns);
 }
 
 // Tiles go through registers whole.
@@ -41,10 +41,11 @@ void settle(const Kernel& kernel, const Target& target, Schedule& s) {
   s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {tiles});
 }
 
+// Half a vector of columns: a tile of as many columns as lanes takes all the registers, and its shuffles more copies.
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule result = pointwise_fallback(kernel, target, threads);
-  const std::vector<int64_t> columns = tile_columns(kernel, target);
-  result.values["transpose.columns"] = columns.empty() ? 0 : columns.back();
+  for (const int64_t columns : tile_columns(kernel, target))
+    if (columns <= std::max(4, target.lanes(4) / 2)) result.values["transpose.columns"] = columns;
   return result;
 }
 

@@ -53,6 +53,15 @@ struct Stage {
   [[nodiscard]] Halide::RVar reduced(size_t i) const;
 };
 
+// Tiles of `size` ≤ `extent` positions along dim `dim` of the output. Where they do not divide it, the last one is
+// shifted inwards and makes some positions once more.
+struct Tiles {
+  size_t dim = 0;
+  int64_t size = 1, extent = 1;
+  [[nodiscard]] int64_t count() const { return (extent + size - 1) / size; }
+  [[nodiscard]] Halide::Expr start(const Halide::Expr& tile) const;
+};
+
 struct OpCall {
   const Node& node;
   std::vector<Operand> inputs;    // absent optional inputs have no `at`
@@ -61,6 +70,9 @@ struct OpCall {
   Index index;                    // the same as expressions
   std::deque<Stage>& stages;      // appended to, producers first; references to elements stay valid
   const KnobValues& knobs;        // of the schedule
+  // Of the kernel's output, from an op whose algorithm is one by tiles: along their dims `index` is then
+  // tile · size + position in the tile, for this op and those that follow it.
+  std::vector<Tiles>& tiles;
 
   [[nodiscard]] const Attrs& attrs() const { return node.attrs; }
   [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && inputs[i].at != nullptr; }
