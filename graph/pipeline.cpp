@@ -10,9 +10,13 @@ const std::vector<Pass>& pass_pipeline() {
   static const std::vector<Pass> kPasses{
       {"eliminate_dead", eliminate_dead, true},    // every node left becomes code
       {"eliminate_empty", eliminate_empty, true},  // kernels have elements
-      {"fold_constants", fold_constants},         {"simplify", simplify},
-      {"eliminate_common", eliminate_common},     {"fold_scale", fold_scale},
-      {"fuse_attention", fuse_attention},         {"absorb_transpose", absorb_transpose},
+      {"fold_constants", fold_constants},
+      {"simplify", simplify},
+      {"eliminate_common", eliminate_common},
+      {"fold_scale", fold_scale},
+      {"sink_scale", sink_scale},
+      {"fuse_attention", fuse_attention},
+      {"absorb_transpose", absorb_transpose},
       {"assign_layout", assign_layout},
   };
   return kPasses;

@@ -1,17 +1,11 @@
-#include <algorithm>
-#include <cmath>
 #include <span>
 
+#include "graph/passes/affine.h"
 #include "graph/passes/passes.h"
 #include "graph/passes/rewrite.h"
 
 namespace oc {
 namespace {
-
-// v · factor + offset, one of each per output channel.
-struct Affine {
-  std::vector<double> factor, offset;
-};
 
 struct Folder {
   Graph& graph;
@@ -21,50 +15,9 @@ struct Folder {
     if (!value.valid() || !graph[value].producer.valid() || uses[value.index] != 1) return nullptr;
     const Node& node = graph[graph[value].producer];
     if (node.op != "conv" && node.op != "conv_transpose" && node.op != "matmul") return nullptr;
-    const Tensor* weights = plain_data(graph, node.inputs[1]);
-    if (weights == nullptr || weights->dtype != DType::f32 || !graph[value].type.is_static()) return nullptr;
-    if (node.op == "matmul") return weights->shape.size() == 2 && node.attrs.empty() ? &node : nullptr;
-    const bool bias = node.inputs.size() > 2 && node.inputs[2].valid();
-    return !bias || plain_data(graph, node.inputs[2]) != nullptr ? &node : nullptr;
-  }
-
-  // The constant as one number per channel of `type`; nullopt if it varies along anything else or is not known.
-  [[nodiscard]] std::optional<std::vector<double>> per_channel(ValueId constant, const Type& type,
-                                                               size_t channel_dim) const {
-    const Tensor* tensor = plain_data(graph, constant);
-    if (tensor == nullptr || tensor->dtype != DType::f32 || tensor->shape.size() > type.shape.size())
-      return std::nullopt;
-    const auto channels = static_cast<size_t>(type.shape[channel_dim].extent);
-    const size_t lead = type.shape.size() - tensor->shape.size();
-    for (size_t d = 0; d < tensor->shape.size(); ++d)
-      if (tensor->shape[d] != 1 && (d + lead != channel_dim || tensor->shape[d] != type.shape[channel_dim].extent))
-        return std::nullopt;
-    const auto elements = tensor->as<float>();
-    std::vector<double> result(channels, elements.empty() ? 0.0 : elements[0]);
-    if (elements.size() == channels) result.assign(elements.begin(), elements.end());
-    return result;
-  }
-
-  // What the binary node does to its operand `side`, per channel.
-  [[nodiscard]] std::optional<Affine> affine(const Node& node, size_t side, const Type& type,
-                                             size_t channel_dim) const {
-    auto c = per_channel(node.inputs[1 - side], type, channel_dim);
-    if (!c || graph[node.outputs[0]].type != type) return std::nullopt;
-    Affine result{std::vector<double>(c->size(), 1), std::vector<double>(c->size(), 0)};
-    for (size_t i = 0; i < c->size(); ++i) {
-      const double value = (*c)[i];
-      if (node.op == "mul")
-        result.factor[i] = value;
-      else if (node.op == "div")
-        result.factor[i] = 1 / value;
-      else
-        result.offset[i] = node.op == "sub" && side == 0 ? -value : value;
-      if (node.op == "sub" && side == 1) result.factor[i] = -1;
-      // A factor that overflows or is NaN would spread into weights that are zero.
-      if (!std::isfinite(result.factor[i]) || !std::isfinite(result.offset[i])) return std::nullopt;
-    }
-    if (node.op == "div" && side == 1) return std::nullopt;
-    return result;
+    if (!has_known_weights(graph, node) || !graph[value].type.is_static()) return nullptr;
+    if (node.op != "matmul") return &node;
+    return graph[node.inputs[1]].data->shape.size() == 2 && node.attrs.empty() ? &node : nullptr;
   }
 
   [[nodiscard]] Tensor scaled_weights(const Node& node, const std::vector<double>& factor) const {
@@ -99,19 +52,6 @@ struct Folder {
     return bias;
   }
 
-  // Numbers that leave the range of f32 would give infinities, or NaN, where the node gives none.
-  [[nodiscard]] static bool is_finite(const Tensor& tensor) {
-    return std::ranges::all_of(tensor.as<float>(), [](float e) { return std::isfinite(e); });
-  }
-
-  // Operand `operand` of the node becomes a constant, under the name of the one that stood there.
-  void replace_operand(NodeId id, size_t operand, Tensor tensor) {
-    if (graph[id].inputs.size() <= operand) graph[id].inputs.resize(operand + 1);
-    const ValueId old = graph[id].inputs[operand];
-    graph[id].inputs[operand] =
-        graph.add_constant(old.valid() ? graph[old].name : "", std::make_shared<const Tensor>(std::move(tensor)));
-  }
-
   // Folds `node` into the producer of its operand `side`; that operand then has the value of the node's output.
   bool fold(const Node& node, size_t side) {
     const ValueId v = node.inputs[side];
@@ -119,26 +59,20 @@ struct Folder {
     if (producer == nullptr) return false;
     const Type& type = graph[v].type;
     const bool matmul = producer->op == "matmul";
-    const auto a = affine(node, side, type, matmul ? type.shape.size() - 1 : 1);
+    const auto a = affine_of(graph, node, side, matmul ? type.shape.size() - 1 : 1);
     if (!a) return false;
-    const bool shifts = std::ranges::any_of(a->offset, [](double o) { return o != 0; });
-    if (matmul && shifts) return false;  // no bias operand to take it
-    const bool scales = std::ranges::any_of(a->factor, [](double f) { return f != 1; });
+    if (matmul && a->shifts()) return false;  // no bias operand to take it
     const bool biased = producer->inputs.size() > 2 && producer->inputs[2].valid();
     std::optional<Tensor> weights, bias;
-    if (scales) weights = scaled_weights(*producer, a->factor);
-    if (shifts || (scales && biased)) bias = new_bias(*producer, *a);
+    if (a->scales()) weights = scaled_weights(*producer, a->factor);
+    if (a->shifts() || (a->scales() && biased)) bias = new_bias(*producer, *a);
     if ((weights && !is_finite(*weights)) || (bias && !is_finite(*bias))) return false;
     const NodeId id = graph[v].producer;
-    if (weights) replace_operand(id, 1, std::move(*weights));
-    if (bias) replace_operand(id, 2, std::move(*bias));
+    if (weights) replace_operand(graph, id, 1, std::move(*weights));
+    if (bias) replace_operand(graph, id, 2, std::move(*bias));
     return true;
   }
 };
-
-bool is_affine(const Node& node) {
-  return node.op == "mul" || node.op == "add" || node.op == "sub" || node.op == "div";
-}
 
 }  // namespace
 

@@ -26,6 +26,11 @@ namespace oc {
 // output channels; the same for conv_transpose and, for factors, matmul(x, w). This is how BatchNormalization vanishes.
 [[nodiscard]] Graph fold_scale(Graph graph, const PassContext& context);
 
+// conv(x·s + t, w, b) → conv(x, w·s, b + Σ w·t) for constant w, b, s, t with s and t constant along all dims but the
+// channels; with padding, conv(x + t/s, w·s, b). Nothing else may read x·s + t. What is left of an affine map behind an
+// activation, or of the division in a hard swish, then costs little.
+[[nodiscard]] Graph sink_scale(Graph graph, const PassContext& context);
+
 // matmul(softmax(matmul(q, kᵀ) · scale + mask), v) → attention, with the transpositions of q, k, v and of the result,
 // and the factors on q and k, taken in.
 [[nodiscard]] Graph fuse_attention(Graph graph, const PassContext& context);
