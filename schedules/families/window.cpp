@@ -149,14 +149,23 @@ Shares shares(const Kernel& kernel, const View& v, const RegisterTile& tile, int
   return best;
 }
 
-// Channel by channel, a tile over several shares nothing, and neighbours in a row share what they read: it competes for
-// registers with the sums.
+// Columns of a tile channel by channel: one over several channels shares nothing, and neighbours in a row share what
+// they read. Beside the sums, registers hold a weight, an input on its way and, of each class of input columns modulo
+// the stride that several taps read, one a sum. A tile costs its columns and about one more.
+int64_t columns_by_channel(const Kernel& kernel, const Target& target, const View& v) {
+  const int64_t stride = kernel.anchor_node().attrs.integers("strides", Extents{1, 1})[1];
+  const int64_t shared = std::clamp<int64_t>(v.kx - stride, 1, stride);
+  const int64_t most = (target.vector_registers - 2) / (1 + shared);
+  const auto cost = [&](int64_t tile) { return ceil_div(v.columns, tile) * (tile + 1); };
+  int64_t best = 1;
+  for (int64_t tile = 2; tile <= std::min(most, v.columns); ++tile)
+    if (cost(tile) <= cost(best)) best = tile;
+  return best;
+}
+
 RegisterTile direct_tile(const Kernel& kernel, const Target& target, const View& v) {
-  if (!v.by_channel || v.column_step > 1)
-    return best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
-  const int64_t read_per_sum = kernel.anchor_node().attrs.integers("strides", Extents{1, 1})[1];
-  const int64_t most = std::max<int64_t>(1, target.vector_registers / (2 * read_per_sum));
-  return {even_piece(v.columns, most), 1};
+  if (v.by_channel && v.column_step == 1) return {columns_by_channel(kernel, target, v), 1};
+  return best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
 }
 
 Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads) {
