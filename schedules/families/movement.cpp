@@ -2,12 +2,15 @@
 // channel-blocked may move tiles of a block × transpose.columns through registers (dsl/ops/relayout.cpp).
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "schedules/families/pointwise.h"
 
 namespace oc {
 namespace {
 
 constexpr int64_t kMostColumns = 16;
+constexpr int64_t kWayBytes = 4096, kWays = 8;  // of the first level of cache
 
 // The numbers of columns a tile may have: powers of two that fit into the rows of the tensor, from 4 on where they can.
 std::vector<int64_t> tile_columns(const Kernel& kernel, const Target& target) {
@@ -41,11 +44,24 @@ void settle(const Kernel& kernel, const Target& target, Schedule& s) {
   s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {tiles});
 }
 
+// Do the rows of a block's channels, written side by side, fill their cache sets? A way has 4 KB, a set eight ways.
+bool rows_collide(const Kernel& kernel) {
+  const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
+  if (in.layout.plain()) return false;
+  const int64_t row = kernel.output().shape.back().extent * static_cast<int64_t>(dtype_size(kernel.output().dtype));
+  const int64_t places = kWayBytes / std::gcd(row, kWayBytes);
+  return in.layout.block(1) >= kWays * places;
+}
+
 // Half a vector of columns: a tile of as many columns as lanes takes all the registers, and its shuffles more copies.
+// But where lines leave the cache between two parts written to them, whole vectors.
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule result = pointwise_fallback(kernel, target, threads);
-  for (const int64_t columns : tile_columns(kernel, target))
-    if (columns <= std::max(4, target.lanes(4) / 2)) result.values["transpose.columns"] = columns;
+  const std::vector<int64_t> possible = tile_columns(kernel, target);
+  if (possible.empty()) return result;
+  const int64_t lanes = target.lanes(4), wanted = rows_collide(kernel) ? lanes : std::max<int64_t>(4, lanes / 2);
+  for (const int64_t columns : possible)
+    if (columns <= wanted) result.values["transpose.columns"] = columns;
   return result;
 }
 

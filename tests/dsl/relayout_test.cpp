@@ -87,9 +87,15 @@ TEST(Relayout, WhatFollowsReadsItsOperandsWhereTheTileLies) {
 }
 
 TEST(Relayout, RowsOfTwoAndMoreGoThroughRegisters) {
-  const Target target = parse_target("x86-64-avx2");
-  for (const auto& [row, columns] : {std::pair<int64_t, int64_t>{1, 0}, {2, 2}, {3, 2}, {4, 4}, {49, 4}, {196, 4}})
-    EXPECT_EQ(default_schedule(make_case(16, row, 8, true).kernel, target, 1)["transpose.columns"], columns) << row;
+  const auto columns = [](int64_t row, bool to_blocked) {
+    const Target target = parse_target("x86-64-avx512");
+    return default_schedule(make_case(16, row, 16, to_blocked).kernel, target, 1)["transpose.columns"];
+  };
+  for (const auto& [row, wanted] : {std::pair<int64_t, int64_t>{1, 0}, {2, 2}, {3, 2}, {4, 4}, {7, 4}, {8, 8}, {49, 8}})
+    for (const bool to_blocked : {true, false}) EXPECT_EQ(columns(row, to_blocked), wanted) << row;
+  EXPECT_EQ(columns(1000, false), 8);
+  EXPECT_EQ(columns(1024, false), 16);  // 16 rows 4 KB apart in sets of 8 ways: each line is written at once
+  EXPECT_EQ(columns(1024, true), 8);
 }
 
 }  // namespace
