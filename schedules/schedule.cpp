@@ -178,6 +178,7 @@ Schedule parse_schedule(std::string_view text) {
             "schedule line {}: '{}': arguments are written key=value, each directive on a line of its own, such as "
             "'{}'; got '{}'",
             number, shown(words[0]), sample_line(*info), shown(words[i]));
+      if (std::ranges::find(info->retired, fmt::format("{}.{}", words[0], words[i])) != info->retired.end()) continue;
       const Argument& argument = find_argument(*info, words[0], words[i].substr(0, equals), number);
       if (!stated.insert(argument.name).second)
         user_error("schedule line {}: '{}' is stated twice", number, argument.name);

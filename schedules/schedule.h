@@ -64,6 +64,9 @@ struct FamilyInfo {
   Family family;
   int version = 1;
   std::vector<Argument> grammar;
+  // "copy.a=no": what texts on record state of arguments that the family no longer has, at the value that did nothing.
+  // It is read over; any other value of theirs is refused.
+  std::vector<std::string> retired = {};
   Space (*space)(const Kernel&, const Target&, int threads);
   Schedule (*fallback)(const Kernel&, const Target&, int threads);  // the formula default
   // Empty if the schedule fits the kernel on the target, else why not. Every point of `space` that its `legal` admits

@@ -82,22 +82,26 @@ Index operand_index(const Operand& operand, const Index& out, Halide::Expr row, 
   return at;
 }
 
-// Operand i as a stage in the dims of the product, which a schedule may store: a copy of what a tile reads, contiguous.
-Operand staged(OpCall& call, size_t i, const Extents& dims) {
-  const Operand& operand = call.inputs[i];
-  const std::string name = i == 0 ? "a" : "b";
-  std::vector<Halide::Var> vars;
-  for (size_t d = 0; d < operand.rank(); ++d) vars.emplace_back(fmt::format("{}{}", name, d));
-  const Stage stage = call.stage(name, vars, operand.at(unpermuted(Index(vars.begin(), vars.end()), dims)));
-  Type type = operand.type;
+// Operand i in the dims of the product.
+Operand operand_of(const OpCall& call, size_t i, const Extents& dims) {
+  Type type = call.inputs[i].type;
   type.shape = permuted(type.shape, dims);
-  return {type, [stage](const Index& index) { return stage.at(index); }};
+  return {type, [at = call.inputs[i].at, dims](const Index& index) { return at(unpermuted(index, dims)); }};
 }
 
-// Stages: "a" and "b", the operands, and "acc", the sum over k.
+// b as a stage, which a schedule may store: a copy of what a tile reads, contiguous.
+Operand staged(OpCall& call, const Operand& b) {
+  std::vector<Halide::Var> vars;
+  for (size_t d = 0; d < b.rank(); ++d) vars.emplace_back(fmt::format("b{}", d));
+  const Stage stage = call.stage("b", vars, b.at(Index(vars.begin(), vars.end())));
+  return {b.type, [stage](const Index& index) { return stage.at(index); }};
+}
+
+// Stages: "b", the operand, and "acc", the sum over k.
 Halide::Expr define(OpCall& call) {
   const NodeView node{call.node, {&call.inputs[0].type, &call.inputs[1].type}, {}};
-  const Operand a = staged(call, 0, operand_dims(node, 0)), b = staged(call, 1, operand_dims(node, 1));
+  const Operand a = operand_of(call, 0, operand_dims(node, 0));
+  const Operand b = staged(call, operand_of(call, 1, operand_dims(node, 1)));
   const size_t rank = call.index.size();
   const Halide::Expr zero = Halide::Internal::make_zero(widened(a.at(operand_index(a, call.index, 0, 0))).type());
   const Stage& acc =

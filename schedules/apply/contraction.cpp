@@ -11,8 +11,6 @@ using Halide::RVar;
 using Halide::TailStrategy;
 using Halide::Var;
 
-constexpr int kRowPadding = 64;  // bytes: a cache line
-
 struct Tiling {
   const ApplyCall& call;
   Contraction shape = look_at_contraction(call.kernel, call.target, call.schedule);
@@ -92,16 +90,6 @@ void copy_b(const Tiling& t, const LoopLevel& at) {
   }
 }
 
-// A copy of the rows of a, a block of k long, that start in different cache sets.
-void copy_a(const Tiling& t, const LoopLevel& at) {
-  const Stage* a = t.call.lowered.stage("a");
-  if (!t.chosen("copy.a") || a == nullptr) return;
-  const Var k = a->vars.back();
-  const int bytes = to_int(t.shape.element);
-  Func(a->func).compute_at(at).vectorize(k, to_int(vector_width(t.call.target.lanes(bytes), t.block_k)));
-  Func(a->func).align_storage(k, t.block_k + kRowPadding / bytes);
-}
-
 // Each register tile sums over all of k.
 void sum_at_once(const Tiling& t) {
   Func& out = t.out;
@@ -156,7 +144,6 @@ void sum_in_blocks(const Tiling& t) {
   tile.compute_at(sum, mo);
   hold_in_registers(t, tile, ki);
   copy_b(t, {sum, no});
-  copy_a(t, {sum, ko});
 }
 
 }  // namespace

@@ -68,8 +68,7 @@ constexpr int64_t kWantedTasksPerThread = 4;
 
 std::string reject_blocks(const Contraction& c, const Schedule& s) {
   if (s["block.k"] == 0)
-    return s["copy.a"] != 0 || s["block.n"] != 0 || c.slices > 1 ? "copy a, block n and slices need a block of k"
-                                                                 : std::string();
+    return s["block.n"] != 0 || c.slices > 1 ? "block n and slices need a block of k" : std::string();
   if (c.along_k) return "vectors along k and a block of k";
   if (s["block.k"] > c.k || s["unroll.k"] > s["block.k"]) return fmt::format("block k={} of {}", s["block.k"], c.k);
   if (s["block.m"] < 1 || s["block.m"] * c.rows > c.m)
@@ -212,7 +211,6 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   if (v.c.k >= kLeastBlock) {
     offer("block.n", {0, 1, 8});
     offer("block.k", v.c.k > 256 ? std::vector<int64_t>{0, 8, 256} : std::vector<int64_t>{0, 8});
-    if (v.c.k > 256) offer("copy.a", {0, 1});
     if (threads > 1 && v.c.k >= kLongSum) offer("block.slices", {1, std::min<int64_t>(threads, 64)});
   }
   if (!v.c.weight) offer("copy.b", {0, 1});
@@ -253,9 +251,9 @@ const FamilyInfo& family_contraction() {
                   {.name = "block.n", .min = 0, .max = kMaxBlock, .fallback = 0},
                   {.name = "block.k", .min = 0, .max = kMaxBlock, .fallback = 0},
                   {.name = "block.slices", .max = 64},
-                  {.name = "copy.a", .words = {"no", "yes"}, .fallback = 0},
                   {.name = "copy.b", .words = {"no", "yes"}, .fallback = 0},
                   {.name = "parallel.tasks", .max = kMaxTasks}},
+      .retired = {"copy.a=no"},
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,

@@ -45,7 +45,7 @@ TEST(ScheduleText, ReadsAsAPersonWouldWriteIt) {
       parse_schedule("# by hand\n\n  contraction   v1\r\ntile n=2\n  tile m=12 # rows\n\norder inner=m\nunroll  k=4");
   EXPECT_EQ(print_schedule(schedule),
             "contraction v1\ntile m=12 n=2\nunroll k=4\norder inner=m\nvector along=n\nblock m=0 n=0 k=0 "
-            "slices=1\ncopy a=no b=no\n"
+            "slices=1\ncopy b=no\n"
             "parallel tasks=1\n");
 }
 
@@ -55,6 +55,14 @@ TEST(ScheduleText, WhatIsNotStatedTakesItsFallback) {
     for (const Argument& argument : family_info(family).grammar)
       EXPECT_EQ(schedule[argument.name], argument.fallback) << argument.name;
   }
+}
+
+// Databases and locks hold them.
+TEST(ScheduleText, ARetiredArgumentIsReadWhereItDidNothing) {
+  EXPECT_EQ(parse_schedule("contraction v1\ntile m=2\ncopy a=no b=yes"),
+            parse_schedule("contraction v1\ntile m=2\ncopy b=yes"));
+  EXPECT_EQ(error_of("contraction v1\ncopy a=yes"), "schedule line 2: directive 'copy' has no argument 'a'");
+  EXPECT_EQ(error_of("window v1\ncopy a=no"), "schedule line 2: unknown directive 'copy' for family window");
 }
 
 TEST(ScheduleText, HostileTextsAreRefusedWithTheirLine) {
