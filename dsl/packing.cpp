@@ -6,10 +6,10 @@
 namespace oc {
 namespace {
 
-const Winograd* form_of(const Packing& packing) {
-  if (packing.transform.empty()) return nullptr;
-  const Winograd* form = find_winograd(packing.transform);
-  if (form == nullptr) internal_error("no weight transform '{}'", packing.transform);
+std::optional<Winograd> form_of(const Packing& packing) {
+  if (packing.transform.empty()) return std::nullopt;
+  const std::optional<Winograd> form = find_winograd(packing.transform);
+  if (!form) internal_error("no weight transform '{}'", packing.transform);
   return form;
 }
 
@@ -18,12 +18,12 @@ const Winograd* form_of(const Packing& packing) {
 Type packed_type(const Type& type, const Packing& packing) {
   Type packed = type;
   packed.layout = packing.layout;
-  if (const Winograd* form = form_of(packing)) packed.shape = {type.shape[0], type.shape[1], Dim(form->n * form->n)};
+  if (const auto form = form_of(packing)) packed.shape = {type.shape[0], type.shape[1], Dim(form->frequencies())};
   return packed;
 }
 
 Tensor pack_tensor(const Tensor& tensor, const Packing& packing) {
-  if (const Winograd* form = form_of(packing))
+  if (const auto form = form_of(packing))
     return relayout(transform_weights(relayout(tensor, {}), *form), packing.layout);
   return relayout(tensor, packing.layout);
 }
@@ -38,7 +38,7 @@ std::vector<Tensor> pack_tensors(const std::vector<Tensor>& inputs, const Packin
 }
 
 std::string print_packing(const Packing& packing, size_t rank) {
-  const std::string tag = layout_tag(packing.layout, form_of(packing) != nullptr ? 3 : rank);
+  const std::string tag = layout_tag(packing.layout, form_of(packing) ? 3 : rank);
   return packing.transform.empty() ? tag : packing.transform + " " + tag;
 }
 

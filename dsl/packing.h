@@ -25,7 +25,7 @@ using Packings = std::vector<std::optional<Packing>>;
 [[nodiscard]] Tensor pack_tensor(const Tensor& tensor, const Packing& packing);
 // All inputs of a kernel, each packed as it should be.
 [[nodiscard]] std::vector<Tensor> pack_tensors(const std::vector<Tensor>& inputs, const Packings& packings);
-// "winograd4 cabAB16b16a": equal texts for equal packings of tensors of one rank.
+// "F(4,3/1)xF(4,3/1) cabAB16b16a": equal texts for equal packings of tensors of one rank.
 [[nodiscard]] std::string print_packing(const Packing& packing, size_t rank);
 
 // packings[i], null when input i stays as it is.

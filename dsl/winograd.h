@@ -1,10 +1,12 @@
-// Winograd's minimal filtering F(m×m, 3×3): a tile of m×m outputs from n×n inputs, n = m + 2, as n² products per pair
-// of channels instead of 9·m². Matrices of A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks",
-// 2015:
+// Winograd's minimal filtering for windows of any size and stride. Along each axis, F(m, r) computes m outputs of a
+// filter of r taps by fewer products than m·r; the two axes compose:
 //   Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A
+// A filter of stride s is the sum of s filters of stride 1, over every s-th tap and every s-th input each; their
+// products stand one after the other. A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", 2015.
 // Values that are not finite spread over the tile they lie in (docs/decisions/0002).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,18 +15,35 @@
 
 namespace oc {
 
+using Matrix = std::vector<std::vector<double>>;
+
+// Along one axis: m outputs of r taps, `stride` inputs apart.
+struct MinimalFilter {
+  int m = 1, r = 1, stride = 1;
+  [[nodiscard]] int inputs() const { return stride * (m - 1) + r; }
+  [[nodiscard]] int products() const;
+  // Points at which polynomials are evaluated, infinity included; with their number the rounding errors grow.
+  [[nodiscard]] int points() const;
+};
+inline constexpr int kMostPoints = 8;  // that filter_matrices knows
+
+struct FilterMatrices {
+  Matrix input;    // Bᵀ, products × inputs
+  Matrix weights;  // G, products × r
+  Matrix output;   // Aᵀ, m × products
+};
+// Of at most kMostPoints points.
+[[nodiscard]] FilterMatrices filter_matrices(const MinimalFilter& filter);
+
 struct Winograd {
-  using Matrix = std::vector<std::vector<double>>;
-  std::string name;  // of the weights' transform: "winograd2", "winograd4"
-  int m = 0, n = 0;
-  Matrix input;    // Bᵀ, n × n
-  Matrix weights;  // G, n × 3
-  Matrix output;   // Aᵀ, m × n
+  MinimalFilter y, x;
+  [[nodiscard]] int frequencies() const { return y.products() * x.products(); }
+  [[nodiscard]] std::string name() const;  // of the weights' transform: "F(4,3/2)xF(4,3/2)", m, r / stride of y and x
 };
 
 // Null when there is no transform of this name.
-[[nodiscard]] const Winograd* find_winograd(std::string_view name);
-// Weights [o, i, 3, 3] → [o, i, n²]: G g Gᵀ, computed in double precision. f32, plain layout.
+[[nodiscard]] std::optional<Winograd> find_winograd(std::string_view name);
+// Weights [o, i, y.r, x.r] → [o, i, frequencies]: G g Gᵀ, computed in double precision. f32, plain layout.
 [[nodiscard]] Tensor transform_weights(const Tensor& weights, const Winograd& form);
 
 }  // namespace oc

@@ -59,8 +59,8 @@ bool collapsible(const NodeView& node, size_t dim) {
 
 Halide::Expr define(OpCall& call) {
   const Operand& w = call.inputs[1];
-  if (const Winograd* form = find_winograd(w.transform))
-    return define_winograd(call, window_attrs({call.node, {}, {}}, {3, 3}), *form);
+  if (const std::optional<Winograd> form = find_winograd(w.transform))
+    return define_winograd(call, window_attrs({call.node, {}, {}}, {form->y.r, form->x.r}), *form);
   const Window window = window_attrs({call.node, {}, {}}, {w.type.shape[2], w.type.shape[3]});
   const auto group = static_cast<int>(call.attrs().integer("group", 1));
   const int out_per_group = static_cast<int>(call.out.shape[kC].extent) / group;

@@ -1,4 +1,4 @@
-// The convolution's other algorithm, for 3×3 windows of stride 1 whose weights arrive transformed (dsl/winograd.h).
+// The convolution's other algorithm, whose weights arrive transformed (dsl/winograd.h).
 #pragma once
 
 #include "dsl/ops/window_rule.h"
@@ -7,8 +7,10 @@
 
 namespace oc {
 
-// Value of the output at call.index, bias included. Input and output are channel-blocked, groups 1. Stages, with
-// t = tile index y/m · ⌈W/m⌉ + x/m, f = frequency, b = channel block, l = lane in it, dims outermost first:
+// Value of the output at call.index, bias included. Input and output are channel-blocked, groups 1; an axis is strided
+// or dilated, not both. The outputs of a tile lie as far apart as the window's taps: with dilation d, tiles are
+// interleaved in groups of d that cover d·m outputs. Stages, with t = y's tile · tiles along x + x's tile,
+// f = frequency, b = channel block, l = lane in it, dims outermost first:
 //   pad      [n, c, y, x]
 //   rows     [n, b, t, k, a, l]  Bᵀ d, column k
 //   input    [n, f, b, t, l]     Bᵀ d B

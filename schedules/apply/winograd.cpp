@@ -14,63 +14,77 @@ using Halide::TailStrategy;
 using Halide::Var;
 using Halide::VarOrRVar;
 
+// A transform of more frequencies is a loop over columns, whose body is unrolled: LLVM takes minutes over all of it.
+constexpr int64_t kMostUnrolledFrequencies = 36;
+
 struct Form {
-  int m, n;
-  int in_lanes, out_lanes;
-  bool exact;  // tiles divide the output
   WinogradGrid grid;
+  int in_lanes, out_lanes;
+  bool exact;     // tiles divide the output
+  bool unrolled;  // both passes of a transform at once
 };
 
 Form form_of(const ApplyCall& call) {
   const Extents out = call.kernel.output().extents();
-  const int64_t form = call.schedule["algorithm.form"];
-  const WinogradGrid grid = winograd_grid(call.kernel, form);
+  const WinogradGrid grid = winograd_grid(call.kernel, call.schedule["algorithm.form"]);
   const Type& in = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type;
-  const int m = to_int(grid.m);
-  return {m,
-          m + 2,
-          to_int(in.layout.block(1)),
-          to_int(call.kernel.output().layout.block(1)),
-          out[kY] % m == 0 && out[kX] % m == 0,
-          grid};
+  return {grid, to_int(in.layout.block(1)), to_int(call.kernel.output().layout.block(1)),
+          out[kY] % (grid.form.y.m * grid.dilations[0]) == 0 && out[kX] % (grid.form.x.m * grid.dilations[1]) == 0,
+          grid.frequencies <= kMostUnrolledFrequencies};
 }
 
 bool over_channels(const Schedule& s) {
   return s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
 }
 
+// A pass of a transform: vectors, `inner` unrolled, `outer` too where that is little.
+void schedule_pass(const Form& form, Func func, const Var& vector, const Var& inner, const Var& outer) {
+  func.vectorize(vector).unroll(inner);
+  if (form.unrolled) func.unroll(outer);
+}
+
 // Output: bands of rows of tiles; in each, tile after tile is transformed back and stored. Returns the loop over bands.
 Var schedule_output(const ApplyCall& call, const Form& form) {
   Lowered& lowered = call.lowered;
   const Schedule& s = call.schedule;
+  const WinogradGrid& grid = form.grid;
   Func& out = lowered.output;
   const OutputVar &n = *find_var(lowered, kN, false), &c = *find_var(lowered, kC, false);
   const Var y = find_var(lowered, kY, false)->var, x = find_var(lowered, kX, false)->var;
   const Var lane = find_var(lowered, kC, true)->var;
-  Var yo("yo"), yi("yi"), xo("xo"), xi("xi"), band("band"), row("row");
+  Var yo("yo"), yi("yi"), xo("xo"), xi("xi"), y_phase("y_phase"), x_phase("x_phase"), band("band"), row("row");
   const TailStrategy tail = form.exact ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
-  out.split(y, yo, yi, form.m, tail).split(x, xo, xi, form.m, tail);
+  const int y_dilation = to_int(grid.dilations[0]), x_dilation = to_int(grid.dilations[1]);
+  const int y_outputs = grid.form.y.m, x_outputs = grid.form.x.m;
+  out.split(y, yo, yi, y_outputs * y_dilation, tail).split(yi, yi, y_phase, y_dilation);
+  out.split(x, xo, xi, x_outputs * x_dilation, tail).split(xi, xi, x_phase, x_dilation);
   // A band short of rows is shifted inwards: all bands need as much of the stages, and no more than there is.
-  out.split(yo, band, row, to_int(s["band.y"]), shift_unless_exact(form.grid.rows, s["band.y"]));
-  out.reorder(lane, xi, yi, xo, row, c.var, band, n.var).vectorize(lane);
+  const TailStrategy shift = shift_unless_exact(grid.rows, s["band.y"]);
+  if (grid.by_columns) {
+    out.split(xo, band, row, to_int(s["band.y"]), shift)
+        .reorder(lane, xi, yi, x_phase, y_phase, row, c.var, yo, band, n.var);
+  } else {
+    out.split(yo, band, row, to_int(s["band.y"]), shift)
+        .reorder(lane, xi, yi, x_phase, y_phase, xo, row, c.var, band, n.var);
+  }
 
   const Stage &columns = *lowered.stage("columns"), &tile = *lowered.stage("tile");
   Func back = columns.func, whole = tile.func;
-  back.compute_at(out, xo).bound_extent(columns.vars[3], form.n).bound_extent(columns.vars[4], form.m);
-  back.bound_extent(columns.vars[5], form.out_lanes);
-  back.vectorize(columns.vars[5]).unroll(columns.vars[4]).unroll(columns.vars[3]);
+  back.compute_at(out, x_phase).bound_extent(columns.vars[3], grid.form.x.products());
+  back.bound_extent(columns.vars[4], y_outputs).bound_extent(columns.vars[5], form.out_lanes);
+  schedule_pass(form, back, columns.vars[5], columns.vars[4], columns.vars[3]);
   if (form.exact) {
-    out.unroll(xi).unroll(yi);
+    schedule_pass(form, out, lane, xi, yi);
   } else {
-    whole.compute_at(out, xo).bound_extent(tile.vars[3], form.m).bound_extent(tile.vars[4], form.m);
+    whole.compute_at(out, x_phase).bound_extent(tile.vars[3], y_outputs).bound_extent(tile.vars[4], x_outputs);
     whole.bound_extent(tile.vars[5], form.out_lanes);
-    whole.vectorize(tile.vars[5]).unroll(tile.vars[4]).unroll(tile.vars[3]);
+    schedule_pass(form, whole, tile.vars[5], tile.vars[4], tile.vars[3]);
   }
   if (over_channels(s)) {
     run_parallel(out, {c.var}, c.extent, s["parallel.tasks"]);
     return band;
   }
-  return run_parallel(out, {n.var, band}, n.extent * ceil_div(form.grid.rows, s["band.y"]), s["parallel.tasks"]);
+  return run_parallel(out, {n.var, band}, n.extent * ceil_div(grid.rows, s["band.y"]), s["parallel.tasks"]);
 }
 
 // The matrix product of each frequency, by register tiles of points × channel blocks.
@@ -80,13 +94,13 @@ void schedule_product(const ApplyCall& call, const Form& form, const Var& band) 
   const Var n = product.vars[0], f = product.vars[1], b = product.vars[2], t = product.vars[3], l = product.vars[4];
   Var bo("bo"), bi("bi"), to("to"), ti("ti");
   Func places = product.func, sums = acc.func;
-  const int64_t points = s["band.y"] * form.grid.columns;
-  places.compute_at(call.lowered.output, band).bound_extent(f, form.n * form.n).bound_extent(n, 1);
+  const int64_t points = s["band.y"] * form.grid.points;
+  places.compute_at(call.lowered.output, band).bound_extent(f, to_int(form.grid.frequencies)).bound_extent(n, 1);
   places.bound(l, 0, form.out_lanes);
   places.split(t, to, ti, to_int(s["tile.x"]), shift_unless_exact(points, s["tile.x"]));
   places.split(b, bo, bi, to_int(s["tile.c"]), shift_unless_exact(form.grid.out_blocks, s["tile.c"]));
   places.reorder(l, ti, bi, to, bo, f, n).vectorize(l).unroll(ti).unroll(bi);
-  if (over_channels(s)) run_parallel(places, {f}, form.n * form.n, s["parallel.tasks"]);
+  if (over_channels(s)) run_parallel(places, {f}, to_int(form.grid.frequencies), s["parallel.tasks"]);
 
   sums.compute_at(places, to).bound_extent(acc.vars[2], to_int(s["tile.c"]));
   sums.bound_extent(acc.vars[3], to_int(s["tile.x"])).bound_extent(acc.vars[4], form.out_lanes);
@@ -115,13 +129,15 @@ void schedule_input(const ApplyCall& call, const Form& form, const Var& band) {
   const Stage &input = *call.lowered.stage("input"), &rows = *call.lowered.stage("rows");
   const Var n = input.vars[0], f = input.vars[1], b = input.vars[2], t = input.vars[3], l = input.vars[4];
   Func all = input.func, half = rows.func;
-  all.compute_at(call.lowered.output, band).bound_extent(f, form.n * form.n).bound_extent(n, 1);
+  all.compute_at(call.lowered.output, band).bound_extent(f, to_int(form.grid.frequencies)).bound_extent(n, 1);
   all.bound(l, 0, form.in_lanes).bound(b, 0, to_int(form.grid.in_blocks));
-  all.reorder(l, f, t, b, n).vectorize(l).unroll(f);
+  Var down("down"), across("across");
+  all.split(f, down, across, form.grid.form.x.products()).reorder(l, across, down, t, b, n);
+  schedule_pass(form, all, l, across, down);
   if (over_channels(call.schedule)) run_parallel(all, {b}, form.grid.in_blocks, call.schedule["parallel.tasks"]);
-  half.compute_at(all, t).bound_extent(rows.vars[3], form.n).bound_extent(rows.vars[4], form.n);
-  half.bound_extent(rows.vars[5], form.in_lanes);
-  half.vectorize(rows.vars[5]).unroll(rows.vars[4]).unroll(rows.vars[3]);
+  half.compute_at(all, t).bound_extent(rows.vars[3], form.grid.form.x.inputs());
+  half.bound_extent(rows.vars[4], form.grid.form.y.products()).bound_extent(rows.vars[5], form.in_lanes);
+  schedule_pass(form, half, rows.vars[5], rows.vars[4], rows.vars[3]);
 }
 
 }  // namespace

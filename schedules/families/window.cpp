@@ -203,8 +203,7 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
 // The form that a roofline estimate finds fastest.
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule best = direct_fallback(kernel, target, threads);
-  if (!why_no_winograd(kernel).empty()) return best;
-  for (const int64_t form : {kWinograd2, kWinograd4}) {
+  for (const int64_t form : winograd_forms(kernel)) {
     Schedule other = winograd_fallback(kernel, target, threads, form);
     if (window_cycles(kernel, target, threads, other) < window_cycles(kernel, target, threads, best))
       best = std::move(other);
@@ -215,12 +214,14 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
 Space space(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   Space result{Family::window, {}, {}};
-  if (why_no_winograd(kernel).empty()) {
-    result.knobs.push_back({"algorithm.form", {kDirect, kWinograd2, kWinograd4}});
+  int64_t rows = v.rows;
+  if (std::vector<int64_t> forms = winograd_forms(kernel); !forms.empty()) {
+    rows = std::max(rows, winograd_grid(kernel, forms.front()).rows);
     result.knobs.push_back({"prefetch.w", {0, kPrefetched}});
     result.starts.push_back(direct_fallback(kernel, target, threads));
-    for (const int64_t form : {kWinograd2, kWinograd4})
-      result.starts.push_back(winograd_fallback(kernel, target, threads, form));
+    for (const int64_t form : forms) result.starts.push_back(winograd_fallback(kernel, target, threads, form));
+    forms.insert(forms.begin(), kDirect);
+    result.knobs.push_back({"algorithm.form", std::move(forms)});
   }
   result.knobs.push_back(
       {"tile.x", up_to(std::min<int64_t>(column_units(v), 28), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 28})});
@@ -228,7 +229,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   if (v.ci > 1) result.knobs.push_back({"unroll.ci", up_to(std::min<int64_t>(v.ci, 8), {1, 2, 4, 8})});
   if (v.kx > 1) result.knobs.push_back({"unroll.kx", {0, 1}});
   result.knobs.push_back({"order.inner", {kInnerX, kInnerC}});
-  result.knobs.push_back({"band.y", up_to(v.rows, {1, 2, 3, 4, 5, 7, 8, 14, 16, 28, 32, 56, 64})});
+  result.knobs.push_back({"band.y", up_to(rows, {1, 2, 3, 4, 5, 7, 8, 14, 16, 28, 32, 56, 64})});
   result.knobs.push_back({"pad.at", {kPadBand, kPadRoot, kPadInline}});
   if (threads > 1) {
     result.knobs.push_back({"parallel.axis", {kParallelY, kParallelC, kParallelX}});
@@ -280,10 +281,7 @@ const FamilyInfo& family_window() {
       .why_illegal = reject,
       .packings = packings,
       .settle = settle,
-      .least_flops =
-          [](const Kernel& kernel) {
-            return why_no_winograd(kernel).empty() ? winograd_least_flops(kernel) : kernel.flops;
-          },
+      .least_flops = winograd_least_flops,
   };
   return info;
 }

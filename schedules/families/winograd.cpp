@@ -15,15 +15,13 @@ constexpr double kMemoryBytes = 8;    // a cycle, from memory
 constexpr double kCacheBytes = 24;    // a cycle, from the second level
 constexpr int64_t kCacheLine = 64;    // bytes
 constexpr double kEvenRows = 0.95;    // of the threads' time, above which rows of tiles are shared
-constexpr double kTransformOps = 3;   // vector instructions per element of a transform, loads and stores included
+constexpr double kTermCycles = 0.4;   // a vector of a term of a transform takes, loads and stores included
+
+constexpr int kMostOutputs = 16;  // of a tile
 
 // Points of a tile of one channel block: enough to hide the latency of an FMA, few enough to leave registers to the
 // rest.
 constexpr int64_t kLeastTall = 8, kMostTall = 28;
-
-const Winograd& form_of(int64_t form) {
-  return *find_winograd(window_forms().at(static_cast<size_t>(form)));
-}
 
 const Type& input_type(const Kernel& kernel) {
   return kernel.graph[kernel.anchor_node().inputs[0]].type;
@@ -45,11 +43,11 @@ bool fills_lines(const Kernel& kernel) {
 int64_t row_bytes(const Kernel& kernel, const WinogradGrid& grid) {
   const int64_t channels =
       grid.in_blocks * input_type(kernel).layout.block(1) + grid.out_blocks * kernel.output().layout.block(1);
-  return (grid.m + 2) * (grid.m + 2) * grid.columns * channels * 4;
+  return grid.frequencies * grid.points * channels * 4;
 }
 
 double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
-  return static_cast<double>((grid.m + 2) * (grid.m + 2) * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
+  return static_cast<double>(grid.frequencies * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
 // Cycles in which one image's bands, shared among the threads, wait for memory: each reads all weights, the first from
@@ -83,41 +81,104 @@ int64_t band_of(const Kernel& kernel, const Target& target, const WinogradGrid& 
   return all ? grid.rows : band;
 }
 
-}  // namespace
-
-const std::vector<std::string>& window_forms() {
-  static const std::vector<std::string> kForms = {"direct", "winograd2", "winograd4"};
-  return kForms;
+Extents window_integers(const Kernel& kernel, std::string_view name) {
+  return kernel.anchor_node().attrs.integers(name, Extents{1, 1});
 }
 
+// Empty if the kernel is of a kind that can be computed by Winograd.
 std::string why_no_winograd(const Kernel& kernel) {
   const Node& node = kernel.anchor_node();
   const int w = kernel.input_of_anchor(1);
   if (node.op != "conv") return fmt::format("Winograd is for conv, not for {}", node.op);
   if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return "Winograd needs constant weights";
-  const Extents ones{1, 1};
-  if (kernel.extent("ky") != 3 || kernel.extent("kx") != 3 || node.attrs.integers("strides", ones) != ones ||
-      node.attrs.integers("dilations", ones) != ones || node.attrs.integer("group", 1) != 1)
-    return "Winograd needs a 3×3 window of stride 1 without dilation and groups";
+  if (node.attrs.integer("group", 1) != 1) return "Winograd is for convolutions of one group";
+  const Extents strides = window_integers(kernel, "strides"), dilations = window_integers(kernel, "dilations");
+  for (size_t i = 0; i < 2; ++i)
+    if (strides[i] > 1 && dilations[i] > 1) return "Winograd takes strides or dilations, not both along one axis";
   if (kernel.output().dtype != DType::f32) return "Winograd is for f32";
   if (input_type(kernel).layout.block(1) == 1 || kernel.output().layout.block(1) == 1)
     return "Winograd needs channel-blocked input and output";
   return {};
 }
 
+// Errors of two axes multiply: 6 outputs at once pass along one axis only (tests/dsl/winograd_test.cpp measures them).
+std::string why_no_form(const Winograd& form) {
+  const int multiplications = form.y.m * form.y.r * form.x.m * form.x.r;
+  if (form.frequencies() >= multiplications) return fmt::format("{} saves no multiplication", form.name());
+  if (std::max(form.y.points(), form.x.points()) > kMostPoints || form.y.m * form.x.m > kMostOutputs)
+    return fmt::format("the errors of {} are too large", form.name());
+  return {};
+}
+
+int64_t outputs_at_once(int64_t form) {
+  return form == kWinograd2 ? 2 : form == kWinograd4 ? 4 : 6;
+}
+
+// Terms of the sums that a transform by a matrix has.
+int64_t terms(const Matrix& matrix) {
+  int64_t count = 0;
+  for (const std::vector<double>& row : matrix) count += std::ranges::count_if(row, [](double x) { return x != 0; });
+  return count;
+}
+
+// Terms of both passes of the transforms of one tile: of one input channel, of one output channel.
+struct TransformTerms {
+  int64_t input, output;
+};
+
+TransformTerms transform_terms(const Winograd& form) {
+  const FilterMatrices y = filter_matrices(form.y), x = filter_matrices(form.x);
+  return {terms(y.input) * form.x.inputs() + terms(x.input) * form.y.products(),
+          terms(y.output) * form.x.products() + terms(x.output) * form.y.m};
+}
+
+}  // namespace
+
+const std::vector<std::string>& window_forms() {
+  static const std::vector<std::string> kForms = {"direct", "winograd2", "winograd4", "winograd6"};
+  return kForms;
+}
+
+Winograd winograd_of(const Kernel& kernel, int64_t form) {
+  const Extents strides = window_integers(kernel, "strides");
+  const auto along = [&](std::string_view taps, size_t i) {
+    const auto r = static_cast<int>(kernel.extent(taps));
+    return MinimalFilter{r == 1 ? 1 : static_cast<int>(outputs_at_once(form)), r, static_cast<int>(strides[i])};
+  };
+  return {along("ky", 0), along("kx", 1)};
+}
+
 WinogradGrid winograd_grid(const Kernel& kernel, int64_t form) {
   const Type &in = input_type(kernel), &out = kernel.output();
-  const int64_t m = form_of(form).m;
-  return {m, ceil_div(out.shape[2].extent, m), ceil_div(out.shape[3].extent, m),
-          ceil_div(in.shape[1].extent, in.layout.block(1)), ceil_div(out.shape[1].extent, out.layout.block(1))};
+  WinogradGrid grid{};
+  grid.dilations = window_integers(kernel, "dilations");
+  grid.form = winograd_of(kernel, form);
+  grid.frequencies = grid.form.frequencies();
+  grid.by_columns = out.shape[2].extent == 1;
+  const int64_t down = grid.form.y.m * grid.dilations[0], across = grid.form.x.m * grid.dilations[1];
+  const int64_t rows = ceil_div(out.shape[2].extent, down), columns = ceil_div(out.shape[3].extent, across);
+  grid.rows = grid.by_columns ? columns : rows;
+  grid.points = grid.by_columns ? grid.dilations[1] : grid.dilations[0] * grid.dilations[1] * columns;
+  grid.in_blocks = ceil_div(in.shape[1].extent, in.layout.block(1));
+  grid.out_blocks = ceil_div(out.shape[1].extent, out.layout.block(1));
+  return grid;
+}
+
+std::vector<int64_t> winograd_forms(const Kernel& kernel) {
+  std::vector<int64_t> forms;
+  if (!why_no_winograd(kernel).empty()) return forms;
+  for (const int64_t form : {kWinograd2, kWinograd4, kWinograd6})
+    if (why_no_form(winograd_of(kernel, form)).empty()) forms.push_back(form);
+  return forms;
 }
 
 std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
   if (std::string reason = why_no_winograd(kernel); !reason.empty()) return reason;
   const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+  if (std::string reason = why_no_form(grid.form); !reason.empty()) return reason;
   if (s["band.y"] > grid.rows) return fmt::format("band y={} of {} rows of tiles", s["band.y"], grid.rows);
-  if (s["tile.x"] > s["band.y"] * grid.columns)
-    return fmt::format("tile x={} of {} points in a band", s["tile.x"], s["band.y"] * grid.columns);
+  if (s["tile.x"] > s["band.y"] * grid.points)
+    return fmt::format("tile x={} of {} points in a band", s["tile.x"], s["band.y"] * grid.points);
   if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
   if (s["parallel.axis"] == kParallelX) return "Winograd splits its work over y or c, not over x";
   if (s["unroll.kx"] != 0) return "unroll kx=1: Winograd has no loop over the window";
@@ -131,17 +192,16 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
 Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form) {
   const WinogradGrid grid = winograd_grid(kernel, form);
   int64_t band = band_of(kernel, target, grid);
-  const int64_t n = form_of(form).n;
   // Over channels and frequencies, each stage for itself, where rows of tiles are few or come out uneven.
   const int64_t images = std::max<int64_t>(1, kernel.output().shape[0].extent), rows = images * grid.rows;
   const bool over_channels = rows < 2 * threads || coverage(rows, threads) < kEvenRows;
-  int64_t tasks = default_tasks(kernel, target, threads, over_channels ? n * n : rows);
+  int64_t tasks = default_tasks(kernel, target, threads, over_channels ? grid.frequencies : rows);
   if (tasks > 1 && over_channels) band = grid.rows;
   if (tasks > 1 && !over_channels) {
     band = even_band(images, grid.rows, std::min(band, ceil_div(rows, threads)), threads);  // each reads all weights
     tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
   }
-  const RegisterTile tile = product_tile(kernel, target, band * grid.columns, grid.out_blocks);
+  const RegisterTile tile = product_tile(kernel, target, band * grid.points, grid.out_blocks);
   return make_schedule(family_info(Family::window),
                        {{"algorithm.form", form},
                         {"tile.x", tile.rows},
@@ -168,15 +228,15 @@ Packings winograd_packings(const Kernel& kernel, int64_t form) {
   Layout layout{.order = {2, 0, 1}, .blocks = {}};
   if (!streams(kernel)) layout.blocks.push_back({1, input_type(kernel).layout.block(1)});
   layout.blocks.push_back({0, kernel.output().layout.block(1)});
-  result[static_cast<size_t>(kernel.input_of_anchor(1))] = Packing{form_of(form).name, layout};
+  result[static_cast<size_t>(kernel.input_of_anchor(1))] = Packing{winograd_of(kernel, form).name(), layout};
   return result;
 }
 
 double winograd_least_flops(const Kernel& kernel) {
   double least = kernel.flops;
-  for (const int64_t form : {kWinograd2, kWinograd4}) {
+  for (const int64_t form : winograd_forms(kernel)) {
     const WinogradGrid grid = winograd_grid(kernel, form);
-    const int64_t products = kernel.output().shape[0].extent * (grid.m + 2) * (grid.m + 2) * grid.rows * grid.columns *
+    const int64_t products = kernel.output().shape[0].extent * grid.frequencies * grid.rows * grid.points *
                              kernel.extent("ci") * kernel.output().shape[1].extent;
     least = std::min(least, 2 * static_cast<double>(products));
   }
@@ -188,11 +248,15 @@ double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
   if (s["parallel.tasks"] <= 1) return 1;
   const Shape& axes = kernel.output().shape;
   const int64_t images = axes[0].extent, channels = axes[1].extent / kernel.output().layout.block(1);
-  const bool direct = s["algorithm.form"] == kDirect;
-  const int64_t m = direct ? 1 : form_of(s["algorithm.form"]).m, n = m + 2;
-  int64_t pieces = images * ceil_div(ceil_div(axes[2].extent, m), s["band.y"]);
+  int64_t rows = axes[2].extent, over_channels = images * ceil_div(channels, s["tile.c"]);
+  if (s["algorithm.form"] != kDirect) {
+    const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+    rows = grid.rows;
+    over_channels = grid.frequencies;
+  }
+  int64_t pieces = images * ceil_div(rows, s["band.y"]);
   if (s["parallel.axis"] == kParallelX) pieces = images * ceil_div(axes[3].extent, s["tile.x"]);
-  if (s["parallel.axis"] == kParallelC) pieces = direct ? images * ceil_div(channels, s["tile.c"]) : n * n;
+  if (s["parallel.axis"] == kParallelC) pieces = over_channels;
   return threads * coverage(pieces, threads);
 }
 
@@ -206,15 +270,18 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double sharing = busy_threads(kernel, s, threads);
   if (form == kDirect) {
     const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
-    const double weights = 9 * in_channels * out_channels * 4;
+    const double weights = kernel.extent("ky") * kernel.extent("kx") * in_channels * out_channels * 4;
     return kernel.flops / (2 * kMultiplyAdds) / utilisation / sharing + weights / kMemoryBytes;
   }
   const WinogradGrid grid = winograd_grid(kernel, form);
-  const auto frequencies = static_cast<double>((grid.m + 2) * (grid.m + 2));
-  const auto points = static_cast<double>(grid.rows * grid.columns);
-  const double utilisation = coverage(s["band.y"] * grid.columns, s["tile.x"]);
-  const double products = images * frequencies * points * in_channels * out_channels / kMultiplyAdds / utilisation;
-  const double transforms = images * frequencies * points * (in_channels + out_channels) * kTransformOps / lanes;
+  const auto points = images * static_cast<double>(grid.rows * grid.points);
+  const double utilisation = coverage(s["band.y"] * grid.points, s["tile.x"]);
+  const auto frequencies = static_cast<double>(grid.frequencies);
+  const double products = points * frequencies * in_channels * out_channels / kMultiplyAdds / utilisation;
+  const TransformTerms terms = transform_terms(grid.form);
+  const double channel_terms =
+      static_cast<double>(terms.input) * in_channels + static_cast<double>(terms.output) * out_channels;
+  const double transforms = points * channel_terms * kTermCycles / lanes;
   const double again = (images - 1) * weight_bytes(kernel, grid) / kCacheBytes;
   return (products + transforms + again) / sharing + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
 }

@@ -1,35 +1,45 @@
 // Winograd's convolution as forms of the window family. The directives mean: tile x=, c=: points (tiles of the image) ×
-// channel blocks of the register tile of the matrix product; band y=: rows of tiles that pass through all stages
-// together; prefetch w: input channels by which weights are asked for ahead; parallel y: over bands, parallel c: over
-// frequencies and channels inside each stage.
+// channel blocks of the register tile of the matrix product; band y=: rows of tiles (of images of one row: columns)
+// that pass through all stages together; prefetch w: input channels by which weights are asked for ahead; parallel y:
+// over bands, parallel c: over frequencies and channels inside each stage.
 #pragma once
 
+#include <optional>
 #include <string>
 
+#include "dsl/winograd.h"
 #include "schedules/families/common.h"
 
 namespace oc {
 
 inline constexpr int64_t kPrefetched = 64;  // input channels of prefetch.w: 4 KB of weights, about 1000 cycles ahead
 
-enum WindowForm : int64_t { kDirect, kWinograd2, kWinograd4 };  // words of algorithm.form, in their order
+// Words of algorithm.form, in their order. Of a form m outputs are computed at once along each axis that the window
+// spans.
+enum WindowForm : int64_t { kDirect, kWinograd2, kWinograd4, kWinograd6 };
 enum WindowInner : int64_t { kInnerX, kInnerC };
 enum WindowPadAt : int64_t { kPadBand, kPadRoot, kPadInline };
 enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
 
-// "direct", "winograd2", "winograd4": all that the family speaks.
 [[nodiscard]] const std::vector<std::string>& window_forms();
 
-// The tiles of one image.
+// The transform of a form (not kDirect) for the kernel's window.
+[[nodiscard]] Winograd winograd_of(const Kernel& kernel, int64_t form);
+
+// The tiles of one image, in rows; in columns where it has one row of outputs. Those of a dilated window interleave,
+// and as many as the dilation make a row together.
 struct WinogradGrid {
-  int64_t m;              // outputs along a side of a tile
-  int64_t rows, columns;  // of tiles
+  Winograd form;
+  Extents dilations;
+  int64_t frequencies;
+  bool by_columns;
+  int64_t rows, points;  // points: tiles in a row
   int64_t in_blocks, out_blocks;
 };
-// Empty if the kernel can be computed this way: 3×3, stride 1, no dilation, one group, blocked on both sides, constant
-// weights.
-[[nodiscard]] std::string why_no_winograd(const Kernel& kernel);
 [[nodiscard]] WinogradGrid winograd_grid(const Kernel& kernel, int64_t form);
+
+// The forms by which the kernel can be computed, kDirect left out: with fewer multiplications and errors that pass.
+[[nodiscard]] std::vector<int64_t> winograd_forms(const Kernel& kernel);
 // `form` is not kDirect.
 [[nodiscard]] std::string winograd_reject(const Kernel& kernel, const Schedule& schedule);
 [[nodiscard]] Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form);

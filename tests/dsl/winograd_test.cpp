@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "base/compare.h"
 #include "schedules/apply.h"
@@ -16,17 +17,39 @@
 namespace oc::test {
 namespace {
 
-struct Shape4 {
+struct ConvShape {
   Extents x, w, pads;
+  Extents strides = {1, 1}, dilations = {1, 1};
 };
 
-// Sizes below, at and beyond a tile; channels that fill no block; pads on some sides only; two images.
-const std::vector<Shape4> kShapes = {
-    {{1, 16, 8, 8}, {16, 16, 3, 3}, {1, 1, 1, 1}},     {{1, 16, 14, 14}, {33, 16, 3, 3}, {1, 1, 1, 1}},
-    {{2, 24, 9, 11}, {40, 24, 3, 3}, {1, 0, 2, 1}},    {{1, 40, 7, 7}, {17, 40, 3, 3}, {0, 0, 0, 0}},
-    {{1, 5, 3, 3}, {7, 5, 3, 3}, {0, 0, 0, 0}},        {{1, 8, 1, 1}, {8, 8, 3, 3}, {1, 1, 1, 1}},
-    {{1, 31, 15, 17}, {31, 31, 3, 3}, {1, 1, 1, 1}},   {{3, 16, 2, 31}, {16, 16, 3, 3}, {1, 1, 1, 1}},
+// Sizes below, at and beyond a tile; channels that fill no block; pads on some sides only; two images; windows of each
+// extent; one axis only; one row or column of outputs.
+const std::vector<ConvShape> kShapes = {
+    {{1, 16, 8, 8}, {16, 16, 3, 3}, {1, 1, 1, 1}},
+    {{1, 16, 14, 14}, {33, 16, 3, 3}, {1, 1, 1, 1}},
+    {{2, 24, 9, 11}, {40, 24, 3, 3}, {1, 0, 2, 1}},
+    {{1, 40, 7, 7}, {17, 40, 3, 3}, {0, 0, 0, 0}},
+    {{1, 5, 3, 3}, {7, 5, 3, 3}, {0, 0, 0, 0}},
+    {{1, 8, 1, 1}, {8, 8, 3, 3}, {1, 1, 1, 1}},
+    {{1, 31, 15, 17}, {31, 31, 3, 3}, {1, 1, 1, 1}},
+    {{3, 16, 2, 31}, {16, 16, 3, 3}, {1, 1, 1, 1}},
     {{1, 127, 4, 33}, {127, 127, 3, 3}, {2, 2, 0, 0}},
+    {{1, 16, 31, 33}, {33, 16, 3, 3}, {1, 0, 2, 1}, {2, 2}},
+    {{2, 24, 17, 15}, {16, 24, 5, 5}, {2, 2, 1, 1}, {2, 2}},
+    {{1, 16, 33, 17}, {16, 16, 7, 7}, {3, 3, 3, 3}, {2, 2}},
+    {{1, 17, 9, 15}, {16, 17, 7, 4}, {3, 1, 3, 2}, {2, 1}},
+    {{1, 16, 3, 7}, {16, 16, 3, 6}, {1, 2, 1, 3}, {1, 2}},
+    {{1, 16, 7, 16}, {16, 16, 2, 5}, {1, 2, 0, 2}},
+    {{1, 31, 15, 15}, {16, 31, 5, 5}, {2, 2, 2, 2}},
+    {{1, 16, 14, 15}, {16, 16, 7, 7}, {3, 3, 3, 3}},
+    {{1, 40, 1, 127}, {33, 40, 1, 3}, {0, 1, 0, 1}},
+    {{2, 16, 1, 33}, {16, 16, 1, 3}, {0, 1, 0, 1}, {2, 2}},
+    {{1, 16, 33, 2}, {16, 16, 7, 1}, {3, 0, 3, 0}},
+    {{1, 16, 3, 31}, {16, 16, 3, 3}, {0, 1, 0, 1}},
+    {{1, 16, 16, 16}, {16, 16, 3, 3}, {2, 2, 2, 2}, {1, 1}, {2, 2}},
+    {{2, 16, 15, 17}, {16, 16, 3, 3}, {3, 1, 2, 4}, {1, 1}, {3, 2}},
+    {{1, 16, 7, 15}, {16, 16, 5, 3}, {2, 1, 2, 1}, {2, 1}, {1, 2}},
+    {{1, 16, 1, 31}, {16, 16, 1, 3}, {0, 2, 0, 2}, {1, 1}, {1, 4}},
 };
 
 struct Case {
@@ -34,13 +57,13 @@ struct Case {
   Kernel kernel;
 };
 
-Case make_case(const Shape4& shape, int64_t block) {
+Case make_case(const ConvShape& shape, int64_t block, int64_t group = 1) {
   OpCase c;
   const std::string tag = fmt::format("aBcd{}b", block);
   c.inputs = {{.shape = shape.x, .layout = tag},
               {.shape = shape.w, .weight = true},
               {.shape = {shape.w[0]}, .weight = true, .layout = fmt::format("A{}a", block)}};
-  c.attrs = {{"strides", Extents{1, 1}}, {"pads", shape.pads}, {"dilations", Extents{1, 1}}, {"group", int64_t{1}}};
+  c.attrs = {{"strides", shape.strides}, {"pads", shape.pads}, {"dilations", shape.dilations}, {"group", group}};
   c.out_layout = tag;
   return {c, analyse(case_workload(op_info(builtin_ops(), "conv"), c), builtin_ops())};
 }
@@ -77,18 +100,83 @@ Tensor run_schedule(const Kernel& kernel, const Target& target, const Schedule& 
   }
 }
 
+// How much the rounding errors of the products, of independent signs, exceed those of a direct sum.
+double error_growth(const MinimalFilter& filter) {
+  const FilterMatrices f = filter_matrices(filter);
+  const auto squares = [](const std::vector<double>& row) {
+    return std::inner_product(row.begin(), row.end(), row.begin(), 0.0);
+  };
+  double most = 0;
+  for (const std::vector<double>& output : f.output) {
+    double sum = 0;
+    for (size_t k = 0; k < output.size(); ++k)
+      sum += output[k] * output[k] * squares(f.weights[k]) * squares(f.input[k]);
+    most = std::max(most, sum / filter.r);
+  }
+  return std::sqrt(most);
+}
+
+TEST(MinimalFilter, ComputesTheDirectSum) {
+  for (int stride : {1, 2, 3})
+    for (int r = 1; r <= 7; ++r)
+      for (int m = 1; m <= 6; ++m) {
+        const MinimalFilter filter{m, r, stride};
+        if (filter.points() > kMostPoints) continue;
+        SCOPED_TRACE(fmt::format("F({},{}/{})", m, r, stride));
+        const FilterMatrices f = filter_matrices(filter);
+        ASSERT_EQ(f.input.size(), static_cast<size_t>(filter.products()));
+        const auto input = [](int i) { return std::sin(1.0 + i); };
+        const auto weight = [](int k) { return std::cos(2.0 + k); };
+        for (int j = 0; j < m; ++j) {
+          double expected = 0, sum = 0;
+          for (int k = 0; k < r; ++k) expected += weight(k) * input(stride * j + k);
+          for (size_t p = 0; p < f.input.size(); ++p) {
+            double d = 0, g = 0;
+            for (int i = 0; i < filter.inputs(); ++i) d += f.input[p][static_cast<size_t>(i)] * input(i);
+            for (int k = 0; k < r; ++k) g += f.weights[p][static_cast<size_t>(k)] * weight(k);
+            sum += f.output[static_cast<size_t>(j)][p] * d * g;
+          }
+          EXPECT_NEAR(sum, expected, 1e-12);
+        }
+      }
+}
+
+TEST(Winograd, NoFormErrsMuchMoreThanThatOf3x3Windows) {
+  const double established = std::pow(error_growth({4, 3, 1}), 2);
+  for (int64_t stride : {1, 2})
+    for (int64_t ky = 1; ky <= 7; ++ky)
+      for (int64_t kx = 1; kx <= 7; ++kx) {
+        const Case c = make_case({{1, 8, 9, 9}, {8, 8, ky, kx}, {0, 0, 0, 0}, {stride, stride}}, 8);
+        for (const int64_t form : winograd_forms(c.kernel)) {
+          const Winograd winograd = winograd_of(c.kernel, form);
+          EXPECT_LE(error_growth(winograd.y) * error_growth(winograd.x), 1.1 * established) << winograd.name();
+          EXPECT_LT(winograd.frequencies(), winograd.y.m * winograd.x.m * ky * kx) << winograd.name();
+        }
+      }
+  EXPECT_GT(std::pow(error_growth({6, 3, 1}), 2), 1.4 * established);
+}
+
+TEST(Winograd, ANameSaysAll) {
+  const Winograd form{{1, 1, 1}, {4, 3, 2}};
+  EXPECT_EQ(form.name(), "F(1,1/1)xF(4,3/2)");
+  EXPECT_EQ(find_winograd(form.name())->name(), form.name());
+  for (const char* other : {"", "F(4,3/1)", "F(4,3/1)xF(4,3/1) ", "winograd4"})
+    EXPECT_FALSE(find_winograd(other)) << other;
+}
+
 class WinogradForm : public testing::TestWithParam<int> {};
 
 TEST_P(WinogradForm, AgreesWithTheDirectSumUnderEverySchedule) {
-  const Shape4& shape = kShapes[static_cast<size_t>(GetParam())];
+  const ConvShape& shape = kShapes[static_cast<size_t>(GetParam())];
   const OpInfo& op = op_info(builtin_ops(), "conv");
   for (const char* name : {"host", "x86-64-avx2"}) {
     const Target target = parse_target(name);
     const Case c = make_case(shape, target.lanes(4));
     const std::vector<Tensor> inputs = case_inputs(c.op, 11);
     const Tensor expected = reference(op, c.kernel, inputs);
-    ASSERT_EQ(why_no_winograd(c.kernel), "");
-    for (const int64_t form : {kWinograd2, kWinograd4})
+    const std::vector<int64_t> forms = winograd_forms(c.kernel);
+    ASSERT_FALSE(forms.empty());
+    for (const int64_t form : forms)
       for (const Schedule& s : schedules_of(c.kernel, target, form)) {
         SCOPED_TRACE(std::string(name) + "\n" + c.kernel.workload.text + print_schedule(s));
         EXPECT_LE(err(run_schedule(c.kernel, target, s, inputs), expected), kWinogradTolerance);
@@ -120,10 +208,20 @@ TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   const Target target = host_target();
   const Case c = make_case(kShapes[0], target.lanes(4));
   const Schedule s = winograd_fallback(c.kernel, target, 1, kWinograd4);
-  OpCase strided = c.op;
-  strided.attrs["strides"] = Extents{2, 2};
-  const Kernel other = analyse(case_workload(op_info(builtin_ops(), "conv"), strided), builtin_ops());
-  EXPECT_EQ(why_illegal(other, target, s), "Winograd needs a 3×3 window of stride 1 without dilation and groups");
+  const auto refusal = [&](const ConvShape& shape, int64_t group, int64_t form) {
+    Schedule asked = s;
+    asked.values["algorithm.form"] = form;
+    return why_illegal(make_case(shape, target.lanes(4), group).kernel, target, asked);
+  };
+  EXPECT_EQ(refusal({{1, 32, 8, 8}, {32, 16, 3, 3}, {1, 1, 1, 1}}, 2, kWinograd4),
+            "Winograd is for convolutions of one group");
+  EXPECT_EQ(refusal({{1, 16, 8, 8}, {16, 16, 3, 3}, {1, 1, 1, 1}, {2, 2}, {2, 1}}, 1, kWinograd4),
+            "Winograd takes strides or dilations, not both along one axis");
+  EXPECT_EQ(refusal({{1, 16, 8, 8}, {16, 16, 2, 2}, {0, 0, 0, 0}, {2, 2}}, 1, kWinograd2),
+            "F(2,2/2)xF(2,2/2) saves no multiplication");
+  EXPECT_EQ(refusal(kShapes[0], 1, kWinograd6), "the errors of F(6,3/1)xF(6,3/1) are too large");
+  EXPECT_EQ(refusal({{1, 16, 8, 8}, {16, 16, 7, 7}, {3, 3, 3, 3}}, 1, kWinograd4),
+            "the errors of F(4,7/1)xF(4,7/1) are too large");
   Schedule large = s;
   large.values["tile.x"] = 64;
   EXPECT_EQ(why_illegal(c.kernel, target, large), "tile x=64 of 4 points in a band");
