@@ -218,7 +218,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
 
 std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& s) {
   const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
-  if (s["parallel.axis"] == kParallelC) return {grid.out_blocks, (grid.m + 2) * (grid.m + 2), grid.in_blocks};
+  if (s["parallel.axis"] == kParallelC) return {grid.out_blocks, grid.frequencies, grid.in_blocks};
   return {kernel.output().shape[0].extent * ceil_div(grid.rows, s["band.y"])};
 }
 
