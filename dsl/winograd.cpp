@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdio>
+#include <functional>
+#include <iterator>
 
 #include "base/error.h"
 
@@ -61,16 +64,75 @@ FilterMatrices single_tap(size_t m) {
   return f;
 }
 
-// Of the filter over every stride-th tap from `phase` on.
-int phase_taps(const MinimalFilter& filter, int phase) {
-  return (filter.r - phase + filter.stride - 1) / filter.stride;
+// F(m, r) of stride 1.
+FilterMatrices simple_filter(int m, int r) {
+  const auto outputs = static_cast<size_t>(m), taps = static_cast<size_t>(r);
+  return r == 1 ? single_tap(outputs) : toom_cook(outputs, taps);
 }
 
+// Filters over every step-th tap.
 int phases(const MinimalFilter& filter) {
-  return std::min(filter.stride, filter.r);
+  return filter.up > 1 ? filter.up : std::min(filter.stride, filter.r);
+}
+
+// Of the phase with the given first tap; those of a transposed convolution have as many as the longest, some of them 0.
+int phase_taps(const MinimalFilter& filter, int first) {
+  return filter.up > 1 ? (filter.r + filter.up - 1) / filter.up
+                       : (filter.r - first + filter.stride - 1) / filter.stride;
+}
+
+// Appends rows whose column k is column `place(k)` of the wide matrix, where there is one.
+void append_rows(const Matrix& from, Matrix& to, int columns, const std::function<int(int)>& place) {
+  for (const std::vector<double>& row : from) {
+    std::vector<double>& wide = to.emplace_back(static_cast<size_t>(columns), 0);
+    for (size_t k = 0; k < row.size(); ++k)
+      if (const int at = place(static_cast<int>(k)); at < columns) wide[static_cast<size_t>(at)] = row[k];
+  }
+}
+
+// The phases' products are summed.
+FilterMatrices strided(const MinimalFilter& filter) {
+  FilterMatrices all{{}, {}, Matrix(static_cast<size_t>(filter.m))};
+  for (int phase = 0; phase < phases(filter); ++phase) {
+    const FilterMatrices part = simple_filter(filter.m, phase_taps(filter, phase));
+    const auto place = [&](int k) { return k * filter.stride + phase; };
+    append_rows(part.input, all.input, filter.inputs(), place);
+    append_rows(part.weights, all.weights, filter.r, place);
+    for (size_t j = 0; j < all.output.size(); ++j) std::ranges::copy(part.output[j], std::back_inserter(all.output[j]));
+  }
+  return all;
+}
+
+// Output up·q + phase is Σ w[first + up·k] · x[q + later − k], with first and later the remainder and quotient of
+// phase + shift by `up`: the phases' products are kept apart, and their taps run backwards.
+FilterMatrices transposed(const MinimalFilter& filter) {
+  const int taps = phase_taps(filter, 0), up = filter.up;
+  const FilterMatrices part = simple_filter(filter.m, taps);
+  FilterMatrices all{{}, {}, zeros(static_cast<size_t>(filter.outputs()), static_cast<size_t>(filter.products()))};
+  for (int phase = 0; phase < up; ++phase) {
+    const int first = (phase + filter.shift) % up, later = (phase + filter.shift) / up;
+    for (size_t q = 0; q < part.output.size(); ++q)
+      std::ranges::copy(part.output[q], all.output[q * static_cast<size_t>(up) + static_cast<size_t>(phase)].begin() +
+                                            static_cast<std::ptrdiff_t>(all.input.size()));
+    append_rows(part.input, all.input, filter.inputs(), [&](int k) { return k + later; });
+    append_rows(part.weights, all.weights, filter.r, [&](int k) { return first + up * (taps - 1 - k); });
+  }
+  return all;
+}
+
+std::optional<MinimalFilter> find_filter(const std::string& name) {
+  MinimalFilter f;
+  if (std::sscanf(name.c_str(), "F(%d,%d*%d+%d)", &f.m, &f.r, &f.up, &f.shift) != 4)
+    std::sscanf(name.c_str(), "F(%d,%d/%d)", &f.m, &f.r, &f.stride);
+  if (f.name() != name) return std::nullopt;
+  return f;
 }
 
 }  // namespace
+
+int MinimalFilter::inputs() const {
+  return up > 1 ? m + phase_taps(*this, 0) - 1 + (shift + up - 1) / up : stride * (m - 1) + r;
+}
 
 int MinimalFilter::products() const {
   int sum = 0;
@@ -82,38 +144,22 @@ int MinimalFilter::points() const {
   return phase_taps(*this, 0) == 1 ? 1 : m + phase_taps(*this, 0) - 1;
 }
 
-FilterMatrices filter_matrices(const MinimalFilter& filter) {
-  if (filter.points() > kMostPoints) internal_error("a filter of {} points", filter.points());
-  const auto stride = static_cast<size_t>(filter.stride);
-  FilterMatrices all{{}, {}, Matrix(static_cast<size_t>(filter.m))};
-  for (int phase = 0; phase < phases(filter); ++phase) {
-    const auto taps = static_cast<size_t>(phase_taps(filter, phase)), m = static_cast<size_t>(filter.m);
-    const FilterMatrices part = taps == 1 ? single_tap(m) : toom_cook(m, taps);
-    const auto spread = [&](const Matrix& from, Matrix& to, int columns) {
-      for (const std::vector<double>& row : from) {
-        std::vector<double>& wide = to.emplace_back(static_cast<size_t>(columns), 0);
-        for (size_t k = 0; k < row.size(); ++k) wide[k * stride + static_cast<size_t>(phase)] = row[k];
-      }
-    };
-    spread(part.input, all.input, filter.inputs());
-    spread(part.weights, all.weights, filter.r);
-    for (size_t j = 0; j < m; ++j)
-      all.output[j].insert(all.output[j].end(), part.output[j].begin(), part.output[j].end());
-  }
-  return all;
+std::string MinimalFilter::name() const {
+  return up > 1 ? fmt::format("F({},{}*{}+{})", m, r, up, shift) : fmt::format("F({},{}/{})", m, r, stride);
 }
 
-std::string Winograd::name() const {
-  return fmt::format("F({},{}/{})xF({},{}/{})", y.m, y.r, y.stride, x.m, x.r, x.stride);
+FilterMatrices filter_matrices(const MinimalFilter& filter) {
+  if (filter.points() > kMostPoints) internal_error("a filter of {} points", filter.points());
+  return filter.up > 1 ? transposed(filter) : strided(filter);
 }
 
 std::optional<Winograd> find_winograd(std::string_view name) {
-  Winograd form;
-  const std::string text(name);
-  std::sscanf(text.c_str(), "F(%d,%d/%d)xF(%d,%d/%d)", &form.y.m, &form.y.r, &form.y.stride, &form.x.m, &form.x.r,
-              &form.x.stride);
-  if (form.name() != name) return std::nullopt;
-  return form;
+  const size_t y_ends = name.find('x');
+  if (y_ends == std::string_view::npos) return std::nullopt;
+  const auto y = find_filter(std::string(name.substr(0, y_ends)));
+  const auto x = find_filter(std::string(name.substr(y_ends + 1)));
+  if (!y || !x) return std::nullopt;
+  return Winograd{*y, *x};
 }
 
 Tensor transform_weights(const Tensor& weights, const Winograd& form) {

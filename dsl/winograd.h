@@ -17,20 +17,25 @@ namespace oc {
 
 using Matrix = std::vector<std::vector<double>>;
 
-// Along one axis: m outputs of r taps, `stride` inputs apart.
+// Along one axis: m outputs of r taps, `stride` inputs apart. Of a transposed convolution `up` outputs lie between two
+// inputs: `up` filters over every up-th tap, of m outputs each, which interleave; `shift` is its padding modulo `up`.
 struct MinimalFilter {
   int m = 1, r = 1, stride = 1;
-  [[nodiscard]] int inputs() const { return stride * (m - 1) + r; }
+  int up = 1, shift = 0;
+  [[nodiscard]] int outputs() const { return m * up; }
+  [[nodiscard]] int inputs() const;
   [[nodiscard]] int products() const;
   // Points at which polynomials are evaluated, infinity included; with their number the rounding errors grow.
   [[nodiscard]] int points() const;
+  // "F(4,3/2)": m, r / stride; "F(4,4*2+1)": m, r * up + shift.
+  [[nodiscard]] std::string name() const;
 };
 inline constexpr int kMostPoints = 8;  // that filter_matrices knows
 
 struct FilterMatrices {
   Matrix input;    // Bᵀ, products × inputs
   Matrix weights;  // G, products × r
-  Matrix output;   // Aᵀ, m × products
+  Matrix output;   // Aᵀ, outputs × products
 };
 // Of at most kMostPoints points.
 [[nodiscard]] FilterMatrices filter_matrices(const MinimalFilter& filter);
@@ -38,12 +43,13 @@ struct FilterMatrices {
 struct Winograd {
   MinimalFilter y, x;
   [[nodiscard]] int frequencies() const { return y.products() * x.products(); }
-  [[nodiscard]] std::string name() const;  // of the weights' transform: "F(4,3/2)xF(4,3/2)", m, r / stride of y and x
+  // Of the weights' transform: "F(4,3/2)xF(4,3/2)", y first.
+  [[nodiscard]] std::string name() const { return y.name() + "x" + x.name(); }
 };
 
 // Null when there is no transform of this name.
 [[nodiscard]] std::optional<Winograd> find_winograd(std::string_view name);
-// Weights [o, i, y.r, x.r] → [o, i, frequencies]: G g Gᵀ, computed in double precision. f32, plain layout.
+// Weights [a, b, y.r, x.r] → [a, b, frequencies]: G g Gᵀ, computed in double precision. f32, plain layout.
 [[nodiscard]] Tensor transform_weights(const Tensor& weights, const Winograd& form);
 
 }  // namespace oc

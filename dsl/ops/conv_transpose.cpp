@@ -2,6 +2,7 @@
 // spatial dims. Gathered per output: with u = oy + pad, row u receives x[(u − ky·dilation) / stride] for the ky that
 // divide; without dilation these are ky = u mod stride + j·stride, so the loop runs over the ⌈kh/stride⌉ taps j only.
 #include "base/error.h"
+#include "dsl/ops/conv_winograd.h"
 #include "dsl/ops/elementwise.h"
 #include "dsl/ops/window_rule.h"
 #include "opencompiler/dsl.h"
@@ -94,7 +95,19 @@ Tap tap_at(const Window& window, size_t i, const Halide::Expr& o, const Halide::
   return t;
 }
 
+// The filters between two inputs read them as a convolution of stride 1 does.
+Window between_inputs(const Window& window) {
+  Window between{{}, {1, 1}, window.pads, {1, 1}};
+  for (size_t i = 0; i < 2; ++i) {
+    between.kernel.push_back(taps(window, i));
+    between.pads[i] = between.kernel[i] - 1 - window.pads[i] / window.strides[i];
+  }
+  return between;
+}
+
 Halide::Expr define(OpCall& call) {
+  if (const std::optional<Winograd> form = find_winograd(call.inputs[1].transform))
+    return define_winograd(call, between_inputs(window_attrs({call.node, {}, {}}, {form->y.r, form->x.r})), *form);
   const Operand &x = call.inputs[0], &w = call.inputs[1];
   const Window window = window_attrs({call.node, {}, {}}, {w.type.shape[2], w.type.shape[3]});
   const auto group = static_cast<int>(call.attrs().integer("group", 1));

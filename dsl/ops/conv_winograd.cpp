@@ -66,15 +66,18 @@ Expr output_row(const Matrix& matrix, size_t which, const Terms& term) {
 
 // The tiles along one axis.
 struct Tiling {
-  int m, dilation;
+  int m, outputs, dilation;
   int count;
   Tiling(const MinimalFilter& filter, int64_t dilation_, int64_t extent)
-      : m(filter.m), dilation(static_cast<int>(dilation_)) {
-    const auto group = static_cast<int64_t>(m) * dilation;
+      : m(filter.m), outputs(filter.outputs()), dilation(static_cast<int>(dilation_)) {
+    const auto group = static_cast<int64_t>(outputs) * dilation;
     count = static_cast<int>((extent + group - 1) / group) * dilation;
   }
-  [[nodiscard]] Expr tile(const Expr& output) const { return output / (m * dilation) * dilation + output % dilation; }
-  [[nodiscard]] Expr within(const Expr& output) const { return output / dilation % m; }
+  [[nodiscard]] Expr tile(const Expr& output) const {
+    return output / (outputs * dilation) * dilation + output % dilation;
+  }
+  [[nodiscard]] Expr within(const Expr& output) const { return output / dilation % outputs; }
+  // Of each filter's outputs, the first one that the tile has.
   [[nodiscard]] Expr first(const Expr& tile) const { return tile / dilation * (m * dilation) + tile % dilation; }
 };
 
@@ -101,7 +104,7 @@ Expr define_winograd(OpCall& call, const Window& window, const Winograd& form) {
     return Halide::mux(which, rows);
   };
 
-  const Var image("image"), f("f"), b("b"), t("t"), k("k"), a("a"), j("j"), i("i"), l("l");
+  const Var image("image"), f("f"), b("b"), t("t"), ty("ty"), tx("tx"), k("k"), a("a"), j("j"), i("i"), l("l");
   const Stage& rows = call.stage("rows", {image, b, t, k, a, l}, input_rows(y.input, form.y.stride, a, [&](int r) {
                                    return in.at(image, b * in_block + l, down.first(t / across.count),
                                                 across.first(t % across.count), r, k);
@@ -109,20 +112,24 @@ Expr define_winograd(OpCall& call, const Window& window, const Winograd& form) {
   const Stage& input =
       call.stage("input", {image, f, b, t, l},
                  input_rows(x.input, form.x.stride, f % n, [&](int r) { return rows.at({image, b, t, r, f / n, l}); }));
+  const bool transposed = form.y.up > 1 || form.x.up > 1;
   const int64_t blocks = call.inputs[0].padded_extent(kC) / in_block;
   const Stage& acc =
       call.reduce("acc", {image, f, b, t, l}, {blocks, in_block}, 0.0f, [&](const Expr& self, const Index& r) {
-        return self + input.at({image, f, r[0], t, r[1]}) * w.at({b * out_block + l, r[0] * in_block + r[1], f});
+        Expr from = r[0] * in_block + r[1], to = b * out_block + l;
+        if (transposed) std::swap(from, to);
+        return self + input.at({image, f, r[0], t, r[1]}) * w.at({to, from, f});
       });
   const Stage& product = call.stage("product", {image, f, b, t, l}, acc.at({image, f, b, t, l}));
-  const Stage& columns =
-      call.stage("columns", {image, b, t, k, j, l},
-                 output_rows(y.output, j, [&](int r) { return product.at({image, r * n + k, b, t, l}); }));
-  const Stage& tile = call.stage("tile", {image, b, t, j, i, l},
-                                 output_rows(x.output, i, [&](int r) { return columns.at({image, b, t, r, j, l}); }));
+  const Stage& columns = call.stage("columns", {image, b, ty, tx, k, j, l}, output_rows(y.output, j, [&](int r) {
+                                      return product.at({image, r * n + k, b, ty * across.count + tx, l});
+                                    }));
+  const Stage& tile =
+      call.stage("tile", {image, b, ty, tx, j, i, l},
+                 output_rows(x.output, i, [&](int r) { return columns.at({image, b, ty, tx, r, j, l}); }));
   const Index& o = call.index;
-  const Expr value = tile.at({o[kN], o[kC] / out_block, down.tile(o[kY]) * across.count + across.tile(o[kX]),
-                              down.within(o[kY]), across.within(o[kX]), o[kC] % out_block});
+  const Expr value = tile.at({o[kN], o[kC] / out_block, down.tile(o[kY]), across.tile(o[kX]), down.within(o[kY]),
+                              across.within(o[kX]), o[kC] % out_block});
   return call.has(2) ? value + call.inputs[2].at({o[kC]}) : value;
 }
 

@@ -29,7 +29,8 @@ Form form_of(const ApplyCall& call) {
   const WinogradGrid grid = winograd_grid(call.kernel, call.schedule["algorithm.form"]);
   const Type& in = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type;
   return {grid, to_int(in.layout.block(1)), to_int(call.kernel.output().layout.block(1)),
-          out[kY] % (grid.form.y.m * grid.dilations[0]) == 0 && out[kX] % (grid.form.x.m * grid.dilations[1]) == 0,
+          out[kY] % (grid.form.y.outputs() * grid.dilations[0]) == 0 &&
+              out[kX] % (grid.form.x.outputs() * grid.dilations[1]) == 0,
           grid.frequencies <= kMostUnrolledFrequencies};
 }
 
@@ -55,30 +56,31 @@ Var schedule_output(const ApplyCall& call, const Form& form) {
   Var yo("yo"), yi("yi"), xo("xo"), xi("xi"), y_phase("y_phase"), x_phase("x_phase"), band("band"), row("row");
   const TailStrategy tail = form.exact ? TailStrategy::RoundUp : TailStrategy::GuardWithIf;
   const int y_dilation = to_int(grid.dilations[0]), x_dilation = to_int(grid.dilations[1]);
-  const int y_outputs = grid.form.y.m, x_outputs = grid.form.x.m;
+  const int y_outputs = grid.form.y.outputs(), x_outputs = grid.form.x.outputs();
   out.split(y, yo, yi, y_outputs * y_dilation, tail).split(yi, yi, y_phase, y_dilation);
   out.split(x, xo, xi, x_outputs * x_dilation, tail).split(xi, xi, x_phase, x_dilation);
   // A band short of rows is shifted inwards: all bands need as much of the stages, and no more than there is.
   const TailStrategy shift = shift_unless_exact(grid.rows, s["band.y"]);
+  out.split(grid.by_columns ? xo : yo, band, row, to_int(s["band.y"]), shift);
+  const Var& group = grid.by_columns ? row : xo;  // of the tiles of a dilated window that interleave
   if (grid.by_columns) {
-    out.split(xo, band, row, to_int(s["band.y"]), shift)
-        .reorder(lane, xi, yi, x_phase, y_phase, row, c.var, yo, band, n.var);
+    out.reorder(lane, xi, yi, x_phase, y_phase, row, c.var, yo, band, n.var);
   } else {
-    out.split(yo, band, row, to_int(s["band.y"]), shift)
-        .reorder(lane, xi, yi, x_phase, y_phase, xo, row, c.var, band, n.var);
+    out.reorder(lane, xi, yi, x_phase, y_phase, xo, row, c.var, band, n.var);
   }
 
   const Stage &columns = *lowered.stage("columns"), &tile = *lowered.stage("tile");
   Func back = columns.func, whole = tile.func;
-  back.compute_at(out, x_phase).bound_extent(columns.vars[3], grid.form.x.products());
-  back.bound_extent(columns.vars[4], y_outputs).bound_extent(columns.vars[5], form.out_lanes);
-  schedule_pass(form, back, columns.vars[5], columns.vars[4], columns.vars[3]);
+  back.compute_at(out, group).bound_extent(columns.vars[4], grid.form.x.products());
+  back.bound_extent(columns.vars[5], y_outputs).bound_extent(columns.vars[6], form.out_lanes);
+  schedule_pass(form, back, columns.vars[6], columns.vars[5], columns.vars[4]);
   if (form.exact) {
     schedule_pass(form, out, lane, xi, yi);
   } else {
-    whole.compute_at(out, x_phase).bound_extent(tile.vars[3], y_outputs).bound_extent(tile.vars[4], x_outputs);
-    whole.bound_extent(tile.vars[5], form.out_lanes);
-    schedule_pass(form, whole, tile.vars[5], tile.vars[4], tile.vars[3]);
+    out.vectorize(lane);
+    whole.compute_at(out, group).bound_extent(tile.vars[4], y_outputs).bound_extent(tile.vars[5], x_outputs);
+    whole.bound_extent(tile.vars[6], form.out_lanes);
+    schedule_pass(form, whole, tile.vars[6], tile.vars[5], tile.vars[4]);
   }
   if (over_channels(s)) {
     run_parallel(out, {c.var}, c.extent, s["parallel.tasks"]);

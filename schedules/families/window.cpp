@@ -24,10 +24,6 @@ struct View {
   bool by_channel = false;  // pooling, depthwise: no two output channels read the same input
 };
 
-bool is_transposed(const Kernel& kernel) {
-  return kernel.anchor_node().op == "conv_transpose";
-}
-
 int64_t reduced_extent(const Kernel& kernel, std::string_view name) {
   for (const Axis& axis : kernel.axes)
     if (axis.name == name) return axis.extent;

@@ -81,6 +81,10 @@ int64_t band_of(const Kernel& kernel, const Target& target, const WinogradGrid& 
   return all ? grid.rows : band;
 }
 
+const Type& weight_type(const Kernel& kernel) {
+  return kernel.graph[kernel.anchor_node().inputs[1]].type;
+}
+
 Extents window_integers(const Kernel& kernel, std::string_view name) {
   return kernel.anchor_node().attrs.integers(name, Extents{1, 1});
 }
@@ -89,12 +93,16 @@ Extents window_integers(const Kernel& kernel, std::string_view name) {
 std::string why_no_winograd(const Kernel& kernel) {
   const Node& node = kernel.anchor_node();
   const int w = kernel.input_of_anchor(1);
-  if (node.op != "conv") return fmt::format("Winograd is for conv, not for {}", node.op);
+  if (node.op != "conv" && !is_transposed(kernel)) return fmt::format("Winograd is for convolutions, not {}", node.op);
   if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return "Winograd needs constant weights";
   if (node.attrs.integer("group", 1) != 1) return "Winograd is for convolutions of one group";
   const Extents strides = window_integers(kernel, "strides"), dilations = window_integers(kernel, "dilations");
-  for (size_t i = 0; i < 2; ++i)
+  const Extents taps = weight_type(kernel).extents();
+  for (size_t i = 0; i < 2; ++i) {
+    if (is_transposed(kernel) && taps[2 + i] > 1 && (strides[i] == 1 || dilations[i] > 1))
+      return "Winograd takes transposed convolutions with strides and without dilations";
     if (strides[i] > 1 && dilations[i] > 1) return "Winograd takes strides or dilations, not both along one axis";
+  }
   if (kernel.output().dtype != DType::f32) return "Winograd is for f32";
   if (input_type(kernel).layout.block(1) == 1 || kernel.output().layout.block(1) == 1)
     return "Winograd needs channel-blocked input and output";
@@ -129,7 +137,7 @@ struct TransformTerms {
 TransformTerms transform_terms(const Winograd& form) {
   const FilterMatrices y = filter_matrices(form.y), x = filter_matrices(form.x);
   return {terms(y.input) * form.x.inputs() + terms(x.input) * form.y.products(),
-          terms(y.output) * form.x.products() + terms(x.output) * form.y.m};
+          terms(y.output) * form.x.products() + terms(x.output) * form.y.outputs()};
 }
 
 }  // namespace
@@ -139,13 +147,25 @@ const std::vector<std::string>& window_forms() {
   return kForms;
 }
 
+bool is_transposed(const Kernel& kernel) {
+  return kernel.anchor_node().op == "conv_transpose";
+}
+
 Winograd winograd_of(const Kernel& kernel, int64_t form) {
   const Extents strides = window_integers(kernel, "strides");
-  const auto along = [&](std::string_view taps, size_t i) {
-    const auto r = static_cast<int>(kernel.extent(taps));
-    return MinimalFilter{r == 1 ? 1 : static_cast<int>(outputs_at_once(form)), r, static_cast<int>(strides[i])};
+  const Extents taps = weight_type(kernel).extents(), pads = kernel.anchor_node().attrs.integers("pads", Extents(4, 0));
+  const auto along = [&](size_t i) {
+    const auto r = static_cast<int>(taps[2 + i]), stride = static_cast<int>(strides[i]);
+    MinimalFilter filter{r == 1 ? 1 : static_cast<int>(outputs_at_once(form)), r};
+    if (!is_transposed(kernel)) {
+      filter.stride = stride;
+    } else if (stride > 1) {
+      filter.up = stride;
+      filter.shift = static_cast<int>(pads[i] % strides[i]);
+    }
+    return filter;
   };
-  return {along("ky", 0), along("kx", 1)};
+  return {along(0), along(1)};
 }
 
 WinogradGrid winograd_grid(const Kernel& kernel, int64_t form) {
@@ -155,7 +175,7 @@ WinogradGrid winograd_grid(const Kernel& kernel, int64_t form) {
   grid.form = winograd_of(kernel, form);
   grid.frequencies = grid.form.frequencies();
   grid.by_columns = out.shape[2].extent == 1;
-  const int64_t down = grid.form.y.m * grid.dilations[0], across = grid.form.x.m * grid.dilations[1];
+  const int64_t down = grid.form.y.outputs() * grid.dilations[0], across = grid.form.x.outputs() * grid.dilations[1];
   const int64_t rows = ceil_div(out.shape[2].extent, down), columns = ceil_div(out.shape[3].extent, across);
   grid.rows = grid.by_columns ? columns : rows;
   grid.points = grid.by_columns ? grid.dilations[1] : grid.dilations[0] * grid.dilations[1] * columns;
@@ -222,12 +242,13 @@ std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& s) {
   return {kernel.output().shape[0].extent * ceil_div(grid.rows, s["band.y"])};
 }
 
-// [o, i, f] with f outermost: [f, o blocks, i, o in block], i in blocks where those are padded.
+// [o, i, f] (transposed: [i, o, f]) with f outermost: [f, o blocks, i, o in block], i in blocks where those are padded.
 Packings winograd_packings(const Kernel& kernel, int64_t form) {
   Packings result(kernel.graph.inputs.size());
-  Layout layout{.order = {2, 0, 1}, .blocks = {}};
-  if (!streams(kernel)) layout.blocks.push_back({1, input_type(kernel).layout.block(1)});
-  layout.blocks.push_back({0, kernel.output().layout.block(1)});
+  const int out_dim = is_transposed(kernel) ? 1 : 0, in_dim = 1 - out_dim;
+  Layout layout{.order = {2, out_dim, in_dim}, .blocks = {}};
+  if (!streams(kernel)) layout.blocks.push_back({in_dim, input_type(kernel).layout.block(1)});
+  layout.blocks.push_back({out_dim, kernel.output().layout.block(1)});
   result[static_cast<size_t>(kernel.input_of_anchor(1))] = Packing{winograd_of(kernel, form).name(), layout};
   return result;
 }
@@ -270,7 +291,7 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double sharing = busy_threads(kernel, s, threads);
   if (form == kDirect) {
     const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
-    const double weights = kernel.extent("ky") * kernel.extent("kx") * in_channels * out_channels * 4;
+    const auto weights = static_cast<double>(weight_type(kernel).bytes());
     return kernel.flops / (2 * kMultiplyAdds) / utilisation / sharing + weights / kMemoryBytes;
   }
   const WinogradGrid grid = winograd_grid(kernel, form);

@@ -23,6 +23,8 @@ enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
 
 [[nodiscard]] const std::vector<std::string>& window_forms();
 
+[[nodiscard]] bool is_transposed(const Kernel& kernel);
+
 // The transform of a form (not kDirect) for the kernel's window.
 [[nodiscard]] Winograd winograd_of(const Kernel& kernel, int64_t form);
 

@@ -20,6 +20,7 @@ namespace {
 struct ConvShape {
   Extents x, w, pads;
   Extents strides = {1, 1}, dilations = {1, 1};
+  bool transposed = false;
 };
 
 // Sizes below, at and beyond a tile; channels that fill no block; pads on some sides only; two images; windows of each
@@ -50,6 +51,9 @@ const std::vector<ConvShape> kShapes = {
     {{2, 16, 15, 17}, {16, 16, 3, 3}, {3, 1, 2, 4}, {1, 1}, {3, 2}},
     {{1, 16, 7, 15}, {16, 16, 5, 3}, {2, 1, 2, 1}, {2, 1}, {1, 2}},
     {{1, 16, 1, 31}, {16, 16, 1, 3}, {0, 2, 0, 2}, {1, 1}, {1, 4}},
+    {{1, 16, 7, 9}, {16, 16, 4, 4}, {1, 1, 1, 1}, {2, 2}, {1, 1}, true},
+    {{2, 24, 5, 8}, {24, 17, 3, 5}, {1, 2, 0, 3}, {2, 2}, {1, 1}, true},
+    {{1, 16, 1, 17}, {16, 33, 1, 7}, {0, 4, 0, 1}, {1, 3}, {1, 1}, true},
 };
 
 struct Case {
@@ -59,13 +63,14 @@ struct Case {
 
 Case make_case(const ConvShape& shape, int64_t block, int64_t group = 1) {
   OpCase c;
+  const char* op = shape.transposed ? "conv_transpose" : "conv";
   const std::string tag = fmt::format("aBcd{}b", block);
   c.inputs = {{.shape = shape.x, .layout = tag},
               {.shape = shape.w, .weight = true},
-              {.shape = {shape.w[0]}, .weight = true, .layout = fmt::format("A{}a", block)}};
+              {.shape = {shape.w[shape.transposed ? 1 : 0]}, .weight = true, .layout = fmt::format("A{}a", block)}};
   c.attrs = {{"strides", shape.strides}, {"pads", shape.pads}, {"dilations", shape.dilations}, {"group", group}};
   c.out_layout = tag;
-  return {c, analyse(case_workload(op_info(builtin_ops(), "conv"), c), builtin_ops())};
+  return {c, analyse(case_workload(op_info(builtin_ops(), op), c), builtin_ops())};
 }
 
 // The formula's schedule, and others far from it, as far as they are legal.
@@ -116,29 +121,51 @@ double error_growth(const MinimalFilter& filter) {
   return std::sqrt(most);
 }
 
+double dot(const std::vector<double>& row, double (*value)(int)) {
+  double sum = 0;
+  for (size_t k = 0; k < row.size(); ++k) sum += row[k] * value(static_cast<int>(k));
+  return sum;
+}
+
+// By definition, of the inputs that the filter has.
+double direct_sum(const MinimalFilter& filter, int output, double (*input)(int), double (*weight)(int)) {
+  double sum = 0;
+  for (int k = 0; k < filter.r; ++k) {
+    if (filter.up == 1) {
+      sum += weight(k) * input(filter.stride * output + k);
+      continue;
+    }
+    // An input's first output lies `up` after that of the one before it; the filter's inputs begin where the first
+    // output still meets them.
+    const int taps = (filter.r + filter.up - 1) / filter.up, reaches = output + filter.shift - k;
+    if ((reaches + filter.up * filter.r) % filter.up == 0) sum += weight(k) * input(reaches / filter.up + taps - 1);
+  }
+  return sum;
+}
+
 TEST(MinimalFilter, ComputesTheDirectSum) {
-  for (int stride : {1, 2, 3})
-    for (int r = 1; r <= 7; ++r)
-      for (int m = 1; m <= 6; ++m) {
-        const MinimalFilter filter{m, r, stride};
-        if (filter.points() > kMostPoints) continue;
-        SCOPED_TRACE(fmt::format("F({},{}/{})", m, r, stride));
-        const FilterMatrices f = filter_matrices(filter);
-        ASSERT_EQ(f.input.size(), static_cast<size_t>(filter.products()));
-        const auto input = [](int i) { return std::sin(1.0 + i); };
-        const auto weight = [](int k) { return std::cos(2.0 + k); };
-        for (int j = 0; j < m; ++j) {
-          double expected = 0, sum = 0;
-          for (int k = 0; k < r; ++k) expected += weight(k) * input(stride * j + k);
-          for (size_t p = 0; p < f.input.size(); ++p) {
-            double d = 0, g = 0;
-            for (int i = 0; i < filter.inputs(); ++i) d += f.input[p][static_cast<size_t>(i)] * input(i);
-            for (int k = 0; k < r; ++k) g += f.weights[p][static_cast<size_t>(k)] * weight(k);
-            sum += f.output[static_cast<size_t>(j)][p] * d * g;
-          }
-          EXPECT_NEAR(sum, expected, 1e-12);
-        }
+  std::vector<MinimalFilter> filters;
+  for (int r = 1; r <= 7; ++r)
+    for (int m = 1; m <= 6; ++m)
+      for (int stride : {1, 2, 3}) {
+        filters.push_back({m, r, stride});
+        for (int shift = 0; stride > 1 && shift < stride; ++shift) filters.push_back({m, r, 1, stride, shift});
       }
+  const auto input = [](int i) { return std::sin(1.0 + i); };
+  const auto weight = [](int k) { return std::cos(2.0 + k); };
+  for (const MinimalFilter& filter : filters) {
+    if (filter.points() > kMostPoints) continue;
+    SCOPED_TRACE(filter.name());
+    const FilterMatrices f = filter_matrices(filter);
+    ASSERT_EQ(f.input.size(), static_cast<size_t>(filter.products()));
+    ASSERT_EQ(f.output.size(), static_cast<size_t>(filter.outputs()));
+    for (int j = 0; j < filter.outputs(); ++j) {
+      double sum = 0;
+      for (size_t p = 0; p < f.input.size(); ++p)
+        sum += f.output[static_cast<size_t>(j)][p] * dot(f.input[p], input) * dot(f.weights[p], weight);
+      EXPECT_NEAR(sum, direct_sum(filter, j, input, weight), 1e-12) << "output " << j;
+    }
+  }
 }
 
 TEST(Winograd, NoFormErrsMuchMoreThanThatOf3x3Windows) {
@@ -157,9 +184,10 @@ TEST(Winograd, NoFormErrsMuchMoreThanThatOf3x3Windows) {
 }
 
 TEST(Winograd, ANameSaysAll) {
-  const Winograd form{{1, 1, 1}, {4, 3, 2}};
-  EXPECT_EQ(form.name(), "F(1,1/1)xF(4,3/2)");
-  EXPECT_EQ(find_winograd(form.name())->name(), form.name());
+  for (const char* name : {"F(1,1/1)xF(4,3/2)", "F(4,4*2+1)xF(2,5*3+0)"}) {
+    ASSERT_TRUE(find_winograd(name)) << name;
+    EXPECT_EQ(find_winograd(name)->name(), name);
+  }
   for (const char* other : {"", "F(4,3/1)", "F(4,3/1)xF(4,3/1) ", "winograd4"})
     EXPECT_FALSE(find_winograd(other)) << other;
 }
@@ -168,7 +196,7 @@ class WinogradForm : public testing::TestWithParam<int> {};
 
 TEST_P(WinogradForm, AgreesWithTheDirectSumUnderEverySchedule) {
   const ConvShape& shape = kShapes[static_cast<size_t>(GetParam())];
-  const OpInfo& op = op_info(builtin_ops(), "conv");
+  const OpInfo& op = op_info(builtin_ops(), shape.transposed ? "conv_transpose" : "conv");
   for (const char* name : {"host", "x86-64-avx2"}) {
     const Target target = parse_target(name);
     const Case c = make_case(shape, target.lanes(4));
