@@ -114,6 +114,9 @@ std::vector<OpCase> cases() {
   list.push_back(make_case({2, 3, 17, 17}, {24, 3, 5, 5}, conv_attrs(2, 2), "", "aBcd8b"));
   list.push_back(make_case({1, 24, 13, 15}, {24, 1, 3, 3}, conv_attrs(1, 1, 1, 24), "aBcd16b", "aBcd16b"));
   list.push_back(make_case({1, 40, 15, 13}, {40, 1, 5, 5}, conv_attrs(2, 2, 1, 40), "aBcd16b", "aBcd16b"));
+  list.push_back(make_case({1, 17, 7, 33}, {17, 1, 3, 3}, conv_attrs(2, 1, 1, 17), "aBcd16b", "aBcd16b"));
+  list.push_back(make_case({2, 8, 3, 31}, {8, 1, 5, 5}, conv_attrs(1, 2, 1, 8), "aBcd8b", "aBcd8b"));
+  list.push_back(make_case({1, 16, 9, 127}, {16, 1, 7, 7}, conv_attrs(2, 3, 1, 16), "aBcd16b", "aBcd16b"));
   list.push_back(make_case({1, 16, 14, 14}, {16, 16, 3, 3}, conv_attrs(1, 2, 2), "aBcd8b", "aBcd8b"));
   list.push_back(make_case({1, 12, 10, 10}, {1, 12, 3, 3}, conv_attrs(1, 1), "aBcd8b", ""));
   list.push_back(make_case({1, 8, 9, 9}, {6, 4, 3, 3}, conv_attrs(1, 1, 1, 2)));

@@ -12,6 +12,8 @@ namespace {
 
 constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
 constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
+constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
+constexpr int64_t kSumsWorthACopy = 8;     // vectors of sums an element of the input
 
 // Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
 struct View {
@@ -164,11 +166,18 @@ RegisterTile direct_tile(const Kernel& kernel, const Target& target, const View&
   return best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
 }
 
+// Whether a padded copy of the input costs a good part of the sums: those of few taps, to few vectors of channels.
+bool copy_costs(const Kernel& kernel, const View& v) {
+  const Extents strides = kernel.anchor_node().attrs.integers("strides", Extents{1, 1});
+  return v.column_step == 1 && v.ci <= kFewChannels &&
+         v.kx * v.ky * v.channels <= kSumsWorthACopy * strides[0] * strides[1];
+}
+
 Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   const RegisterTile tile = direct_tile(kernel, target, v);
   const int64_t per_statement = tile.rows * tile.vectors;
-  const bool unroll_kx = v.ci <= 4 && per_statement * v.kx <= kMaxUnrolled;
+  const bool unroll_kx = v.ci <= kFewChannels && per_statement * v.kx <= kMaxUnrolled;
   // Rows of padded input that fit half of L2 at once.
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
   const int64_t row_bytes =
@@ -183,8 +192,9 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   } else {
     band = even_piece(v.rows, band);
   }
-  // Channel by channel, a padded copy costs as much as a good part of the sums.
-  const int64_t pad = v.by_channel ? kPadInline : tasks > 1 && axis != kParallelY ? kPadRoot : kPadBand;
+  const int64_t pad = v.by_channel || copy_costs(kernel, v) ? kPadInline
+                      : tasks > 1 && axis != kParallelY     ? kPadRoot
+                                                            : kPadBand;
   return make_schedule(family_info(Family::window), {{"tile.x", tile.rows},
                                                      {"tile.c", tile.vectors},
                                                      {"unroll.ci", unroll_kx ? 1 : 2},
