@@ -98,5 +98,14 @@ TEST(Relayout, RowsOfTwoAndMoreGoThroughRegisters) {
   EXPECT_EQ(columns(1024, true), 8);
 }
 
+TEST(Relayout, ATileThatIsShiftedInwardsIsATaskToo) {
+  const Target target = parse_target("x86-64-avx2");
+  const Kernel kernel = make_case(8, 7, 8, true).kernel;  // two images of two tiles
+  Schedule s = default_schedule(kernel, target, 1);
+  EXPECT_EQ(s["transpose.columns"], 4);
+  s.values["parallel.tasks"] = 9;
+  EXPECT_EQ(settled(kernel, target, s)["parallel.tasks"], 4);
+}
+
 }  // namespace
 }  // namespace oc::test
