@@ -39,7 +39,8 @@ void settle(const Kernel& kernel, const Target& target, Schedule& s) {
   if (columns == 0) return pointwise_settle(kernel, target, s);
   const Type &in = kernel.graph[kernel.anchor_node().inputs[0]].type, &out = kernel.output();
   const Layout& blocked = in.layout.plain() ? out.layout : in.layout;
-  const int64_t tiles = physical_size(blocked, out.extents()) / (blocked.block(1) * columns);
+  const int64_t row = out.shape[3].extent * blocked.block(1);
+  const int64_t tiles = physical_size(blocked, out.extents()) / row * ceil_div(out.shape[3].extent, columns);
   s.values["vector.unroll"] = 1;
   s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {tiles});
 }
