@@ -154,14 +154,14 @@ class KernelMeasurer final : public Measurer {
     while (!building_.empty()) collect(building_.front().key);
   }
 
-  void collect(const std::string& key) {
+  void collect(std::string key) {  // a copy: it may be that of the entry that goes
     const auto found = std::ranges::find(building_, key, &Building::key);
     ChildResult result = found->child.wait();
     building_.erase(found);
     Built built{result.status, {}, {artifact_symbol(key), {}}};
     (result.status == ChildStatus::ok ? built.kernel.object : built.error) = std::move(result.result);
     if (built_.size() >= kKeptBuilds) built_.clear();
-    built_.insert_or_assign(key, std::move(built));
+    built_.insert_or_assign(std::move(key), std::move(built));
   }
 
   const Built& build(const Kernel& kernel, const Schedule& schedule) {
