@@ -94,6 +94,47 @@ int64_t busiest(int64_t iterations, int64_t tasks, int threads) {
   return std::ranges::max(given);
 }
 
+// The default for a convolution of `channels` to `filters` channels in `group` groups, rows of `width` in and out /
+// stride.
+Schedule default_conv(const char* target_name, int64_t width, int64_t window, int64_t stride, int64_t channels,
+                      int64_t filters, int64_t group) {
+  const Target target = parse_target(target_name);
+  const int64_t lanes = target.lanes(4), out = (width - 1) / stride + 1;
+  const std::string blocked = fmt::format("aBcd{0}b", lanes);
+  const Kernel kernel = analyse(
+      {fmt::format("graph {{ %0: f32[1,{0},{1},{1}] {2} = input %1: f32[{3},{4},{5},{5}] = weight "
+                   "%2: f32[1,{3},{6},{6}] {7} = conv(%0, %1) {{dilations=[1,1], group={8}, pads=[{9},{9},{9},{9}], "
+                   "strides=[{10},{10}]}} return %2 }}",
+                   channels, width, channels < lanes ? "" : blocked, filters, channels / group, window, out, blocked,
+                   group, window / 2, stride)},
+      builtin_ops());
+  return default_schedule(kernel, target, 1);
+}
+
+// Sums, the inputs of a row that several taps read, a weight and an input on its way; tiles as even as that allows.
+TEST(Space, TilesOfADepthwiseConvolutionFitTheRegisters) {
+  const auto columns = [](const char* target, int64_t width, int64_t window, int64_t stride) {
+    return default_conv(target, width, window, stride, 16, 16, 16)["tile.x"];
+  };
+  EXPECT_EQ(columns("x86-64-avx512", 80, 5, 1), 10);
+  EXPECT_EQ(columns("x86-64-avx512", 28, 3, 1), 14);
+  EXPECT_EQ(columns("x86-64-avx512", 7, 7, 1), 7);
+  EXPECT_EQ(columns("x86-64-avx512", 112, 3, 2), 14);
+  EXPECT_EQ(columns("x86-64-avx512", 112, 5, 2), 8);
+  EXPECT_EQ(columns("x86-64-avx2", 56, 3, 1), 7);
+  EXPECT_EQ(columns("x86-64-avx2", 56, 5, 2), 4);
+  EXPECT_EQ(columns("x86-64-avx2", 1, 3, 1), 1);
+}
+
+TEST(Space, AFirstLayerCopiesItsInputWhereTheSumsPayForIt) {
+  const auto pads_inline = [](int64_t window, int64_t filters) {
+    return print_schedule(default_conv("x86-64-avx512", 224, window, 2, 3, filters, 1)).find("pad at=inline") !=
+           std::string::npos;
+  };
+  EXPECT_TRUE(pads_inline(3, 32));
+  EXPECT_FALSE(pads_inline(7, 64));
+}
+
 TEST(Tasks, GiveTheThreadsEqualSharesWhereTheIterationsAllowIt) {
   const Kernel kernel = analyse({"graph { %0: f32[4096,4096] = input %1: f32[4096,4096] = weight %2: f32[4096,4096] = "
                                  "matmul(%0, %1) return %2 }"},
