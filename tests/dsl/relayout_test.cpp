@@ -39,7 +39,7 @@ Tensor run_schedule(const Kernel& kernel, const Target& target, const Schedule& 
 class RelayoutRows : public testing::TestWithParam<int64_t> {};
 
 TEST_P(RelayoutRows, MoveExactlyWithAnyNumberOfColumns) {
-  int64_t legal = 0;  // each third of the schedules runs: in turn, any
+  int64_t legal = 0;  // each seventh of the schedules runs: in turn, any
   for (const char* name : {"host", "x86-64-avx2"}) {
     const Target target = parse_target(name);
     for (const int64_t channels : {1, 3, 8, 15, 16, 17, 24, 33})
@@ -51,7 +51,7 @@ TEST_P(RelayoutRows, MoveExactlyWithAnyNumberOfColumns) {
           Schedule s = default_schedule(c.kernel, target, 1);
           s.values["transpose.columns"] = columns;
           s.values["parallel.tasks"] = 1 + legal % 2;
-          if (!why_illegal(c.kernel, target, s).empty() || legal++ % 3 != 0) continue;
+          if (!why_illegal(c.kernel, target, s).empty() || legal++ % 7 != 0) continue;
           SCOPED_TRACE(std::string(name) + "\n" + c.kernel.workload.text + print_schedule(s));
           EXPECT_EQ(run_schedule(c.kernel, target, s, inputs).bytes, expected.bytes);
         }

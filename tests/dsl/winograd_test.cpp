@@ -73,8 +73,8 @@ Case make_case(const ConvShape& shape, int64_t block, int64_t group = 1) {
   return {c, analyse(case_workload(op_info(builtin_ops(), op), c), builtin_ops())};
 }
 
-// The formula's schedule, and others far from it, as far as they are legal.
-std::vector<Schedule> schedules_of(const Kernel& kernel, const Target& target, int64_t form) {
+// The formula's schedules, and of those far from them that are legal each third, from the `turn`th on.
+std::vector<Schedule> schedules_of(const Kernel& kernel, const Target& target, int64_t form, int turn) {
   std::vector<Schedule> result;
   for (const int threads : {1, 2}) result.push_back(winograd_fallback(kernel, target, threads, form));
   for (const auto& [band, tile, tasks] :
@@ -90,7 +90,7 @@ std::vector<Schedule> schedules_of(const Kernel& kernel, const Target& target, i
     s.values["parallel.axis"] = tasks > 1 && tile == 3 ? kParallelC : kParallelY;
     s.values["parallel.tasks"] = tasks;
     if (s["parallel.axis"] == kParallelC) s.values["pad.at"] = kPadRoot;
-    if (why_illegal(kernel, target, s).empty()) result.push_back(s);
+    if (why_illegal(kernel, target, s).empty() && turn++ % 3 == 0) result.push_back(s);
   }
   return result;
 }
@@ -205,7 +205,7 @@ TEST_P(WinogradForm, AgreesWithTheDirectSumUnderEverySchedule) {
     const std::vector<int64_t> forms = winograd_forms(c.kernel);
     ASSERT_FALSE(forms.empty());
     for (const int64_t form : forms)
-      for (const Schedule& s : schedules_of(c.kernel, target, form)) {
+      for (const Schedule& s : schedules_of(c.kernel, target, form, GetParam())) {
         SCOPED_TRACE(std::string(name) + "\n" + c.kernel.workload.text + print_schedule(s));
         EXPECT_LE(err(run_schedule(c.kernel, target, s, inputs), expected), kWinogradTolerance);
       }
