@@ -122,9 +122,12 @@ FilterMatrices transposed(const MinimalFilter& filter) {
 
 std::optional<MinimalFilter> find_filter(const std::string& name) {
   MinimalFilter f;
-  if (std::sscanf(name.c_str(), "F(%d,%d*%d+%d)", &f.m, &f.r, &f.up, &f.shift) != 4)
-    std::sscanf(name.c_str(), "F(%d,%d/%d)", &f.m, &f.r, &f.stride);
-  if (f.name() != name) return std::nullopt;
+  if (std::sscanf(name.c_str(), "F(%d,%d*%d+%d)", &f.m, &f.r, &f.up, &f.shift) != 4) {
+    f = {};
+    if (std::sscanf(name.c_str(), "F(%d,%d/%d)", &f.m, &f.r, &f.stride) != 3) return std::nullopt;
+  }
+  const bool sound = std::min({f.m, f.r, f.stride, f.up}) >= 1 && f.shift >= 0;
+  if (!sound || f.name() != name) return std::nullopt;
   return f;
 }
 

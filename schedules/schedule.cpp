@@ -149,6 +149,21 @@ std::string print_schedule(const Schedule& schedule) {
   return text + "\n";
 }
 
+// Whether "copy" "a=no" is what old texts say of an argument that is gone, and did nothing; UserError if it did
+// something.
+bool is_retired(const FamilyInfo& info, std::string_view directive, std::string_view argument, size_t number) {
+  const std::string text = fmt::format("{}.{}", directive, argument);
+  const auto same_argument = [&](const std::string& retired) {
+    return std::string_view(text).starts_with(std::string_view(retired).substr(0, retired.find('=') + 1));
+  };
+  const auto found = std::ranges::find_if(info.retired, same_argument);
+  if (found == info.retired.end()) return false;
+  if (*found != text)
+    user_error("schedule line {}: '{} {}' is of an older version, for which this one has no code; tune or compile anew",
+               number, shown(directive), shown(argument));
+  return true;
+}
+
 Schedule parse_schedule(std::string_view text) {
   if (text.size() > kMaxScheduleBytes)
     user_error("schedule: {} bytes of text; the limit is {}", text.size(), kMaxScheduleBytes);
@@ -178,7 +193,7 @@ Schedule parse_schedule(std::string_view text) {
             "schedule line {}: '{}': arguments are written key=value, each directive on a line of its own, such as "
             "'{}'; got '{}'",
             number, shown(words[0]), sample_line(*info), shown(words[i]));
-      if (std::ranges::find(info->retired, fmt::format("{}.{}", words[0], words[i])) != info->retired.end()) continue;
+      if (is_retired(*info, words[0], words[i], number)) continue;
       const Argument& argument = find_argument(*info, words[0], words[i].substr(0, equals), number);
       if (!stated.insert(argument.name).second)
         user_error("schedule line {}: '{}' is stated twice", number, argument.name);

@@ -51,7 +51,10 @@ void require_complete(sqlite::Connection& db, const fs::path& path) {
   std::error_code error;
   const auto bytes = static_cast<uintmax_t>(db.value("PRAGMA page_count") * db.value("PRAGMA page_size"));
   if (const uintmax_t size = fs::file_size(path, error); !error && size < bytes)
-    refuse(DatabaseFault::corrupt, path, "it is truncated: {} bytes of {}; get another copy of it", size, bytes);
+    refuse(DatabaseFault::corrupt, path,
+           "it is truncated: {} bytes of {}; get another copy of it, or save the rest by `opencompiler db doctor "
+           "--repair`",
+           size, bytes);
 }
 
 void check_foreign(sqlite::Connection& db, const fs::path& path) {

@@ -19,7 +19,7 @@ Advice advice(int code) {
       return {DatabaseFault::locked, "another process has held it for 30 seconds; wait for that process or end it"};
     case SQLITE_CORRUPT:
       return {DatabaseFault::corrupt,
-              "the file is damaged; move it away, and merge what can still be read of it into a new database"};
+              "the file is damaged; `opencompiler db doctor --repair` saves what can still be read of it"};
     case SQLITE_NOTADB: return {DatabaseFault::not_a_database, "this is not a tuning database; name another file"};
     case SQLITE_FULL: return {DatabaseFault::full, "the disk is full; free some space, then run this again"};
     case SQLITE_READONLY:

@@ -95,9 +95,10 @@ Tap tap_at(const Window& window, size_t i, const Halide::Expr& o, const Halide::
   return t;
 }
 
-// The filters between two inputs read them as a convolution of stride 1 does.
+// The filters between two inputs read them as a convolution of stride 1 does. It may begin inside the input (a negative
+// pad); how many outputs it has is the transposed convolution's affair, so no pads follow the input.
 Window between_inputs(const Window& window) {
-  Window between{{}, {1, 1}, window.pads, {1, 1}};
+  Window between{{}, {1, 1}, {0, 0, 0, 0}, {1, 1}};
   for (size_t i = 0; i < 2; ++i) {
     between.kernel.push_back(taps(window, i));
     between.pads[i] = between.kernel[i] - 1 - window.pads[i] / window.strides[i];

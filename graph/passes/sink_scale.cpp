@@ -10,6 +10,8 @@ namespace oc {
 namespace {
 
 constexpr size_t kChannelDim = 1;
+// Smaller ones, multiplied by small weights, leave f32's normal numbers, and with them goes an offset divided by them.
+constexpr double kLeastFactor = 1e-6;
 
 struct Operands {
   Tensor weights;
@@ -109,6 +111,7 @@ struct Sinker {
     for (const size_t inner_side : {size_t{0}, size_t{1}}) {
       const auto scale = affine_of(graph, graph[inner], inner_side, kChannelDim);
       if (!scale || scale->shifts()) continue;
+      if (std::ranges::any_of(scale->factor, [](double f) { return std::abs(f) < kLeastFactor; })) return false;
       std::vector<double> offset;
       for (size_t c = 0; c < scale->factor.size(); ++c) offset.push_back(shift.offset[c] / scale->factor[c]);
       Tensor constant = channel_tensor(offset);

@@ -45,12 +45,13 @@ void settle(const Kernel& kernel, const Target& target, Schedule& s) {
   s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {tiles});
 }
 
-// Do the rows of a block's channels, written side by side, fill their cache sets? A way has 4 KB, a set eight ways.
-bool rows_collide(const Kernel& kernel) {
+// Do the channels of a block, written side by side, fill their cache sets? A way has 4 KB, a set eight ways.
+bool channels_collide(const Kernel& kernel) {
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
   if (in.layout.plain()) return false;
-  const int64_t row = kernel.output().shape.back().extent * static_cast<int64_t>(dtype_size(kernel.output().dtype));
-  const int64_t places = kWayBytes / std::gcd(row, kWayBytes);
+  const Type& out = kernel.output();
+  const int64_t channel = out.bytes() / (out.shape[0].extent * out.shape[1].extent);
+  const int64_t places = kWayBytes / std::gcd(channel, kWayBytes);
   return in.layout.block(1) >= kWays * places;
 }
 
@@ -60,7 +61,7 @@ Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule result = pointwise_fallback(kernel, target, threads);
   const std::vector<int64_t> possible = tile_columns(kernel, target);
   if (possible.empty()) return result;
-  const int64_t lanes = target.lanes(4), wanted = rows_collide(kernel) ? lanes : std::max<int64_t>(4, lanes / 2);
+  const int64_t lanes = target.lanes(4), wanted = channels_collide(kernel) ? lanes : std::max<int64_t>(4, lanes / 2);
   for (const int64_t columns : possible)
     if (columns <= wanted) result.values["transpose.columns"] = columns;
   return result;

@@ -15,7 +15,7 @@ constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many 
 constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
 constexpr int64_t kSumsWorthACopy = 8;     // vectors of sums an element of the input
 
-// Extents of an empty tensor count as 1: its loops have no iterations, and every tile of one fits them.
+// Workloads have no empty tensors (analyse() refuses them), so no extent is 0.
 struct View {
   int64_t channels, rows, columns;  // of the output: channel blocks (or channels when plain), y, x
   int64_t lanes;                    // vector width: the channel block, or along x when plain
@@ -36,8 +36,8 @@ View look(const Kernel& kernel, const Target& target) {
   const Type& out = kernel.output();
   const int64_t block = out.layout.block(1);
   View v{};
-  v.channels = std::max<int64_t>(1, ceil_div(out.shape[1].extent, block));
-  v.rows = std::max<int64_t>(1, out.shape[2].extent);
+  v.channels = ceil_div(out.shape[1].extent, block);
+  v.rows = out.shape[2].extent;
   v.columns = out.shape[3].extent;
   v.lanes = block > 1 ? block : vector_width(target.lanes(static_cast<int>(dtype_size(out.dtype))), v.columns);
   v.column_step = block > 1 ? 1 : v.lanes;
@@ -91,7 +91,7 @@ int64_t channels_summed(const Kernel& kernel, const View& v, const Schedule& s) 
 
 // Pieces that tasks along the axis share among them.
 int64_t count_pieces(const Kernel& kernel, const View& v, const Schedule& s, int64_t axis) {
-  const int64_t images = std::max<int64_t>(1, kernel.output().shape[0].extent);
+  const int64_t images = kernel.output().shape[0].extent;
   if (axis == kParallelC) return images * ceil_div(v.channels, s["tile.c"]);
   if (axis == kParallelX) return images * ceil_div(v.columns, s["tile.x"] * v.column_step);
   return images * ceil_div(v.rows, s["band.y"]);
@@ -133,7 +133,7 @@ struct Shares {
 // long row (its y and x are fused).
 Shares shares(const Kernel& kernel, const View& v, const RegisterTile& tile, int threads) {
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
-  const int64_t images = std::max<int64_t>(1, in.shape[0].extent);
+  const int64_t images = in.shape[0].extent;
   const auto& operands = kernel.anchor_node().inputs;
   const int64_t weights = operands.size() > 1 ? kernel.graph[operands[1]].type.bytes() : 0;
   std::vector<Shares> ways{{kParallelX, images * ceil_div(column_units(v), tile.rows)},
@@ -180,8 +180,7 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   const bool unroll_kx = v.ci <= kFewChannels && per_statement * v.kx <= kMaxUnrolled;
   // Rows of padded input that fit half of L2 at once.
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
-  const int64_t row_bytes =
-      std::max<int64_t>(1, in.bytes() / std::max<int64_t>(1, in.shape[0].extent * in.shape[2].extent));
+  const int64_t row_bytes = in.bytes() / (in.shape[0].extent * in.shape[2].extent);
   int64_t band = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes, 1, v.rows);
   const auto [axis, pieces] = shares(kernel, v, tile, threads);
   int64_t tasks = default_tasks(kernel, target, threads, pieces);

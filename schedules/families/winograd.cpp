@@ -171,7 +171,8 @@ Winograd winograd_of(const Kernel& kernel, int64_t form) {
 WinogradGrid winograd_grid(const Kernel& kernel, int64_t form) {
   const Type &in = input_type(kernel), &out = kernel.output();
   WinogradGrid grid{};
-  grid.dilations = window_integers(kernel, "dilations");
+  // A transposed window is not dilated where it has several taps.
+  grid.dilations = is_transposed(kernel) ? Extents{1, 1} : window_integers(kernel, "dilations");
   grid.form = winograd_of(kernel, form);
   grid.frequencies = grid.form.frequencies();
   grid.by_columns = out.shape[2].extent == 1;
@@ -213,7 +214,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
   const WinogradGrid grid = winograd_grid(kernel, form);
   int64_t band = band_of(kernel, target, grid);
   // Over channels and frequencies, each stage for itself, where rows of tiles are few or come out uneven.
-  const int64_t images = std::max<int64_t>(1, kernel.output().shape[0].extent), rows = images * grid.rows;
+  const int64_t images = kernel.output().shape[0].extent, rows = images * grid.rows;
   const bool over_channels = rows < 2 * threads || coverage(rows, threads) < kEvenRows;
   int64_t tasks = default_tasks(kernel, target, threads, over_channels ? grid.frequencies : rows);
   if (tasks > 1 && over_channels) band = grid.rows;

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 #include "base/compare.h"
 #include "schedules/apply.h"
 #include "tests/dsl/run_kernel.h"
@@ -39,23 +42,31 @@ Tensor run_schedule(const Kernel& kernel, const Target& target, const Schedule& 
 class RelayoutRows : public testing::TestWithParam<int64_t> {};
 
 TEST_P(RelayoutRows, MoveExactlyWithAnyNumberOfColumns) {
-  int64_t legal = 0;  // each seventh of the schedules runs: in turn, any
+  int64_t turn = 0;
   for (const char* name : {"host", "x86-64-avx2"}) {
     const Target target = parse_target(name);
+    std::map<bool, std::set<int64_t>> legal_columns, run_columns;  // by direction
     for (const int64_t channels : {1, 3, 8, 15, 16, 17, 24, 33})
       for (const bool to_blocked : {true, false}) {
         const Case c = make_case(channels, GetParam(), channels < 8 ? 4 : target.lanes(4), to_blocked);
         const std::vector<Tensor> inputs = case_inputs(c.op, 5);
         const Tensor expected = relayout(inputs[0], c.kernel.output().layout);
+        Schedule s = default_schedule(c.kernel, target, 1);
+        std::vector<int64_t> legal;
         for (const int64_t columns : kColumns) {
-          Schedule s = default_schedule(c.kernel, target, 1);
           s.values["transpose.columns"] = columns;
-          s.values["parallel.tasks"] = 1 + legal % 2;
-          if (!why_illegal(c.kernel, target, s).empty() || legal++ % 7 != 0) continue;
-          SCOPED_TRACE(std::string(name) + "\n" + c.kernel.workload.text + print_schedule(s));
-          EXPECT_EQ(run_schedule(c.kernel, target, s, inputs).bytes, expected.bytes);
+          if (why_illegal(c.kernel, target, s).empty()) legal.push_back(columns);
         }
+        // One after the other; in both directions each, whose cases alternate.
+        s.values["transpose.columns"] = legal[static_cast<size_t>(turn / 2) % legal.size()];
+        s.values["parallel.tasks"] = 1 + turn / 4 % 2;
+        ++turn;
+        legal_columns[to_blocked].insert(legal.begin(), legal.end());
+        run_columns[to_blocked].insert(s["transpose.columns"]);
+        SCOPED_TRACE(std::string(name) + "\n" + c.kernel.workload.text + print_schedule(s));
+        EXPECT_EQ(run_schedule(c.kernel, target, s, inputs).bytes, expected.bytes);
       }
+    EXPECT_EQ(legal_columns, run_columns) << name;
   }
 }
 INSTANTIATE_TEST_SUITE_P(Rows, RelayoutRows, testing::Values(1, 2, 3, 7, 15, 17, 31, 33, 49, 127, 196));
@@ -80,9 +91,15 @@ TEST(Relayout, WhatFollowsReadsItsOperandsWhereTheTileLies) {
     const std::vector<Tensor> inputs = case_inputs(c, 9);
     Lowered plain = unscheduled(kernel, builtin_ops());
     const Tensor expected = run(plain, kernel, inputs, {}, target);
-    const Schedule s = default_schedule(kernel, target, 1);
+    Schedule s = default_schedule(kernel, target, 1);
     EXPECT_EQ(s["transpose.columns"], 4);
-    EXPECT_LE(err(run_schedule(kernel, target, s, inputs), expected), 1e-6);
+    for (const int64_t columns : {2, 4, 8})
+      for (const int64_t tasks : {1, 3}) {
+        s.values["transpose.columns"] = columns;
+        s.values["parallel.tasks"] = tasks;
+        if (!why_illegal(kernel, target, s).empty()) continue;
+        EXPECT_LE(err(run_schedule(kernel, target, s, inputs), expected), 1e-6) << print_schedule(s);
+      }
   }
 }
 

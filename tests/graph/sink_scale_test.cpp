@@ -70,10 +70,36 @@ TEST(SinkScale, OffsetsBeforePaddingStayAndLetFactorsPass) {
                       "5, 10, 150, 200", ""));
 }
 
-TEST(SinkScale, AFactorOfZeroBeforeAnOffsetAndPaddingStays) {
-  expect_untouched(sink_scale, conv_of("%2: f32[1] = constant {0} %3: f32[1,2,2,2] = mul(%1, %2) "
-                                       "%4: f32[1] = constant {3} %8: f32[1,2,2,2] = add(%3, %4)",
-                                       kPadded, kDepthwise, "1, 2, 3, 4", ""));
+TEST(SinkScale, AFactorNearZeroBeforeAnOffsetAndPaddingStays) {
+  for (const char* factor : {"0", "1e-38", "-1e-7"})
+    expect_untouched(sink_scale, conv_of(fmt::format("%2: f32[1] = constant {{{}}} %3: f32[1,2,2,2] = mul(%1, %2) "
+                                                     "%4: f32[1] = constant {{3}} %8: f32[1,2,2,2] = add(%3, %4)",
+                                                     factor),
+                                         kPadded, kDepthwise, "1, 2, 3, 4", ""));
+}
+
+// 4 inputs and 6 outputs in 2 groups: outputs 0 to 2 read inputs 0 and 1, the others 2 and 3.
+TEST(SinkScale, EachGroupTakesInWhatItsInputsHad) {
+  constexpr const char* text = R"(graph {{
+    %0: f32[1,4,1,1] = input
+    %1: f32[1,4,1,1] = relu(%0)
+    {}
+    %4: f32[6,2,1,1] = constant {{{}}}
+    {}
+    %6: f32[1,6,1,1] = conv({}) {{dilations=[1,1], group=2, pads=[0,0,0,0], strides=[1,1]}}
+    return %6 }})";
+  const auto graph = [&](std::string_view map, std::string_view weights, std::string_view bias, std::string_view in) {
+    return fmt::format(fmt::runtime(text), map, weights, bias, in);
+  };
+  expect_pass(sink_scale,
+              graph("%2: f32[4,1,1] = constant {1, 10, 100, 1000} %3: f32[1,4,1,1] = mul(%1, %2)",
+                    "1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3", "", "%3, %4"),
+              graph("", "1, 20, 3, 40, 5, 60, 700, 8000, 900, 1000, 200, 3000", "", "%1, %4"));
+  expect_pass(sink_scale,
+              graph("%2: f32[4,1,1] = constant {1, 10, 100, 1000} %3: f32[1,4,1,1] = add(%1, %2)",
+                    "1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3", "", "%3, %4"),
+              graph("", "1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3", "%5: f32[6] = constant {21, 43, 65, 8700, 1900, 3200}",
+                    "%1, %4, %5"));
 }
 
 TEST(SinkScale, EveryConvolutionThatReadsTakesItIn) {

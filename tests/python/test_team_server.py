@@ -3,9 +3,13 @@
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
+import tempfile
+import time
+import zlib
 
 import pytest
 from harness import CLI, ROOT
@@ -32,10 +36,8 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        folder.mkdir()
+        folder.chmod(0o711)
         if os.getuid() == 0:  # PostgreSQL refuses to run as root
-            for parent in [folder, *folder.parents]:
-                parent.chmod(parent.stat().st_mode | 0o111)
             shutil.chown(folder, "postgres")
         (folder / "password").write_text("secret\n")
         self.program(
@@ -77,16 +79,18 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    running = Server(tmp_path_factory.mktemp("postgres") / "server")
-    yield running
-    running.stop()
+def server():
+    # Not among pytest's folders, which are closed to other users.
+    with tempfile.TemporaryDirectory(prefix="opencompiler-postgres-") as folder:
+        running = Server(pathlib.Path(folder))
+        yield running
+        running.stop()
 
 
 @pytest.fixture
 def team(server, request):
     """A database of the server with a reader and a writer, as an address by user."""
-    name = "d" + str(abs(hash(request.node.name)))
+    name = f"d{zlib.crc32(request.node.name.encode())}"
     server.sql("postgres", f"CREATE DATABASE {name}")
     empty = server.data.parent / "empty.jsonl"
     empty.write_text("")
@@ -204,16 +208,20 @@ def locked(server, database, table):
     lock = f"BEGIN; LOCK TABLE opencompiler.{table} IN EXCLUSIVE MODE; SELECT 'held';\n"
     holder.stdin.write(lock)
     holder.stdin.flush()
-    assert holder.stdout.readline() == "held\n"
-    yield
-    holder.kill()
-    holder.wait()
+    try:
+        assert holder.stdout.readline() == "held\n"
+        yield
+    finally:
+        holder.kill()
+        holder.wait()
 
 
-def wait_for_waiters(server, database):
+def wait_for_waiter(server, database, waiter):
+    """Until the server has the process `waiter` wait for a lock."""
     waiting = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = '{database}')"
     while server.sql("postgres", waiting) == "0":
-        pass
+        assert waiter.poll() is None, waiter.stderr.read()
+        time.sleep(0.05)
 
 
 def test_server_that_dies_mid_push_leaves_both_whole(server, team, tmp_path):
@@ -226,7 +234,9 @@ def test_server_that_dies_mid_push_leaves_both_whole(server, team, tmp_path):
             stderr=subprocess.PIPE,
             text=True,
         )
-        wait_for_waiters(server, team.database)  # all but the marks has been sent
+        wait_for_waiter(
+            server, team.database, pushing
+        )  # all but the marks has been sent
         server.stop("immediate")
         assert pushing.wait() == 1
     said = pushing.stderr.read()
@@ -270,15 +280,32 @@ def test_roles(server, team, tmp_path, user, verb, message):
     assert said.startswith("error: the tuning server refuses: ERROR:  " + message), said
 
 
-def test_rows_of_others_cannot_be_changed(server, team, tmp_path):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM opencompiler.trial",
+        "TRUNCATE opencompiler.trial",
+        "UPDATE opencompiler.trial SET line = line",
+        "UPDATE opencompiler.workload SET sender = 'somebody else'",
+        # As an update may fill in the family, but nothing else, and only with a later text.
+        """UPDATE opencompiler.workload SET line = jsonb_set(line::jsonb, '{text}', '"?"')::text""",
+        """UPDATE opencompiler.workload SET line = jsonb_set(line::jsonb, '{family}', '""')::text""",
+        """UPDATE opencompiler.machine SET line = (line::jsonb - 'description')::text""",
+        """INSERT INTO opencompiler.mark(line, sender) SELECT line, 'somebody else' FROM opencompiler.mark""",
+    ],
+)
+def test_rows_of_others_cannot_be_changed(server, team, tmp_path, change):
     assert push(team("writer"), shared(tmp_path, 0))[0] == 0
-    for change in ("DELETE FROM", "TRUNCATE"):
-        with pytest.raises(subprocess.CalledProcessError):
-            server.sql(
-                team.database,
-                f"{change} opencompiler.trial",
-                f"writer_{team.database}",
-            )
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        server.sql(team.database, change, f"writer_{team.database}")
+    assert re.search("permission denied|rows are immutable", failed.value.stderr)
+
+
+def test_making_the_tables_takes_the_right_to(server, team, tmp_path):
+    server.sql(team.database, "DROP SCHEMA opencompiler CASCADE")
+    code, _, said = push(team("writer"), shared(tmp_path, 0), "--migrate")
+    assert code == 1
+    assert said.endswith("; this takes the right to create schemas and roles\n"), said
 
 
 def test_wrong_password_is_one_line_without_it(team, tmp_path):

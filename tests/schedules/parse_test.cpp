@@ -61,7 +61,9 @@ TEST(ScheduleText, WhatIsNotStatedTakesItsFallback) {
 TEST(ScheduleText, ARetiredArgumentIsReadWhereItDidNothing) {
   EXPECT_EQ(parse_schedule("contraction v1\ntile m=2\ncopy a=no b=yes"),
             parse_schedule("contraction v1\ntile m=2\ncopy b=yes"));
-  EXPECT_EQ(error_of("contraction v1\ncopy a=yes"), "schedule line 2: directive 'copy' has no argument 'a'");
+  EXPECT_EQ(
+      error_of("contraction v1\ncopy a=yes"),
+      "schedule line 2: 'copy a=yes' is of an older version, for which this one has no code; tune or compile anew");
   EXPECT_EQ(error_of("window v1\ncopy a=no"), "schedule line 2: unknown directive 'copy' for family window");
 }
 

@@ -77,5 +77,21 @@ END $$;
 GRANT opencompiler_reader TO opencompiler_writer;
 GRANT USAGE ON SCHEMA opencompiler TO opencompiler_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA opencompiler TO opencompiler_reader;
-GRANT INSERT ON workload, machine, build, calibration, trial, mark TO opencompiler_writer;
+GRANT INSERT (line) ON workload, machine, build, calibration, trial, mark TO opencompiler_writer;
 GRANT UPDATE (line) ON workload, machine TO opencompiler_writer;
+
+-- Holds writers to what an update may do.
+CREATE FUNCTION only_fills_in() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  old_row CONSTANT jsonb := OLD.line::jsonb;
+  new_row CONSTANT jsonb := NEW.line::jsonb;
+  field CONSTANT text := TG_ARGV[0];
+BEGIN
+  IF new_row - field <> old_row - field
+     OR coalesce(new_row ->> field, '') COLLATE "C" <= coalesce(old_row ->> field, '') COLLATE "C" THEN
+    RAISE EXCEPTION 'rows are immutable but for a % that comes later in byte order', field;
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER only_fills_in BEFORE UPDATE ON workload FOR EACH ROW EXECUTE FUNCTION only_fills_in('family');
+CREATE TRIGGER only_fills_in BEFORE UPDATE ON machine FOR EACH ROW EXECUTE FUNCTION only_fills_in('description');

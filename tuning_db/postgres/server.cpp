@@ -6,6 +6,7 @@
 #include <array>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <pqxx/pqxx>
 
 #include "base/files.h"
@@ -39,14 +40,13 @@ std::string first_line(std::string_view text) {
   return std::string(text.substr(0, text.find('\n')));
 }
 
-// Runs `action`; what libpqxx throws becomes one line for the user.
+// Runs `action`; what libpqxx throws becomes one line for the user. `right`: what doing it takes.
 template <typename Action>
-auto translated(Action action) {
+auto translated(std::string_view right, Action action) {
   try {
     return action();
   } catch (const pqxx::insufficient_privilege& error) {
-    user_error("the tuning server refuses: {}; pulling needs the role opencompiler_reader, pushing opencompiler_writer",
-               first_line(error.what()));
+    user_error("the tuning server refuses: {}; this takes {}", first_line(error.what()), right);
   } catch (const pqxx::pqxx_exception& error) {
     user_error("the tuning server cannot be used: {}", first_line(error.base().what()));
   }
@@ -80,6 +80,7 @@ class TableWriter {
  public:
   TableWriter(pqxx::transaction_base& transaction, const ServerTable& table)
       : transaction_(transaction),
+        table_(table),
         sql_(fmt::format("INSERT INTO opencompiler.{} AS {}(line) SELECT unnest(string_to_array($1, E'\\n')) "
                          "ON CONFLICT {}",
                          table.name, table.name, table.on_conflict)) {}
@@ -94,13 +95,22 @@ class TableWriter {
     if (!batch_.empty()) added_ += static_cast<int64_t>(transaction_.exec_params(sql_, batch_).affected_rows());
     batch_.clear();
   }
+  [[nodiscard]] const ServerTable& table() const { return table_; }
   [[nodiscard]] PushReport report() const { return {.added = added_, .known = lines_ - added_}; }
 
  private:
   pqxx::transaction_base& transaction_;
+  const ServerTable& table_;
   std::string sql_, batch_;
   int64_t lines_ = 0, added_ = 0;
 };
+
+const ServerTable& table_of(std::string_view line) {
+  const std::string kind = nlohmann::json::parse(line)["kind"];
+  const auto* found = std::ranges::find(kServerTables, kind, &ServerTable::name);
+  if (found == kServerTables.end()) internal_error("the export has a line of kind '{}'", kind);
+  return *found;
+}
 
 // Calls `visit` with each line, without its newline.
 template <typename Visit>
@@ -120,12 +130,12 @@ struct TeamServer::Connection {
 };
 
 TeamServer::TeamServer(const std::string& connection)
-    : connection_(translated([&] { return std::make_unique<Connection>(connection); })) {}
+    : connection_(translated("the right to connect", [&] { return std::make_unique<Connection>(connection); })) {}
 
 TeamServer::~TeamServer() = default;
 
 void TeamServer::migrate() {
-  translated([&] {
+  translated("the right to create schemas and roles", [&] {
     pqxx::work transaction(connection_->pq);
     transaction.exec(fmt::format("SELECT pg_advisory_xact_lock({})", kMigrationLock));
     const int version = server_version(transaction);
@@ -140,19 +150,26 @@ void TeamServer::migrate() {
 
 PushReport TeamServer::push(const Database& from) {
   const std::string lines = from.export_jsonl();
-  return translated([&] {
+  return translated("the role opencompiler_writer", [&] {
     PushReport total;
     pqxx::work transaction(connection_->pq);
     require_our_version(transaction);
-    for (const ServerTable& table : kServerTables) {
-      TableWriter writer(transaction, table);
-      for_each_line(lines, [&](std::string_view line) {
-        if (nlohmann::json::parse(line)["kind"] == table.name) writer.add(line);
-      });
-      writer.write();
-      total.added += writer.report().added;
-      total.known += writer.report().known;
-    }
+    std::optional<TableWriter> writer;
+    const auto finish = [&] {
+      if (!writer) return;
+      writer->write();
+      total.added += writer->report().added;
+      total.known += writer->report().known;
+    };
+    for_each_line(lines, [&](std::string_view line) {
+      const ServerTable& table = table_of(line);
+      if (!writer || &writer->table() != &table) {  // an export goes kind by kind
+        finish();
+        writer.emplace(transaction, table);
+      }
+      writer->add(line);
+    });
+    finish();
     transaction.commit();
     return total;
   });
@@ -162,7 +179,7 @@ ImportReport TeamServer::pull(Database& into) {
   // All of it first: while the import writes, a slow network must not hold the file.
   const TempDir folder;
   const std::filesystem::path file = folder.path() / "rows.jsonl";
-  translated([&] {
+  translated("the role opencompiler_reader", [&] {
     std::ofstream out(file, std::ios::binary);
     pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> transaction(connection_->pq);
     require_our_version(transaction);
