@@ -7,6 +7,7 @@ minute.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -229,25 +230,22 @@ def disagreement(outputs, reference) -> float:
     return max(err(outputs[name], reference[name]) for name in shared)
 
 
-def open_all(arguments, shapes, folder, threads, untuned):
-    """Ours, the untuned one where it is asked for, the peers."""
+def open_all(stack, arguments, shapes, folder, threads, untuned):
+    """Ours, the untuned one where it is asked for, the peers; the stack closes them."""
     known = {"opencompiler": ("opencompiler", False)}
     known |= {"untuned": ("opencompiler", True)} if untuned else {}
-    contestants = [
-        Contestant(
-            name,
-            kind,
-            arguments,
-            folder,
-            threads,
-            library=compile_library(arguments, shapes, threads, empty),
-        )
-        for name, (kind, empty) in known.items()
-    ]
-    return contestants + [
-        Contestant(peer, peer, arguments, folder, threads, model=arguments.model)
-        for peer in filter(None, arguments.against.split(","))
-    ]
+    opened = []
+
+    def open_one(name, kind, **paths):
+        opened.append(Contestant(name, kind, arguments, folder, threads, **paths))
+        stack.callback(opened[-1].close)
+
+    for name, (kind, empty) in known.items():
+        library = compile_library(arguments, shapes, threads, empty)
+        open_one(name, kind, library=library)
+    for peer in filter(None, arguments.against.split(",")):
+        open_one(peer, peer, model=arguments.model)
+    return opened
 
 
 def scaling(contestants, serial):
@@ -298,7 +296,7 @@ def print_change(file, arguments, rows):
             print(f"{row['name']:14} {known[row['name']]:11.3f}   {ratio:6.3f}")
 
 
-def main():
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--against", default="onnxruntime")
@@ -339,89 +337,101 @@ def main():
     )
     parser.add_argument("--json", "--save", help="write the figures here")
     parser.add_argument("--compare", help="figures that were written earlier")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
-        folder = pathlib.Path(name)
-        inputs = make_inputs(arguments)
-        np.savez(folder / "inputs.npz", **inputs)
-        shapes = {key: value.shape for key, value in inputs.items()}
+    return parser.parse_args()
+
+
+class Figures:
+    """Of one run: rows by contestant, the limits, whether the intervals stayed wide."""
+
+    def __init__(self, contestants, serial, limits, errors, ratios, noisy):
+        scales = scaling(contestants, serial)
+        self.rounds = len(contestants[0].medians)
+        self.noisy = noisy
+        self.limit = limits[0] if limits else None
+        self.limits_scaling = {}  # the limits themselves, from one thread to all
+        if len(limits) > 1:
+            for name in ("flops", "bandwidth"):
+                self.limits_scaling[name] = limits[0].over(limits[1], name)
+        self.rows = []
+        for each in contestants:
+            mid, low, high = ratios[each.name]
+            self.rows.append(
+                {
+                    "name": each.name,
+                    "milliseconds": statistics.median(each.medians),
+                    "ratio": mid,
+                    "interval": [low, high],
+                    "err": errors[each.name],
+                    "scaling": scales.get(each.name),
+                    **each.about,
+                }
+            )
+
+    def print(self):
+        print("contestant      ms (median)   its time / ours (95 %)       err")
+        for row in self.rows:
+            wrong = "  WRONG OUTPUT, its time does not count" * (row["err"] > TOLERANCE)
+            low, high = row["interval"]
+            scale = f"   {row['scaling']:.2f} x one thread" if row["scaling"] else ""
+            print(
+                f"{row['name']:14} {row['milliseconds']:11.3f}   {row['ratio']:6.3f} ({low:.3f} to {high:.3f})   {row['err']:9.1e}{scale}{wrong}"
+            )
+        if self.limit:
+            print(
+                f"limit: {self.limit.median('flops') / 1e9:.0f} GFLOP/s f32, {self.limit.median('bandwidth') / 1e9:.1f} GB/s"
+            )
+        if self.noisy:
+            print("noisy: an interval is still wider than 4 %")
+
+    def as_json(self, arguments):
+        return {
+            "model": arguments.model,
+            "machine": doctor("--no-measure")["cpu"],
+            "threads": arguments.threads,
+            "target": arguments.target,
+            "cold": arguments.cold,
+            "peak_flops": self.limit and self.limit.median("flops"),
+            "bandwidth": self.limit and self.limit.median("bandwidth"),
+            "limits_scaling": self.limits_scaling,
+            "rounds": self.rounds,
+            "noisy": self.noisy,
+            "rows": self.rows,
+        }
+
+
+def measure(arguments, folder) -> Figures:
+    inputs = make_inputs(arguments)
+    np.savez(folder / "inputs.npz", **inputs)
+    shapes = {key: value.shape for key, value in inputs.items()}
+    with contextlib.ExitStack() as stack:
         contestants = open_all(
-            arguments, shapes, folder, arguments.threads, arguments.untuned
+            stack, arguments, shapes, folder, arguments.threads, arguments.untuned
         )
         serial = []
         if arguments.scaling and arguments.threads != 1:
-            serial = open_all(arguments, shapes, folder, 1, untuned=False)
-        try:
-            named = {each.name: each for each in contestants}
-            reference = named.get(REFERENCE, contestants[-1]).outputs()
-            errors = {
-                each.name: disagreement(each.outputs(), reference)
-                for each in contestants
-            }
-            counts = [arguments.threads] + [1] * bool(serial)
-            limits = [Limit(arguments.target, n) for n in counts if arguments.limit]
-            ratios, noisy = compare(arguments, contestants, serial, limits)
-        finally:
-            for contestant in contestants + serial:
-                contestant.close()
-    scales = scaling(contestants, serial)
-    rows = []
-    for each in contestants:
-        mid, low, high = ratios[each.name]
-        rows.append(
-            {
-                "name": each.name,
-                "milliseconds": statistics.median(each.medians),
-                "ratio": mid,
-                "interval": [low, high],
-                "err": errors[each.name],
-                "scaling": scales.get(each.name),
-                **each.about,
-            }
-        )
+            serial = open_all(stack, arguments, shapes, folder, 1, untuned=False)
+        named = {each.name: each for each in contestants}
+        reference = named.get(REFERENCE, contestants[-1]).outputs()
+        errors = {
+            each.name: disagreement(each.outputs(), reference) for each in contestants
+        }
+        counts = [arguments.threads] + [1] * bool(serial)
+        limits = [Limit(arguments.target, n) for n in counts if arguments.limit]
+        ratios, noisy = compare(arguments, contestants, serial, limits)
+    return Figures(contestants, serial, limits, errors, ratios, noisy)
+
+
+def main():
+    arguments = parse_arguments()
+    with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
+        figures = measure(arguments, pathlib.Path(name))
     print(f"{arguments.model}, {arguments.threads} thread(s), {arguments.target}")
-    print("contestant      ms (median)   its time / ours (95 %)       err")
-    for row in rows:
-        wrong = "  WRONG OUTPUT, its time does not count" * (row["err"] > TOLERANCE)
-        low, high = row["interval"]
-        scale = f"   {row['scaling']:.2f} x one thread" if row["scaling"] else ""
-        print(
-            f"{row['name']:14} {row['milliseconds']:11.3f}   {row['ratio']:6.3f} ({low:.3f} to {high:.3f})   {row['err']:9.1e}{scale}{wrong}"
-        )
-    limit = limits[0] if limits else None
-    if limit:
-        print(
-            f"limit: {limit.median('flops') / 1e9:.0f} GFLOP/s f32, {limit.median('bandwidth') / 1e9:.1f} GB/s"
-        )
-    if noisy:
-        print("noisy: an interval is still wider than 4 %")
+    figures.print()
     if arguments.compare:
-        print_change(arguments.compare, arguments, rows)
+        print_change(arguments.compare, arguments, figures.rows)
     if arguments.json:
-        pathlib.Path(arguments.json).write_text(
-            json.dumps(
-                {
-                    "model": arguments.model,
-                    "machine": doctor("--no-measure")["cpu"],
-                    "threads": arguments.threads,
-                    "target": arguments.target,
-                    "cold": arguments.cold,
-                    "peak_flops": limit and limit.median("flops"),
-                    "bandwidth": limit and limit.median("bandwidth"),
-                    # The limits themselves, from one thread to all.
-                    "limits_scaling": {
-                        name: limits[0].over(limits[1], name)
-                        for name in ("flops", "bandwidth")
-                        if len(limits) > 1
-                    },
-                    "rounds": len(contestants[0].medians),
-                    "noisy": noisy,
-                    "rows": rows,
-                },
-                indent=2,
-            )
-            + "\n"
-        )
+        text = json.dumps(figures.as_json(arguments), indent=2)
+        pathlib.Path(arguments.json).write_text(text + "\n")
     return 0
 
 
