@@ -11,6 +11,7 @@ namespace oc {
 namespace {
 
 constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
+constexpr double kClearlyFaster = 0.95;    // of the cycles: transformed weights take memory
 constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
 constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
 constexpr int64_t kSumsWorthACopy = 8;     // vectors of sums an element of the input
@@ -205,12 +206,13 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
                                                      {"parallel.tasks", tasks}});
 }
 
-// The form that a roofline estimate finds fastest.
+// Direct convolution, unless a roofline estimate finds a form clearly faster, and of forms the one with fewer outputs
+// at once unless the next is.
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule best = direct_fallback(kernel, target, threads);
   for (const int64_t form : winograd_forms(kernel)) {
     Schedule other = winograd_fallback(kernel, target, threads, form);
-    if (window_cycles(kernel, target, threads, other) < window_cycles(kernel, target, threads, best))
+    if (window_cycles(kernel, target, threads, other) < kClearlyFaster * window_cycles(kernel, target, threads, best))
       best = std::move(other);
   }
   return best;

@@ -81,6 +81,13 @@ int64_t band_of(const Kernel& kernel, const Target& target, const WinogradGrid& 
   return all ? grid.rows : band;
 }
 
+// An input that the second level does not hold would come from farther away once padded as a whole; padded band by band
+// it stays near, and takes little memory.
+int64_t pad_place(const Kernel& kernel, const Target& target) {
+  const Type& in = input_type(kernel);
+  return in.bytes() / in.shape[0].extent > target.l2_bytes ? kPadBand : kPadRoot;
+}
+
 const Type& weight_type(const Kernel& kernel) {
   return kernel.graph[kernel.anchor_node().inputs[1]].type;
 }
@@ -231,7 +238,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
                         {"unroll.kx", 0},
                         {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
                         {"band.y", band},
-                        {"pad.at", kPadRoot},
+                        {"pad.at", over_channels && tasks > 1 ? kPadRoot : pad_place(kernel, target)},
                         {"prefetch.w", streams(kernel) && fills_lines(kernel) && tile.vectors == 1 ? kPrefetched : 0},
                         {"parallel.axis", over_channels ? kParallelC : kParallelY},
                         {"parallel.tasks", tasks}});
