@@ -1,31 +1,60 @@
-"""Tunes the cases of a suite and writes the winners to tuning_db/system/, where they ship with the compiler."""
+"""Tunes the cases of a suite and writes the winners to tuning_db/system/, where they ship with the compiler.
+
+A case's winners ship only if they make the whole case faster than the formulas do, timed in turns: what wins alone may
+lose among others.
+"""
 
 import argparse
+import json
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-from suite import CLI, ROOT, load, names, prepare, tune
+from suite import CLI, HERE, ROOT, load, names, prepare, row, tune
+
+
+def gain(arguments, model, options, case, folder):
+    """The untuned library's time / that with the schedules of arguments.db."""
+    figures = folder / "figures.json"
+    command = [sys.executable, HERE / "compare.py", model, *options, "--untuned"]
+    command += ["--threads", str(arguments.threads), "--target", arguments.target]
+    for name, number in case.get("inputs", {}).items():
+        command += ["--input", f"{name}={number}"]
+    command += ["--against", "", "--time", "6", "--db", arguments.db, "--json", figures]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return row(json.loads(figures.read_text()), "untuned")["ratio"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("suite", choices=names())
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--target", default="host")
     parser.add_argument("--tune", default="60s", help="how long each case")
-    parser.add_argument("--db", required=True, help="keeps the trials; a rerun adds")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="opencompiler-") as folder:
-        for case in load(arguments.suite)["cases"]:
-            print(case["name"], flush=True)
-            model, options, _ = prepare(arguments.suite, case, pathlib.Path(folder))
-            tune(arguments, model, options)
     shipped = ROOT / "tuning_db/system" / f"{arguments.suite}.jsonl"
     shipped.parent.mkdir(exist_ok=True)
-    command = [CLI, "db", "export", "--best", shipped, "--db", arguments.db]
-    return subprocess.run(command, check=False).returncode
+    shipped.write_text("")  # what shipped before has no part in it
+    with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
+        folder = pathlib.Path(name)
+        winners = folder / "winners.db"
+        for number, threads in enumerate(arguments.threads):
+            for case in load(arguments.suite)["cases"]:
+                model, options, _ = prepare(arguments.suite, case, folder)
+                own = argparse.Namespace(**vars(arguments))
+                own.threads = threads
+                own.db = folder / f"{number}-{case['name']}.db"
+                tune(own, model, options)
+                ratio = gain(own, model, options, case, folder)
+                print(f"{case['name']}, {threads} thread(s): {ratio:.3f}", flush=True)
+                if ratio > 1:
+                    merge = [CLI, "db", "merge", own.db, "--db", winners]
+                    subprocess.run(merge, check=True, stdout=subprocess.DEVNULL)
+        if winners.exists():
+            export = [CLI, "db", "export", "--best", shipped, "--db", winners]
+            subprocess.run(export, check=True)
+    return 0
 
 
 if __name__ == "__main__":
