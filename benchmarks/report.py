@@ -6,6 +6,7 @@ import sys
 
 from suite import (
     HERE,
+    OURS,
     ROOT,
     agrees,
     better_peer,
@@ -21,8 +22,8 @@ HEAD = """# Performance
 
 Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` writes to `benchmarks/results/`; not edited
 by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
-compared in the same run. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone;
-else the schedules that ship with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime
+compared in the same run. Each kind of machine has a section. "Better" is the faster of onnxruntime and OpenVINO. Untuned:
+schedules from formulas alone; else the schedules that ship with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime
 cannot be. Timed are libraries in the compiler's cache, whose weights lie in huge pages; those that `compile` emits embed
 them.
 """
@@ -133,56 +134,68 @@ def slower(recorded):
     return lines
 
 
-def machine_line(recorded):
-    cases = [result for result in recorded["cases"] if "failed" not in result]
+def machine_name(recorded):
+    return next(each["machine"] for each in recorded["cases"] if "failed" not in each)
+
+
+def peer_versions(recorded):
     versions = {
         f"{each['name']} {each['version']}"
-        for result in cases
+        for result in recorded["cases"]
+        if "failed" not in result
         for each in result["rows"]
-        if each["name"] not in ("opencompiler", "untuned")
+        if each["name"] not in OURS
     }
-    return f"{', '.join(sorted({result['machine'] for result in cases}))}; {', '.join(sorted(versions))}."
+    return ", ".join(sorted(versions))
 
 
-def page(files):
-    recorded = [json.loads(file.read_text()) for file in files]
-    text = [HEAD]
-    for each in recorded:
+def machine_section(results):
+    """Everything that one kind of machine has recorded."""
+    text = [f"## {machine_name(results[0])}\n"]
+    for each in results:
         text.append(
-            f"## {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n"
-            f"{each['about']}. {machine_line(each)}\n\n{run_table(each)}"
+            f"### {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n"
+            f"{each['about']}. {peer_versions(each)}.\n\n{run_table(each)}"
         )
     models = {
         each["threads"]: each
-        for each in recorded
+        for each in results
         if each["suite"] == "models" and each["target"] == "host"
     }
     if 1 in models:
         text.append(
-            "## Opening a model and running it once\n\nTime to the first result and memory that a process adds to its imports.\n\n"
+            "### Opening a model and running it once\n\nTime to the first result and memory that a process adds to its imports.\n\n"
             + first_table(models[1])
         )
     if 2 in models:
         text.append(
-            "## From one thread to two\n\nTime on one / time on two, everyone timed on both in the same rounds; beside it what the machine's own limits "
+            "### From one thread to two\n\nTime on one / time on two, everyone timed on both in the same rounds; beside it what the machine's own limits "
             "gain. A step of GPT-2 reads all its weights: no faster than memory allows.\n\n"
             + scaling_table(models[2])
         )
-    lines = [line for each in recorded for line in slower(each)]
+    lines = [line for each in results for line in slower(each)]
     text.append(
-        "## Slower than a peer, or missing\n\n"
+        "### Slower than a peer, or missing\n\n"
         + ("\n".join(lines) if lines else "Nothing.")
         + "\n"
     )
     return "\n".join(text)
 
 
+def page():
+    machines = []
+    for folder in sorted((HERE / "results").iterdir()):
+        files = sorted(folder.glob("*.json"))
+        machines.append([json.loads(file.read_text()) for file in files])
+    machines.sort(key=lambda results: machine_name(results[0]))
+    return "\n".join([HEAD, *map(machine_section, machines)])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    files = sorted((HERE / "results").glob("*.json"))
-    new = page(files)
+    new = page()
     if arguments.check:
         return 0 if PAGE.exists() and PAGE.read_text() == new else 1
     PAGE.write_text(new)

@@ -1,4 +1,4 @@
-"""Tunes the cases of a suite and writes the winners to tuning_db/system/, where they ship with the compiler.
+"""Tunes the cases of a suite and writes the winners to a file of this machine in tuning_db/system/, where they ship with the compiler.
 
 A case's winners ship only if they make the whole case faster than the formulas do, timed in turns: what wins alone may
 lose among others.
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from suite import CLI, HERE, ROOT, load, names, prepare, row, tune
+from suite import CLI, HERE, ROOT, load, machine_id, names, prepare, row, tune
 
 
 def gain(arguments, model, options, case, folder):
@@ -33,11 +33,12 @@ def main():
     parser.add_argument("--target", default="host")
     parser.add_argument("--tune", default="60s", help="how long each case")
     arguments = parser.parse_args()
-    shipped = ROOT / "tuning_db/system" / f"{arguments.suite}.jsonl"
+    name = f"{arguments.suite}-{machine_id()}.jsonl"
+    shipped = ROOT / "tuning_db/system" / name
     shipped.parent.mkdir(exist_ok=True)
     shipped.write_text("")  # what shipped before has no part in it
-    with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
-        folder = pathlib.Path(name)
+    with tempfile.TemporaryDirectory(prefix="opencompiler-") as temporary:
+        folder = pathlib.Path(temporary)
         winners = folder / "winners.db"
         for number, threads in enumerate(arguments.threads):
             for case in load(arguments.suite)["cases"]:

@@ -15,7 +15,7 @@ import tempfile
 
 import numpy as np
 import onnx
-from compare import CLI, HERE, TOLERANCE
+from compare import CLI, HERE, TOLERANCE, doctor
 from contestant import DTYPES
 from onnx import helper, numpy_helper
 
@@ -191,9 +191,14 @@ def print_case(result):
     )
 
 
+def machine_id():
+    """Names this machine among those that results and shipped schedules come from."""
+    return doctor("--no-measure")["machine"][:8]
+
+
 def record_path(arguments):
     name = f"{arguments.suite}-{arguments.threads}-{arguments.target}.json"
-    return HERE / "results" / name
+    return HERE / "results" / machine_id() / name
 
 
 def geomean(values):
@@ -251,7 +256,7 @@ def main():
     if arguments.record:
         files.append(record_path(arguments))
     for file in files:
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(whole, indent=1) + "\n")
     return 0 if len(counted) == len(results) else 1
 

@@ -36,8 +36,12 @@ Calibration measure(const Target& target, int threads) {
   return make_kernel_measurer(target, builtin_ops(), {.threads = threads})->calibrate();
 }
 
+std::string cpu_name(const Machine& machine) {
+  return fmt::format("{} {}, family {} model {}", machine.vendor, machine.model, machine.family, machine.model_number);
+}
+
 nlohmann::json to_json(const Machine& machine, const Target& target, const std::optional<Calibration>& measured) {
-  nlohmann::json result = {{"cpu", machine.vendor + " " + machine.model},
+  nlohmann::json result = {{"cpu", cpu_name(machine)},
                            {"cores", machine.cores},
                            {"caches", {{"l1", machine.l1_bytes}, {"l2", machine.l2_bytes}, {"l3", machine.l3_bytes}}},
                            {"target", target.name()},
@@ -61,7 +65,7 @@ int run_doctor(const Flags& flags) {
     std::cout << to_json(machine, target, measured).dump(2) << '\n';
     return kOk;
   }
-  fmt::print("cpu         {} {}, {} usable cores\n", machine.vendor, machine.model, machine.cores);
+  fmt::print("cpu         {}, {} usable cores\n", cpu_name(machine), machine.cores);
   fmt::print("caches      L1d {} KiB, L2 {} KiB a core, L3 {} KiB\n", machine.l1_bytes >> 10, machine.l2_bytes >> 10,
              machine.l3_bytes >> 10);
   fmt::print("target      {} ({} vector registers of {} bytes)\n", target.name(), target.vector_registers,

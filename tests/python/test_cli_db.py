@@ -1,11 +1,12 @@
 """`db` on a database with the schedules that ship: what is shown of a workload, and a damaged file made whole again."""
 
 import json
+import sqlite3
 
 import pytest
 from harness import ROOT, opencompiler
 
-SHIPPED = ROOT / "tuning_db/system/models.jsonl"
+SHIPPED = min((ROOT / "tuning_db/system").glob("*.jsonl"))
 PAGE = 4096
 
 
@@ -35,11 +36,25 @@ def test_show_tells_where_trials_come_from(database):
     )
 
 
+def page_of_rows(database, content, table):
+    """Where a page begins that holds some of the table's rows: https://sqlite.org/fileformat2.html, section 1.6."""
+    with sqlite3.connect(database) as db:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        (page,) = db.execute(query, (table,)).fetchone()
+    integer = lambda at, size: int.from_bytes(content[at : at + size], "big")
+    interior, leaf = 5, 13
+    while content[at := (page - 1) * PAGE] == interior:
+        cells = integer(at + 3, 2)
+        page = integer(at + integer(at + 12 + 2 * (cells // 2), 2), 4)
+    assert content[at] == leaf
+    return at
+
+
 def test_doctor_repairs_a_damaged_file(database):
     whole = opencompiler("db", "export", "-", "--db", database).stdout.splitlines()
     content = bytearray(database.read_bytes())
-    middle = len(content) // PAGE // 2 * PAGE
-    content[middle : middle + PAGE] = bytes(PAGE)
+    damaged = page_of_rows(database, content, "trial")
+    content[damaged : damaged + PAGE] = bytes(PAGE)
     database.write_bytes(content)
     sick = opencompiler("db", "doctor", "--db", database)
     assert sick.returncode == 1
