@@ -8,7 +8,9 @@ namespace {
 
 constexpr size_t kMinRounds = 5;
 constexpr double kMinGain = 0.03;
-constexpr double kSpreads = 3;
+constexpr double kErrors = 4;  // a search fights hundreds of duels
+// The standard error of a median of n normal values is this many MAD / √n: √(π/2) · 1.4826.
+constexpr double kErrorOfMedian = 1.858;
 
 }  // namespace
 
@@ -38,7 +40,8 @@ bool promotes(const Duel& duel) {
   for (size_t i = 0; i < rounds; ++i)
     ratios.push_back(static_cast<double>(duel.candidate_ns[i]) /
                      static_cast<double>(std::max<int64_t>(1, duel.incumbent_ns[i])));
-  return 1 - median(ratios) > std::max(kMinGain, kSpreads * mad(ratios));
+  const double error = kErrorOfMedian * mad(ratios) / std::sqrt(static_cast<double>(rounds));
+  return 1 - median(ratios) > std::max(kMinGain, kErrors * error);
 }
 
 }  // namespace oc

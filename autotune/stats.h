@@ -18,7 +18,8 @@ struct Duel {
 };
 
 // A candidate is promoted when, over the rounds' ratios r = candidate / incumbent, it is faster by more than both 3 %
-// and three times their spread: 1 − median(r) > max(0.03, 3·MAD(r)). Too few rounds (< 5) promote nobody.
+// and four standard errors of the median, 1.858·MAD(r)/√rounds (docs/decisions/0005-promotion.md). Too few rounds (< 5)
+// promote nobody.
 [[nodiscard]] bool promotes(const Duel& duel);
 
 }  // namespace oc

@@ -1,5 +1,7 @@
 #include "autotune/measure/bench.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -11,7 +13,7 @@
 namespace oc {
 namespace {
 
-constexpr size_t kAlign = 64;
+constexpr size_t kAlign = 64, kHugePage = 2 << 20;
 constexpr size_t kFence = 4096;             // bytes before and after the output that must stay untouched
 constexpr auto kGarbage = std::byte{0xdb};  // as floats −1.2e17: what a kernel leaves unwritten is far off
 
@@ -19,18 +21,31 @@ constexpr int64_t kBatchNs = 200'000;  // the clock's own cost and grain are bel
 constexpr int64_t kMaxCalls = 20'000;
 constexpr int64_t kSpanNs = 60'000'000;  // timing of one candidate, unless so slow that kMinSamples take longer
 constexpr size_t kMinSamples = 7, kMaxSamples = 60;
-constexpr size_t kMinRounds = 11, kMaxRounds = 31;
+constexpr size_t kMinRounds = 11, kMaxRounds = 101;
 constexpr int64_t kDuelSpanNs = 200'000'000;
 
 size_t round_up(size_t n) {
   return (n + kAlign - 1) / kAlign * kAlign;
 }
 
+size_t activation_bytes(const Kernel& kernel, const std::vector<Tensor>& inputs) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (!kernel.is_weight(i)) bytes += round_up(inputs[i].bytes.size());
+  return bytes;
+}
+
 }  // namespace
 
-AlignedBytes::AlignedBytes(size_t n)
-    : bytes(static_cast<std::byte*>(std::aligned_alloc(kAlign, round_up(std::max<size_t>(n, 1))))), size(n) {
-  if (!bytes) throw std::bad_alloc();
+// Large ones lie in huge pages, as the weights and activations of a library do.
+AlignedBytes::AlignedBytes(size_t n) : size(n) {
+  void* memory = nullptr;
+  if (::posix_memalign(&memory, n < kHugePage ? kAlign : kHugePage, std::max<size_t>(n, 1)) != 0)
+    throw std::bad_alloc();
+  bytes.reset(static_cast<std::byte*>(memory));
+#ifdef MADV_HUGEPAGE
+  if (n >= kHugePage) ::madvise(memory, n, MADV_HUGEPAGE);
+#endif
 }
 
 void AlignedBytes::Free::operator()(std::byte* memory) const {
@@ -38,17 +53,20 @@ void AlignedBytes::Free::operator()(std::byte* memory) const {
 }
 
 Bench::Bench(const Kernel& kernel, KernelEntry entry, const std::vector<Tensor>& inputs, int64_t cold_bytes)
-    : entry_(entry), output_(static_cast<size_t>(kernel.output().bytes()) + 2 * kFence) {
+    : entry_(entry),
+      output_bytes_(static_cast<size_t>(kernel.output().bytes())),
+      activations_(activation_bytes(kernel, inputs) + round_up(output_bytes_) + 2 * kFence) {
   buffers_.resize(inputs.size() + 1);
+  std::byte* next = activations_.bytes.get();
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (kernel.is_weight(i)) {
       weight_places_.push_back({i, weight_stride_});
       weight_stride_ += round_up(inputs[i].bytes.size());
       continue;
     }
-    AlignedBytes& copy = activations_.emplace_back(inputs[i].bytes.size());
-    std::ranges::copy(inputs[i].bytes, copy.bytes.get());
-    buffers_[i].host = copy.bytes.get();
+    std::ranges::copy(inputs[i].bytes, next);
+    buffers_[i].host = next;
+    next += round_up(inputs[i].bytes.size());
   }
   if (weight_stride_ > 0) {
     copies_ = 1 + static_cast<size_t>(cold_bytes) / weight_stride_;
@@ -57,7 +75,7 @@ Bench::Bench(const Kernel& kernel, KernelEntry entry, const std::vector<Tensor>&
       for (const Weight& weight : weight_places_)
         std::ranges::copy(inputs[weight.input].bytes, weights_->bytes.get() + copy * weight_stride_ + weight.offset);
   }
-  buffers_.back().host = output_.bytes.get() + kFence;
+  buffers_.back().host = next + kFence;
   args_.push_back(&entry_.user_context);
   for (KernelBuffer& buffer : buffers_) args_.push_back(&buffer);
 }
@@ -72,16 +90,16 @@ void Bench::call() {
 }
 
 std::string Bench::run_checked() {
-  std::byte* all = output_.bytes.get();
-  std::fill_n(all, output_.size, kGarbage);
+  std::byte* output = buffers_.back().host;
+  const std::span fenced(output - kFence, output_bytes_ + 2 * kFence);
+  std::ranges::fill(fenced, kGarbage);
   if (entry_.begin != nullptr) entry_.begin(entry_.host);
   call();
   if (entry_.end != nullptr) entry_.end(entry_.host);
   const auto untouched = [](std::byte byte) { return byte == kGarbage; };
-  if (!std::all_of(all, all + kFence, untouched) ||
-      !std::all_of(all + output_.size - kFence, all + output_.size, untouched))
+  if (!std::ranges::all_of(fenced.first(kFence), untouched) || !std::ranges::all_of(fenced.last(kFence), untouched))
     user_error("the kernel writes outside its output");
-  return {reinterpret_cast<const char*>(all + kFence), output_.size - 2 * kFence};
+  return {reinterpret_cast<const char*>(output), output_bytes_};
 }
 
 int64_t Bench::time_calls(int64_t calls) {

@@ -67,15 +67,15 @@ class Bench {
   void call();
 
   KernelEntry entry_;
-  std::vector<AlignedBytes> activations_;
+  size_t output_bytes_;
+  AlignedBytes activations_;  // the inputs, one after the other as in a library, and the output between its fences
   std::optional<AlignedBytes> weights_;
   size_t weight_stride_ = 0, copies_ = 1, next_copy_ = 0;
   struct Weight {
     size_t input, offset;  // which input, and where it lies in a copy
   };
   std::vector<Weight> weight_places_;
-  AlignedBytes output_;
-  std::vector<KernelBuffer> buffers_;
+  std::vector<KernelBuffer> buffers_;  // of the inputs, then of the output
   std::vector<void*> args_;
 };
 

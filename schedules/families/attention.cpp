@@ -108,7 +108,7 @@ Tiles best_tiles(const View& v, const Target& target) {
     const RegisterTile scores = best_tile(v.n, ceil_div(t.block, v.lanes), target);
     for (t.scores.vectors = scores.vectors; ceil_div(t.block, v.lanes) % t.scores.vectors != 0;) --t.scores.vectors;
     t.scores.rows = t.scores.vectors == scores.vectors ? scores.rows : best_tile(v.n, t.scores.vectors, target).rows;
-    t.values = best_tile(t.block, v.value_vectors, target, 1, kValueVectorCost);
+    t.values = best_tile(t.block, v.value_vectors, target, {.vector_cost = kValueVectorCost});
     if (const double found = score(v, t, target); found > best_score) {
       best_score = found;
       best = t;

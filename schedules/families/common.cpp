@@ -47,15 +47,14 @@ double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vec
   return latency * loads * coverage(rows_total, rows) * coverage(vectors_total, vectors);
 }
 
-RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target, int64_t row_multiple,
-                       double vector_cost) {
+RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target, const TileLimits& limits) {
   RegisterTile best;
   double best_score = -1;
   for (int64_t rows = 1; rows <= std::min<int64_t>(rows_total, target.vector_registers); ++rows) {
-    if (rows % row_multiple != 0 && rows != rows_total) continue;
-    for (int64_t vectors = 1; vectors <= std::min<int64_t>(vectors_total, 6); ++vectors) {
+    if (rows % limits.row_multiple != 0 && rows != rows_total) continue;
+    for (int64_t vectors = 1; vectors <= std::min(vectors_total, limits.most_vectors); ++vectors) {
       if (!fits_registers(rows, vectors, target)) continue;
-      const double score = tile_score(rows, vectors, rows_total, vectors_total, target, vector_cost);
+      const double score = tile_score(rows, vectors, rows_total, vectors_total, target, limits.vector_cost);
       if (score > best_score) {
         best_score = score;
         best = {rows, vectors};

@@ -30,9 +30,14 @@ inline constexpr int64_t kMaxTasks = 1024;    // that a kernel is cut into, howe
 struct RegisterTile {
   int64_t rows = 1, vectors = 1;
 };
-// The best-scoring tile within the register budget; `row_multiple`: rows must be a multiple of it (or all of them).
+struct TileLimits {
+  int64_t row_multiple = 1;  // rows must be a multiple of it, or all of them
+  int64_t most_vectors = 6;
+  double vector_cost = 1;
+};
+// The best-scoring tile within the register budget and the limits.
 [[nodiscard]] RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target,
-                                     int64_t row_multiple = 1, double vector_cost = 1);
+                                     const TileLimits& limits = {});
 
 // How many parallel tasks for a kernel whose outer loops have so many iterations: as many as give every thread the same
 // number of iterations, or nearly; 1 when the kernel is too small to be worth waking threads.

@@ -108,12 +108,14 @@ void settle(const Kernel& kernel, const Target& target, Schedule& s) {
 // What the formulas look at before there is a schedule.
 struct View {
   Contraction c;
-  int64_t lanes, vectors;  // along n
+  int64_t lanes, vectors;  // along n, the last perhaps not full
+  int64_t widest;          // vectors that a tile may have: tiles of what is not packed shift inwards
 };
 
 View look(const Kernel& kernel, const Target& target) {
   const Contraction c = look_at_contraction(kernel, target, make_schedule(family_info(Family::contraction), {}));
-  return {c, c.lanes, c.panels ? ceil_div(c.n, c.lanes) : std::max<int64_t>(1, c.n / c.lanes)};
+  const int64_t vectors = ceil_div(c.n, c.lanes);
+  return {c, c.lanes, vectors, c.panels ? vectors : std::max<int64_t>(1, c.n / c.lanes)};
 }
 
 using Values = std::vector<std::pair<std::string, int64_t>>;
@@ -132,7 +134,7 @@ Values dot_products(const View& v, const Target& target, int64_t all_lanes) {
 
 // A few rows by a matrix that is not packed: rows of b pass by once, some at a time, beside a row of sums in L1.
 Values matrix_by_few_rows(const View& v, const Target& target, int threads) {
-  const int64_t vectors = std::min<int64_t>(v.vectors, v.c.m == 1 ? 4 : 2), columns = vectors * v.lanes;
+  const int64_t vectors = std::min<int64_t>(v.widest, v.c.m == 1 ? 4 : 2), columns = vectors * v.lanes;
   const int64_t fit = std::max<int64_t>(1, target.l1_bytes / 2 / (v.c.m * columns * v.c.element));
   const int64_t tiles = v.c.n / columns;  // the last block shifts inwards
   const int64_t blocks = std::max<int64_t>(ceil_div(tiles, fit), std::min<int64_t>(threads, tiles));
@@ -158,8 +160,20 @@ Values slices(const View& v, const RegisterTile& tile, const Target& target, int
           {"block.slices", std::min<int64_t>({threads, v.c.k / 256, 64})}};
 }
 
+// A panel of b that L2 does not hold beside rows of a would come from farther away for every tile of rows: k is then cut
+// into pieces whose panels and rows of a L2 holds. `tiles`: of rows, most of them a block may have.
+Values pieces_of_k(const View& v, const RegisterTile& tile, const Target& target, int64_t tiles) {
+  const int64_t row = v.c.k * v.c.element, panel = row * tile.vectors * v.lanes;
+  if (panel <= target.l2_bytes / 2 || v.c.m < 4 * tile.rows) return {};
+  const int64_t even = even_piece(v.c.k, std::max<int64_t>(kLeastBlock, v.c.k * (target.l2_bytes / 4) / panel));
+  const int64_t piece = std::min(v.c.k, ceil_div(even, kLeastBlock) * kLeastBlock);
+  const int64_t rows_in_l2 = target.l2_bytes / 4 / (piece * v.c.element);
+  const int64_t most = std::min({tiles, v.c.m / tile.rows, std::max<int64_t>(1, rows_in_l2 / tile.rows)});
+  return {{"block.m", even_piece(ceil_div(v.c.m, tile.rows), most)}, {"block.n", 1}, {"block.k", piece}};
+}
+
 Values register_tiles(const View& v, const Target& target, int threads) {
-  const RegisterTile tile = best_tile(most_rows(v), v.vectors, target);
+  const RegisterTile tile = best_tile(most_rows(v), v.vectors, target, {.most_vectors = std::min<int64_t>(v.widest, 6)});
   const bool far = v.c.m >= 4 * tile.rows && v.c.k * v.c.n * v.c.element > target.l2_bytes / 2;
   const bool copy = !v.c.weight && (far || !v.c.streams_n);
   // A block of rows whose a-panel stays in half of L2 while all panels of b pass by; a panel that is copied is copied
@@ -169,14 +183,16 @@ Values register_tiles(const View& v, const Target& target, int threads) {
   const int64_t in_l2 = copy || rows_in_l2 >= v.c.m ? m_tiles : std::max<int64_t>(1, rows_in_l2 / tile.rows);
   // Where panels are too few to share among the threads, rows are shared too.
   const int64_t shares = threads == 1 ? 1 : ceil_div(kWantedTasksPerThread * threads, v.c.batches * n_tiles);
-  const int64_t block = even_piece(m_tiles, std::clamp<int64_t>(std::min(in_l2, m_tiles / shares), 1, kMaxBlock));
+  const int64_t share = std::clamp<int64_t>(m_tiles / shares, 1, kMaxBlock);
+  const int64_t block = even_piece(m_tiles, std::min(in_l2, share));
   Values values = {{"tile.m", tile.rows},
                    {"tile.n", tile.vectors},
-                   {"unroll.k", std::min<int64_t>(v.c.k, tile.rows * tile.vectors <= 8 ? 4 : 2)},
+                   {"unroll.k", std::min<int64_t>(v.c.k, tile.rows * tile.vectors <= 16 ? 4 : 2)},
                    {"order.inner", tile.rows <= tile.vectors ? kInnerM : kInnerN},
                    {"block.m", block == m_tiles ? 0 : block},
                    {"copy.b", copy ? 1 : 0}};
-  std::ranges::copy(slices(v, tile, target, threads), std::back_inserter(values));
+  const Values cut = slices(v, tile, target, threads);
+  std::ranges::copy(cut.empty() ? pieces_of_k(v, tile, target, share) : cut, std::back_inserter(values));
   return values;
 }
 
@@ -207,7 +223,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   offer("unroll.k", up_to(std::min<int64_t>(8, v.c.k), {1, 2, 4, 8}));
   offer("order.inner", {kInnerM, kInnerN});
   if (v.c.streams_k && (v.c.n <= all_lanes || v.c.m <= kFewRows)) offer("vector.along", {kVectorN, kVectorK});
-  offer("block.m", {0, 1, 2, 4, 8, 16, 32});
+  offer("block.m", {0, 1, 2, 4, 8, 16, 32, 64});
   if (v.c.k >= kLeastBlock) {
     offer("block.n", {0, 1, 8});
     offer("block.k", v.c.k > 256 ? std::vector<int64_t>{0, 8, 256} : std::vector<int64_t>{0, 8});

@@ -164,7 +164,7 @@ int64_t columns_by_channel(const Kernel& kernel, const Target& target, const Vie
 
 RegisterTile direct_tile(const Kernel& kernel, const Target& target, const View& v) {
   if (v.by_channel && v.column_step == 1) return {columns_by_channel(kernel, target, v), 1};
-  return best_tile(column_units(v), v.channels, target, v.column_step > 1 ? 1 : v.stride_x);
+  return best_tile(column_units(v), v.channels, target, {.row_multiple = v.column_step > 1 ? 1 : v.stride_x});
 }
 
 // Whether a padded copy of the input costs a good part of the sums: those of few taps, to few vectors of channels.

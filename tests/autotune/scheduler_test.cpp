@@ -65,10 +65,13 @@ TEST(Promotion, NeedsMoreThanThreePercent) {
   EXPECT_FALSE(promotes({around(1100, {0, 1, -1, 0, 1}), around(1000, {0, 0, 1, -1, 0})}));
 }
 
-TEST(Promotion, NeedsMoreThanThreeTimesTheSpread) {
+TEST(Promotion, NeedsMoreThanTheNoiseExplains) {
   const std::vector<int64_t> noisy = {900, 1020, 880, 1010, 940, 990, 870};
   EXPECT_LT(median(noisy), 950);
   EXPECT_FALSE(promotes({noisy, std::vector<int64_t>(7, 1000)}));
+  std::vector<int64_t> many;  // the same noise, long enough
+  for (int i = 0; i < 11; ++i) many.insert(many.end(), noisy.begin(), noisy.end());
+  EXPECT_TRUE(promotes({many, std::vector<int64_t>(many.size(), 1000)}));
 }
 
 TEST(Promotion, CommonDriftCancels) {
