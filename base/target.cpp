@@ -102,6 +102,8 @@ void complete_target(Target& target) {
   const bool wide = target.has("avx512");
   target.vector_bytes = wide ? 64 : target.has("avx") ? 32 : 16;
   target.vector_registers = wide || target.arch == "arm-64" ? 32 : 16;
+  // Zen 4 takes 512 bits in two halves; of the CPUs with its features all later ones have AVX-VNNI too.
+  target.vector_fmas = target.has("avx512_zen4") && !target.has("avxvnni") ? 1 : 2;
 }
 
 Target parse_target(std::string_view text) {

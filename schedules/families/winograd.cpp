@@ -10,8 +10,8 @@
 namespace oc {
 namespace {
 
-constexpr double kMultiplyAdds = 16;  // of f32 a cycle: two pipes of 256 bits, or one of 512 as on Zen 4
 constexpr double kMemoryBytes = 8;    // a cycle, from memory
+constexpr double kExposed = 0.5;      // of the time that weights take which are asked for ahead
 constexpr double kCacheBytes = 24;    // a cycle, from the second level
 constexpr int64_t kCacheLine = 64;    // bytes
 constexpr double kEvenRows = 0.95;    // of the threads' time, above which rows of tiles are shared
@@ -50,15 +50,18 @@ double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
   return static_cast<double>(grid.frequencies * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
-// Cycles in which one image's bands, shared among the threads, wait for memory: each reads all weights, the first from
-// memory; what it makes goes through the second level of cache and beyond where it exceeds half of that.
+// Cycles in which one image's bands, shared among the threads, wait for caches: each but the first, which reads them from
+// memory, reads all weights; what it makes goes through the second level and beyond where it exceeds half of that. Half of
+// a level, because other things lie there too.
 double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band,
                       double threads = 1) {
   const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(ceil_div(grid.rows, band));
   const auto made = static_cast<double>(grid.rows * row_bytes(kernel, grid));
-  const bool overflows = band * row_bytes(kernel, grid) > target.l2_bytes / 2;
-  const double cached = (bands - 1) * weights + (overflows ? 2 * made : 0);
-  return weights / kMemoryBytes + cached / kCacheBytes / threads;
+  const auto l2 = static_cast<double>(target.l2_bytes) / 2, l3 = static_cast<double>(target.l3_bytes) / 2;
+  const double again = weights > l2 ? (bands - 1) * weights / kCacheBytes : 0;
+  const double held = static_cast<double>(band * row_bytes(kernel, grid));
+  const double far = held > l2 ? 2 * made / (held > l3 ? kMemoryBytes : kCacheBytes) : 0;
+  return (again + far) / threads;
 }
 
 // A tile of one channel block beside many points reads every weight once, in one stream that can be asked for ahead of
@@ -71,12 +74,10 @@ RegisterTile product_tile(const Kernel& kernel, const Target& target, int64_t po
   return tall.rows >= kLeastTall ? tall : best_tile(points, out_blocks, target);
 }
 
-// Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most and
-// the rest does not go far beyond.
+// Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most.
 int64_t band_of(const Kernel& kernel, const Target& target, const WinogradGrid& grid) {
   const int64_t held = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes(kernel, grid), 1, grid.rows);
   const int64_t band = even_piece(grid.rows, held);
-  if (grid.rows * row_bytes(kernel, grid) > 2 * target.l2_bytes) return band;
   const bool all = traffic_cycles(kernel, target, grid, grid.rows) < traffic_cycles(kernel, target, grid, band);
   return all ? grid.rows : band;
 }
@@ -291,7 +292,7 @@ double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
 
 double window_cycles(const Kernel& kernel, const Target& target, int threads, const Schedule& s) {
   const Type& out = kernel.output();
-  const double lanes = target.lanes(4);
+  const double lanes = target.lanes(4), fmas = lanes * target.vector_fmas;
   const auto in_channels = static_cast<double>(kernel.extent("ci")),
              out_channels = static_cast<double>(out.shape[1].extent);
   const auto images = static_cast<double>(out.shape[0].extent);
@@ -300,19 +301,20 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   if (form == kDirect) {
     const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
     const auto weights = static_cast<double>(weight_type(kernel).bytes());
-    return kernel.flops / (2 * kMultiplyAdds) / utilisation / sharing + weights / kMemoryBytes;
+    return kernel.flops / (2 * fmas) / utilisation / sharing + weights / kMemoryBytes;
   }
   const WinogradGrid grid = winograd_grid(kernel, form);
   const auto points = images * static_cast<double>(grid.rows * grid.points);
   const double utilisation = coverage(s["band.y"] * grid.points, s["tile.x"]);
   const auto frequencies = static_cast<double>(grid.frequencies);
-  const double products = points * frequencies * in_channels * out_channels / kMultiplyAdds / utilisation;
+  const double products = points * frequencies * in_channels * out_channels / fmas / utilisation;
   const TransformTerms terms = transform_terms(grid.form);
   const double channel_terms =
       static_cast<double>(terms.input) * in_channels + static_cast<double>(terms.output) * out_channels;
   const double transforms = points * channel_terms * kTermCycles / lanes;
-  const double again = (images - 1) * weight_bytes(kernel, grid) / kCacheBytes;
-  return (products + transforms + again) / sharing + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
+  const double weights = weight_bytes(kernel, grid), first = weights / kMemoryBytes * (s["prefetch.w"] > 0 ? kExposed : 1);
+  const double again = (images - 1) * weights / kCacheBytes;
+  return (products + transforms + again) / sharing + first + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
 }
 
 }  // namespace oc
