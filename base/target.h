@@ -15,7 +15,7 @@ struct Target {
   std::vector<std::string> features;  // Halide's names, sorted: avx avx2 avx512 avx512_skylake f16c fma sse41 …
   int vector_bytes = 16;              // widest vector register the features allow
   int vector_registers = 16;
-  int vector_fmas = 2;  // a cycle, each of vector_bytes
+  int vector_fmas = 2;          // a cycle, each of vector_bytes
   int64_t l1_bytes = 32 << 10;  // data caches of one core; of the host if the target is the host, else typical
   int64_t l2_bytes = 512 << 10;
   int64_t l3_bytes = 8 << 20;

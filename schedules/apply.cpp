@@ -6,6 +6,28 @@
 #include "base/files.h"
 
 namespace oc {
+namespace {
+
+constexpr int kReferenceLanes = 8;
+
+// Sums side by side in memory grow together, each in the order of its terms: one after the other, sums over the rows of
+// a large matrix take minutes.
+void sum_by_vectors(const Halide::Func& func, Halide::Stage update) {
+  const std::string side = func.args().empty() ? "" : func.args().front().name();
+  std::vector<Halide::VarOrRVar> order{Halide::Var(side)};
+  bool pure = false;
+  for (const Halide::Internal::Dim& dim : update.get_schedule().dims()) {
+    if (dim.var == side && dim.is_pure()) {
+      pure = true;
+    } else if (dim.is_rvar()) {
+      order.emplace_back(Halide::RVar(dim.var));
+    }
+  }
+  if (pure && order.size() > 1)
+    update.reorder(order).vectorize(order.front(), kReferenceLanes, Halide::TailStrategy::GuardWithIf);
+}
+
+}  // namespace
 
 Lowered apply_schedule(const Kernel& kernel, const OpTable& ops, const Target& target, const Schedule& schedule) {
   if (const std::string reason = why_illegal(kernel, target, schedule); !reason.empty())
@@ -33,7 +55,10 @@ std::string print_loop_nest(const Kernel& kernel, const OpTable& ops, const Targ
 
 Lowered unscheduled(const Kernel& kernel, const OpTable& ops) {
   Lowered lowered = lower(kernel, ops);
-  for (Stage& stage : lowered.stages) stage.func.compute_root();
+  for (Stage& stage : lowered.stages) {
+    stage.func.compute_root();
+    for (int i = 0; i < stage.func.num_update_definitions(); ++i) sum_by_vectors(stage.func, stage.func.update(i));
+  }
   return lowered;
 }
 

@@ -27,7 +27,7 @@ struct ApplyCall {
 [[nodiscard]] std::string print_loop_nest(const Kernel& kernel, const OpTable& ops, const Target& target,
                                           const Schedule& schedule);
 
-// The oracle for schedules: every stage at root, nothing vectorised, no packing. Slow.
+// The oracle for schedules: every stage at root, sums in the order of their terms, no packing, no tiles. Slow.
 [[nodiscard]] Lowered unscheduled(const Kernel& kernel, const OpTable& ops);
 
 }  // namespace oc

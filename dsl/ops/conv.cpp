@@ -73,14 +73,15 @@ Halide::Expr define(OpCall& call) {
   const auto weight = [&](const Index& at) { return widened(w.at(at)); };
   const Halide::Expr init =
       call.has(2) ? widened(call.inputs[2].at({o[kC]})) : constant_of(weight(Index(4, Halide::Expr(0))).type(), 0);
-  const Stage& acc = call.reduce(
-      "acc", call.vars, {ci, window.kernel[0], window.kernel[1]}, init, [&](const Halide::Expr& self, const Index& r) {
-        Halide::Expr channel = r[0];
-        if (group > 1)
-          channel = in_per_group == 1 ? o[kC] / out_per_group : o[kC] / out_per_group * in_per_group + r[0];
-        return self + widened(x.at(o[kN], channel, o[kY], o[kX], r[1], r[2])) *
-                          weight({o[kC], in_per_group == 1 ? Halide::Expr(0) : r[0], r[1], r[2]});
-      });
+  const SummedChannels summed = summed_channels(call.inputs[0], ci);
+  std::vector<int64_t> extents = summed.extents;
+  extents.insert(extents.end(), window.kernel.begin(), window.kernel.end());
+  const Stage& acc = call.reduce("acc", call.vars, extents, init, [&](const Halide::Expr& self, const Index& r) {
+    const Halide::Expr in_group = in_per_group == 1 ? Halide::Expr(0) : summed.at(r);
+    const Halide::Expr channel = group == 1 ? in_group : o[kC] / out_per_group * in_per_group + in_group;
+    const Halide::Expr &ky = r[r.size() - 2], &kx = r[r.size() - 1];
+    return self + widened(x.at(o[kN], channel, o[kY], o[kX], ky, kx)) * weight({o[kC], in_group, ky, kx});
+  });
   return acc.at(o);
 }
 

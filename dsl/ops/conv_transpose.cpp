@@ -119,11 +119,14 @@ Halide::Expr define(OpCall& call) {
   const Index& o = call.index;
   const Halide::Expr init = call.has(2) ? widened(call.inputs[2].at({o[kC]}))
                                         : constant_of(widened(w.at(Index(4, Halide::Expr(0)))).type(), 0);
-  const std::vector<int64_t> extents{ci, taps(window, 0), taps(window, 1)};
+  const SummedChannels summed = summed_channels(x, ci);
+  std::vector<int64_t> extents = summed.extents;
+  extents.insert(extents.end(), {taps(window, 0), taps(window, 1)});
   const Stage& acc = call.reduce("acc", call.vars, extents, init, [&](const Halide::Expr& self, const Index& r) {
     const Halide::Expr g = group == 1 ? Halide::Expr(0) : o[kC] / out_per_group;
-    const Halide::Expr channel = group == 1 ? r[0] : g * in_per_group + r[0];
-    const Tap y = tap_at(window, 0, o[kY], r[1], x.extent(kY)), col = tap_at(window, 1, o[kX], r[2], x.extent(kX));
+    const Halide::Expr channel = group == 1 ? summed.at(r) : g * in_per_group + summed.at(r);
+    const Tap y = tap_at(window, 0, o[kY], r[r.size() - 2], x.extent(kY)),
+              col = tap_at(window, 1, o[kX], r[r.size() - 1], x.extent(kX));
     const Halide::Expr product =
         widened(x.at({o[kN], channel, y.input, col.input})) *
         widened(w.at({channel, group == 1 ? o[kC] : o[kC] % out_per_group, y.weight, col.weight}));

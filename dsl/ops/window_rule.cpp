@@ -77,4 +77,14 @@ PaddedInput padded_input(OpCall& call, const Window& window, double fill, Reach 
   return result;
 }
 
+Halide::Expr SummedChannels::at(const Index& r) const {
+  return extents.size() == 1 ? r[0] : r[0] * static_cast<int>(extents[1]) + r[1];
+}
+
+SummedChannels summed_channels(const Operand& x, int64_t channels) {
+  const int64_t block = x.type.layout.block(1);
+  if (block == 1 || channels % block != 0) return {{channels}};
+  return {{channels / block, block}};
+}
+
 }  // namespace oc

@@ -32,6 +32,15 @@ struct PaddedInput {
   [[nodiscard]] Halide::Expr at(const Halide::Expr& n, const Halide::Expr& c, const Halide::Expr& oy,
                                 const Halide::Expr& ox, const Halide::Expr& ky, const Halide::Expr& kx) const;
 };
+// The input channels that a convolution sums: whole blocks of a blocked input by two reduced axes, block and channel in
+// the block; else by one.
+struct SummedChannels {
+  std::vector<int64_t> extents;  // of the reduced axes
+  // The channel at the first of the reduced axes `r`.
+  [[nodiscard]] Halide::Expr at(const Index& r) const;
+};
+[[nodiscard]] SummedChannels summed_channels(const Operand& x, int64_t channels);
+
 // Which outputs are asked for: those there are, or some past the last (tiles that do not divide the output).
 enum class Reach : uint8_t { output, beyond_output };
 [[nodiscard]] PaddedInput padded_input(OpCall& call, const Window& window, double fill, Reach reach = Reach::output);

@@ -97,30 +97,25 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
     order.insert(order.end(), {tile_c, tile_x});
   }
   std::vector<VarOrRVar> inner, outer_loops;
-  std::vector<RVar> unrolled;
+  std::vector<RVar> unrolled, asks;  // asks: where weights are asked for, of which loop
   size_t reduced = 0;
-  const int64_t in_block = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type.layout.block(1);
+  const auto summed = std::ranges::count(call.kernel.axes, Role::k, &Axis::role);
   std::vector<VarOrRVar> window;  // kx, ky
   for (const Axis& axis : call.kernel.axes) {
     if (axis.role != Role::k) continue;
+    if (axis.name == "ci" && acc.domain.dimensions() > summed)  // block by block
+      outer_loops.emplace_back(acc.reduced(reduced++));
     const RVar r = acc.reduced(reduced);
     if (axis.name == "ci") {
-      const int64_t extent = loop_extent(acc, reduced);
-      RVar rest = r;
-      if (in_block > 1 && extent % in_block == 0 && extent > in_block) {
-        RVar block("ci_block"), lane("ci_lane");
-        update.split(r, block, lane, to_int(in_block));
-        outer_loops.emplace_back(block);
-        rest = lane;
-      }
-      const int64_t span = in_block > 1 && extent % in_block == 0 ? in_block : extent;
-      if (s["unroll.ci"] > 1 && span % s["unroll.ci"] == 0) {
+      if (s["unroll.ci"] > 1 && loop_extent(acc, reduced) % s["unroll.ci"] == 0) {
         RVar strip("ci_strip"), step("ci_step");
-        update.split(rest, strip, step, to_int(s["unroll.ci"]));
+        update.split(r, strip, step, to_int(s["unroll.ci"]));
         unrolled.push_back(step);
         inner.insert(inner.end(), {step, strip});
+        asks = {step, strip};
       } else {
-        inner.emplace_back(rest);
+        inner.emplace_back(r);
+        asks = {r, r};
       }
     } else {
       window.insert(window.begin(), r);
@@ -134,6 +129,10 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
   order.insert(order.end(), {y, n});
   update.reorder(order).vectorize(vector).unroll(tile_x).unroll(tile_c);
   for (const RVar& r : unrolled) update.unroll(r);
+  if (s["prefetch.w"] == 0) return;
+  const Halide::ImageParam& weights = call.lowered.inputs[static_cast<size_t>(call.kernel.input_of_anchor(1))];
+  update.prefetch(weights, asks[0], asks[1], to_int(ceil_div(s["prefetch.w"], s["unroll.ci"])),
+                  Halide::PrefetchBoundStrategy::NonFaulting);
 }
 
 }  // namespace

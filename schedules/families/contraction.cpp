@@ -160,8 +160,8 @@ Values slices(const View& v, const RegisterTile& tile, const Target& target, int
           {"block.slices", std::min<int64_t>({threads, v.c.k / 256, 64})}};
 }
 
-// A panel of b that L2 does not hold beside rows of a would come from farther away for every tile of rows: k is then cut
-// into pieces whose panels and rows of a L2 holds. `tiles`: of rows, most of them a block may have.
+// A panel of b that L2 does not hold beside rows of a would come from farther away for every tile of rows: k is then
+// cut into pieces whose panels and rows of a L2 holds. `tiles`: of rows, most of them a block may have.
 Values pieces_of_k(const View& v, const RegisterTile& tile, const Target& target, int64_t tiles) {
   const int64_t row = v.c.k * v.c.element, panel = row * tile.vectors * v.lanes;
   if (panel <= target.l2_bytes / 2 || v.c.m < 4 * tile.rows) return {};
@@ -173,7 +173,8 @@ Values pieces_of_k(const View& v, const RegisterTile& tile, const Target& target
 }
 
 Values register_tiles(const View& v, const Target& target, int threads) {
-  const RegisterTile tile = best_tile(most_rows(v), v.vectors, target, {.most_vectors = std::min<int64_t>(v.widest, 6)});
+  const RegisterTile tile =
+      best_tile(most_rows(v), v.vectors, target, {.most_vectors = std::min<int64_t>(v.widest, 6)});
   const bool far = v.c.m >= 4 * tile.rows && v.c.k * v.c.n * v.c.element > target.l2_bytes / 2;
   const bool copy = !v.c.weight && (far || !v.c.streams_n);
   // A block of rows whose a-panel stays in half of L2 while all panels of b pass by; a panel that is copied is copied

@@ -14,6 +14,7 @@ constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
 constexpr double kClearlyFaster = 0.95;    // of the cycles: transformed weights take memory
 constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
 constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
+constexpr int64_t kFewPoints = 56;         // that two tall tiles cover
 constexpr int64_t kSumsWorthACopy = 8;     // vectors of sums an element of the input
 
 // Workloads have no empty tensors (analyse() refuses them), so no extent is 0.
@@ -65,7 +66,7 @@ bool has_padding(const Kernel& kernel, const Schedule& s) {
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (std::string reason = outside_limits(family_info(Family::window), s); !reason.empty()) return reason;
   if (s["algorithm.form"] != kDirect) return winograd_reject(kernel, s);
-  if (s["prefetch.w"] > 0) return "prefetch w is for Winograd";
+  if (std::string reason = prefetch_reject(kernel, s); !reason.empty()) return reason;
   const View v = look(kernel, target);
   if (s["tile.x"] > column_units(v)) return fmt::format("tile x={} of {}", s["tile.x"], column_units(v));
   if (s["tile.c"] > v.channels) return fmt::format("tile c={} of {}", s["tile.c"], v.channels);
@@ -162,8 +163,18 @@ int64_t columns_by_channel(const Kernel& kernel, const Target& target, const Vie
   return best;
 }
 
+// Weights that stream from beyond so many bytes of cache.
+bool streams_from(const Kernel& kernel, int64_t beyond) {
+  return weights_stream(kernel, kDirect) &&
+         kernel.input(static_cast<size_t>(kernel.input_of_anchor(1))).bytes() > beyond;
+}
+
 RegisterTile direct_tile(const Kernel& kernel, const Target& target, const View& v) {
   if (v.by_channel && v.column_step == 1) return {columns_by_channel(kernel, target, v), 1};
+  // Where there are few points, reading the weights takes long beside the products.
+  const bool few_points = v.rows == 1 && v.columns <= kFewPoints;
+  if (few_points && streams_from(kernel, target.l2_bytes / 2))
+    return streaming_tile(kernel, target, v.columns, v.channels);
   return best_tile(column_units(v), v.channels, target, {.row_multiple = v.column_step > 1 ? 1 : v.stride_x});
 }
 
@@ -177,6 +188,7 @@ bool copy_costs(const Kernel& kernel, const View& v) {
 Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   const RegisterTile tile = direct_tile(kernel, target, v);
+  const bool ahead = tile.vectors == 1 && streams_from(kernel, target.l1_bytes);
   const int64_t per_statement = tile.rows * tile.vectors;
   const bool unroll_kx = v.ci <= kFewChannels && per_statement * v.kx <= kMaxUnrolled;
   // Rows of padded input that fit half of L2 at once.
@@ -202,6 +214,7 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
                                                      {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
                                                      {"band.y", band},
                                                      {"pad.at", pad},
+                                                     {"prefetch.w", ahead ? kPrefetched : 0},
                                                      {"parallel.axis", axis},
                                                      {"parallel.tasks", tasks}});
 }
@@ -222,14 +235,16 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   const View v = look(kernel, target);
   Space result{Family::window, {}, {}};
   int64_t rows = v.rows;
+  bool ahead = weights_stream(kernel, kDirect);
   if (std::vector<int64_t> forms = winograd_forms(kernel); !forms.empty()) {
     rows = std::max(rows, winograd_grid(kernel, forms.front()).rows);
-    result.knobs.push_back({"prefetch.w", {0, kPrefetched}});
+    ahead = ahead || weights_stream(kernel, forms.front());
     result.starts.push_back(direct_fallback(kernel, target, threads));
     for (const int64_t form : forms) result.starts.push_back(winograd_fallback(kernel, target, threads, form));
     forms.insert(forms.begin(), kDirect);
     result.knobs.push_back({"algorithm.form", std::move(forms)});
   }
+  if (ahead) result.knobs.push_back({"prefetch.w", {0, kPrefetched}});
   result.knobs.push_back(
       {"tile.x", up_to(std::min<int64_t>(column_units(v), 28), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 28})});
   result.knobs.push_back({"tile.c", up_to(std::min<int64_t>(v.channels, 6), {1, 2, 3, 4, 6})});
@@ -260,7 +275,8 @@ Packings packings(const Kernel& kernel, const Target& target, const Schedule& s)
   const int64_t out_block = kernel.output().layout.block(1);
   Layout layout{.order = {0, 1, 2, 3}, .blocks = {}};
   if (is_transposed(kernel)) layout.order = {1, 0, 2, 3};
-  if (v.in_block > 1 && v.ci > 1) layout.blocks.push_back({1 - out_dim, v.in_block});
+  const bool streams = v.ky * v.kx == 1 && v.ci % v.in_block == 0;  // in the order of the channels
+  if (v.in_block > 1 && v.ci > 1 && !streams) layout.blocks.push_back({1 - out_dim, v.in_block});
   if (out_block > 1) layout.blocks.push_back({out_dim, out_block});
   if (!layout.plain()) result[static_cast<size_t>(w)] = Packing{.transform = "", .layout = layout};
   return result;

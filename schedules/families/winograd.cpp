@@ -10,12 +10,12 @@
 namespace oc {
 namespace {
 
-constexpr double kMemoryBytes = 8;    // a cycle, from memory
-constexpr double kExposed = 0.5;      // of the time that weights take which are asked for ahead
-constexpr double kCacheBytes = 24;    // a cycle, from the second level
-constexpr int64_t kCacheLine = 64;    // bytes
-constexpr double kEvenRows = 0.95;    // of the threads' time, above which rows of tiles are shared
-constexpr double kTermCycles = 0.4;   // a vector of a term of a transform takes, loads and stores included
+constexpr double kMemoryBytes = 8;   // a cycle, from memory
+constexpr double kExposed = 0.5;     // of the time that weights take which are asked for ahead
+constexpr double kCacheBytes = 24;   // a cycle, from the second level
+constexpr int64_t kCacheLine = 64;   // bytes
+constexpr double kEvenRows = 0.95;   // of the threads' time, above which rows of tiles are shared
+constexpr double kTermCycles = 0.4;  // a vector of a term of a transform takes, loads and stores included
 
 constexpr int kMostOutputs = 16;  // of a tile
 
@@ -50,9 +50,9 @@ double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
   return static_cast<double>(grid.frequencies * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
-// Cycles in which one image's bands, shared among the threads, wait for caches: each but the first, which reads them from
-// memory, reads all weights; what it makes goes through the second level and beyond where it exceeds half of that. Half of
-// a level, because other things lie there too.
+// Cycles in which one image's bands, shared among the threads, wait for caches: each but the first, which reads them
+// from memory, reads all weights; what it makes goes through the second level and beyond where it exceeds half of that.
+// Half of a level, because other things lie there too.
 double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band,
                       double threads = 1) {
   const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(ceil_div(grid.rows, band));
@@ -62,16 +62,6 @@ double traffic_cycles(const Kernel& kernel, const Target& target, const Winograd
   const double held = static_cast<double>(band * row_bytes(kernel, grid));
   const double far = held > l2 ? 2 * made / (held > l3 ? kMemoryBytes : kCacheBytes) : 0;
   return (again + far) / threads;
-}
-
-// A tile of one channel block beside many points reads every weight once, in one stream that can be asked for ahead of
-// its use: the products then hide the reading of the weights. With few points, what shares operands best.
-RegisterTile product_tile(const Kernel& kernel, const Target& target, int64_t points, int64_t out_blocks) {
-  if (!fills_lines(kernel)) return best_tile(points, out_blocks, target);
-  int64_t most = std::min<int64_t>(points, kMostTall);
-  while (most > 1 && !fits_registers(most, 1, target)) --most;
-  const RegisterTile tall{even_piece(points, most), 1};
-  return tall.rows >= kLeastTall ? tall : best_tile(points, out_blocks, target);
 }
 
 // Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most.
@@ -159,6 +149,28 @@ bool is_transposed(const Kernel& kernel) {
   return kernel.anchor_node().op == "conv_transpose";
 }
 
+bool weights_stream(const Kernel& kernel, int64_t form) {
+  const int w = kernel.input_of_anchor(1);
+  if (w < 0 || !kernel.is_weight(static_cast<size_t>(w)) || kernel.anchor_node().attrs.integer("group", 1) != 1)
+    return false;
+  const Extents taps = weight_type(kernel).extents();
+  return streams(kernel) && fills_lines(kernel) && (form != kDirect || taps[2] * taps[3] == 1);
+}
+
+RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t points, int64_t out_blocks) {
+  if (!fills_lines(kernel)) return best_tile(points, out_blocks, target);
+  int64_t most = std::min<int64_t>(points, kMostTall);
+  while (most > 1 && !fits_registers(most, 1, target)) --most;
+  const RegisterTile tall{even_piece(points, most), 1};
+  return tall.rows >= kLeastTall ? tall : best_tile(points, out_blocks, target);
+}
+
+std::string prefetch_reject(const Kernel& kernel, const Schedule& s) {
+  if (s["prefetch.w"] == 0 || (s["tile.c"] == 1 && weights_stream(kernel, s["algorithm.form"]))) return {};
+  return "prefetch w needs tile c=1, output blocks of a line of cache, input channels that fill their blocks and, of a "
+         "direct form, one tap";
+}
+
 Winograd winograd_of(const Kernel& kernel, int64_t form) {
   const Extents strides = window_integers(kernel, "strides");
   const Extents taps = weight_type(kernel).extents(), pads = kernel.anchor_node().attrs.integers("pads", Extents(4, 0));
@@ -211,8 +223,7 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
   if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
   if (s["parallel.axis"] == kParallelX) return "Winograd splits its work over y or c, not over x";
   if (s["unroll.kx"] != 0) return "unroll kx=1: Winograd has no loop over the window";
-  if (s["prefetch.w"] > 0 && (s["tile.c"] > 1 || !streams(kernel) || !fills_lines(kernel)))
-    return "prefetch w needs tile c=1, output blocks of a line of cache and input channels that fill their blocks";
+  if (std::string reason = prefetch_reject(kernel, s); !reason.empty()) return reason;
   if (const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"]; unrolled > kMaxUnrolled)
     return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
   return {};
@@ -230,7 +241,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
     band = even_band(images, grid.rows, std::min(band, ceil_div(rows, threads)), threads);  // each reads all weights
     tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
   }
-  const RegisterTile tile = product_tile(kernel, target, band * grid.points, grid.out_blocks);
+  const RegisterTile tile = streaming_tile(kernel, target, band * grid.points, grid.out_blocks);
   return make_schedule(family_info(Family::window),
                        {{"algorithm.form", form},
                         {"tile.x", tile.rows},
@@ -240,7 +251,7 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
                         {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
                         {"band.y", band},
                         {"pad.at", over_channels && tasks > 1 ? kPadRoot : pad_place(kernel, target)},
-                        {"prefetch.w", streams(kernel) && fills_lines(kernel) && tile.vectors == 1 ? kPrefetched : 0},
+                        {"prefetch.w", weights_stream(kernel, form) && tile.vectors == 1 ? kPrefetched : 0},
                         {"parallel.axis", over_channels ? kParallelC : kParallelY},
                         {"parallel.tasks", tasks}});
 }
@@ -312,7 +323,8 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double channel_terms =
       static_cast<double>(terms.input) * in_channels + static_cast<double>(terms.output) * out_channels;
   const double transforms = points * channel_terms * kTermCycles / lanes;
-  const double weights = weight_bytes(kernel, grid), first = weights / kMemoryBytes * (s["prefetch.w"] > 0 ? kExposed : 1);
+  const double weights = weight_bytes(kernel, grid),
+               first = weights / kMemoryBytes * (s["prefetch.w"] > 0 ? kExposed : 1);
   const double again = (images - 1) * weights / kCacheBytes;
   return (products + transforms + again) / sharing + first + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
 }

@@ -1,7 +1,8 @@
-// Winograd's convolution as forms of the window family. The directives mean: tile x=, c=: points (tiles of the image) ×
-// channel blocks of the register tile of the matrix product; band y=: rows of tiles (of images of one row: columns)
-// that pass through all stages together; prefetch w: input channels by which weights are asked for ahead; parallel y:
-// over bands, parallel c: over frequencies and channels inside each stage.
+// Winograd's convolution as forms of the window family, and what direct convolution shares with it. The directives
+// mean: tile x=, c=: points (tiles of the image) × channel blocks of the register tile of the matrix product; band y=:
+// rows of tiles (of images of one row: columns) that pass through all stages together; prefetch w: input channels by
+// which weights are asked for ahead; parallel y: over bands, parallel c: over frequencies and channels inside each
+// stage.
 #pragma once
 
 #include <optional>
@@ -22,6 +23,16 @@ enum WindowPadAt : int64_t { kPadBand, kPadRoot, kPadInline };
 enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
 
 [[nodiscard]] const std::vector<std::string>& window_forms();
+
+// Whether the weights of an output's channel block lie in whole lines of cache and in the order in which the form reads
+// them, so that they can be asked for ahead; a direct convolution's if its window has one tap.
+[[nodiscard]] bool weights_stream(const Kernel& kernel, int64_t form);
+// A register tile over so many points: where a block of weights is a line of cache, one channel block beside many
+// points, which reads each weight once. With few points, what shares operands best.
+[[nodiscard]] RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t points,
+                                          int64_t out_blocks);
+// Empty unless the schedule asks for weights ahead that it cannot.
+[[nodiscard]] std::string prefetch_reject(const Kernel& kernel, const Schedule& schedule);
 
 [[nodiscard]] bool is_transposed(const Kernel& kernel);
 

@@ -259,8 +259,10 @@ TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   const Case ragged = make_case(kShapes[4], target.lanes(4));
   Schedule ahead = winograd_fallback(ragged.kernel, target, 1, kWinograd2);
   ahead.values["prefetch.w"] = 64;
-  EXPECT_EQ(why_illegal(ragged.kernel, target, ahead),
-            "prefetch w needs tile c=1, output blocks of a line of cache and input channels that fill their blocks");
+  EXPECT_EQ(
+      why_illegal(ragged.kernel, target, ahead),
+      "prefetch w needs tile c=1, output blocks of a line of cache, input channels that fill their blocks and, of a "
+      "direct form, one tap");
 }
 
 }  // namespace
