@@ -9,7 +9,7 @@ namespace {
 constexpr size_t kMinRounds = 5;
 constexpr double kMinGain = 0.03;
 constexpr double kErrors = 4;  // a search fights hundreds of duels
-// The standard error of a median of n normal values is this many MAD / √n: √(π/2) · 1.4826.
+// The standard error of a median of n normal values is, for many of them, this many MAD / √n: √(π/2) · 1.4826.
 constexpr double kErrorOfMedian = 1.858;
 
 }  // namespace

@@ -149,9 +149,9 @@ def peer_versions(recorded):
     return ", ".join(sorted(versions))
 
 
-def machine_section(results):
-    """Everything that one kind of machine has recorded."""
-    text = [f"## {machine_name(results[0])}\n"]
+def machine_section(folder, results):
+    """Everything that one kind of machine has recorded; the folder is called by its id."""
+    text = [f"## {machine_name(results[0])} ({folder})\n"]
     for each in results:
         text.append(
             f"### {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n"
@@ -183,12 +183,10 @@ def machine_section(results):
 
 
 def page():
-    machines = []
-    for folder in sorted((HERE / "results").iterdir()):
-        files = sorted(folder.glob("*.json"))
-        machines.append([json.loads(file.read_text()) for file in files])
-    machines.sort(key=lambda results: machine_name(results[0]))
-    return "\n".join([HEAD, *map(machine_section, machines)])
+    machines = {}
+    for file in sorted((HERE / "results").glob("*/*.json")):
+        machines.setdefault(file.parent.name, []).append(json.loads(file.read_text()))
+    return "\n".join([HEAD, *(machine_section(*each) for each in machines.items())])
 
 
 def main():

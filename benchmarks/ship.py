@@ -1,7 +1,7 @@
 """Tunes the cases of a suite and writes the winners to a file of this machine in tuning_db/system/, where they ship with the compiler.
 
-A case's winners ship only if they make the whole case faster than the formulas do, timed in turns: what wins alone may
-lose among others.
+A case's winners ship only if they make the whole case faster than the formulas do, timed in turns, with every number of
+threads: what wins alone may lose among others, and what was found with one number serves others, too.
 """
 
 import argparse
@@ -36,22 +36,24 @@ def main():
     name = f"{arguments.suite}-{machine_id()}.jsonl"
     shipped = ROOT / "tuning_db/system" / name
     shipped.parent.mkdir(exist_ok=True)
-    shipped.write_text("")  # what shipped before has no part in it
+    shipped.unlink(missing_ok=True)  # what shipped before has no part in it
     with tempfile.TemporaryDirectory(prefix="opencompiler-") as temporary:
         folder = pathlib.Path(temporary)
         winners = folder / "winners.db"
-        for number, threads in enumerate(arguments.threads):
-            for case in load(arguments.suite)["cases"]:
-                model, options, _ = prepare(arguments.suite, case, folder)
-                own = argparse.Namespace(**vars(arguments))
-                own.threads = threads
-                own.db = folder / f"{number}-{case['name']}.db"
+        for number, case in enumerate(load(arguments.suite)["cases"]):
+            model, options, _ = prepare(arguments.suite, case, folder)
+            own, ratios = argparse.Namespace(**vars(arguments)), []
+            own.db = folder / f"{number}.db"
+            for own.threads in arguments.threads:
                 tune(own, model, options)
-                ratio = gain(own, model, options, case, folder)
-                print(f"{case['name']}, {threads} thread(s): {ratio:.3f}", flush=True)
-                if ratio > 1:
-                    merge = [CLI, "db", "merge", own.db, "--db", winners]
-                    subprocess.run(merge, check=True, stdout=subprocess.DEVNULL)
+                ratios.append(gain(own, model, options, case, folder))
+                print(
+                    f"{case['name']}, {own.threads} thread(s): {ratios[-1]:.3f}",
+                    flush=True,
+                )
+            if min(ratios) > 1:
+                merge = [CLI, "db", "merge", own.db, "--db", winners]
+                subprocess.run(merge, check=True, stdout=subprocess.DEVNULL)
         if winners.exists():
             export = [CLI, "db", "export", "--best", shipped, "--db", winners]
             subprocess.run(export, check=True)

@@ -14,7 +14,8 @@ enum class Family : uint8_t { elementwise, reduction, contraction, window, movem
 
 enum class Role : uint8_t { batch, m, n, channel, spatial, k };  // k: every reduced axis
 
-// A loop of the anchor: its output dims in shape order first, then the reduced axes in the order of the RDom.
+// A loop of the anchor: its output dims in shape order first, then the reduced axes in the order of the RDom,
+// where an axis may be two: blocks and the places in a block.
 struct Axis {
   std::string name;  // "m", "n", "k"; "n", "c", "y", "x", "ci", "ky", "kx"; for others "d0", "d1" … and "r0" …
   Role role = Role::spatial;

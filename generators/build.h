@@ -38,7 +38,7 @@ struct Artifact {
 }
 
 // Builds in this process. Deterministic only as the first build of a fresh fork: call it through build_kernels.
-// `schedule` null: the unscheduled reference.
+// `schedule` null: the reference (schedules/apply.h, `unscheduled`).
 [[nodiscard]] std::string build_object(const Kernel& kernel, const OpTable& ops, const Target& target,
                                        const Schedule* schedule, const std::string& symbol);
 
@@ -62,7 +62,7 @@ class ObjectCache {
 
 struct BuildJob {
   const Kernel* kernel = nullptr;
-  std::optional<Schedule> schedule;  // nullopt: unscheduled reference
+  std::optional<Schedule> schedule;  // nullopt: the reference
 };
 
 struct BuildOutcome {

@@ -21,7 +21,7 @@ constexpr int64_t kBatchNs = 200'000;  // the clock's own cost and grain are bel
 constexpr int64_t kMaxCalls = 20'000;
 constexpr int64_t kSpanNs = 60'000'000;  // timing of one candidate, unless so slow that kMinSamples take longer
 constexpr size_t kMinSamples = 7, kMaxSamples = 60;
-constexpr size_t kMinRounds = 11, kMaxRounds = 101;
+constexpr size_t kMinRounds = 21, kMaxRounds = 101;
 constexpr int64_t kDuelSpanNs = 200'000'000;
 
 size_t round_up(size_t n) {
@@ -37,7 +37,6 @@ size_t activation_bytes(const Kernel& kernel, const std::vector<Tensor>& inputs)
 
 }  // namespace
 
-// Large ones lie in huge pages, as the weights and activations of a library do.
 AlignedBytes::AlignedBytes(size_t n) : size(n) {
   void* memory = nullptr;
   if (::posix_memalign(&memory, n < kHugePage ? kAlign : kHugePage, std::max<size_t>(n, 1)) != 0)

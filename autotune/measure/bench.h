@@ -40,7 +40,8 @@ struct KernelBuffer {
 };
 static_assert(sizeof(void*) != 8 || sizeof(KernelBuffer) == 56);
 
-// Bytes at a 64-byte boundary, uninitialised.
+// Bytes at a 64-byte boundary, uninitialised. From 2 MB on in huge pages, as the arena of every library and the weights
+// of those in the cache (docs/decisions/0003-weights-in-huge-pages.md).
 struct AlignedBytes {
   explicit AlignedBytes(size_t size);
   struct Free {

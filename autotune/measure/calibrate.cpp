@@ -6,6 +6,8 @@
 #include <thread>
 #include <vector>
 
+#include "autotune/measure/bench.h"
+
 namespace oc {
 namespace {
 
@@ -114,9 +116,9 @@ Calibration calibrate_host(const Target& target, int threads) {
   result.flops = 2.0 * static_cast<double>(kRounds) * probe.chains * probe.lanes * threads / fma;
 
   const size_t count = static_cast<size_t>(std::max<int64_t>(64 << 20, 2 * target.l3_bytes)) / sizeof(float);
-  // Vectors of up to 64 bytes are read at aligned places.
-  std::vector<float> memory(count + 16, 1.0f);
-  float* data = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64 / sizeof(float);
+  const AlignedBytes memory(count * sizeof(float));  // in the pages that candidates have
+  auto* data = reinterpret_cast<float*>(memory.bytes.get());
+  std::fill_n(data, count, 1.0f);
   const size_t share = count / static_cast<size_t>(threads) / 128 * 128;
   const double read =
       best_seconds(threads, 3, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });

@@ -195,7 +195,7 @@ class KernelMeasurer final : public Measurer {
         std::move(build_kernels({&job, 1}, ops_, target_, {.jobs = 1, .limits = options_.build}).front());
     if (outcome.status != ChildStatus::ok) return "the reference does not build: " + outcome.error;
     ChildLimits limits = options_.run;
-    limits.wall *= 4;  // unscheduled code is slow
+    limits.wall *= 4;  // it is slow
     const ChildResult result = run_in_child(
         [&] { return run_reference(setup(kernel, data), {outcome.artifact.symbol, outcome.artifact.object}); }, limits);
     return result.status == ChildStatus::ok ? "" : "the reference does not run: " + result.result;

@@ -111,6 +111,8 @@ std::vector<OpCase> cases() {
     list.push_back(make_case({1, n, n, n}, {n, n, 3, 3}, conv_attrs(1, 1), "aBcd8b", "aBcd8b"));
     list.push_back(make_case({1, n, 9, n}, {2 * n, n, 1, 1}, conv_attrs(1, 0), "aBcd16b", "aBcd16b"));
   }
+  list.push_back(make_case({1, 32, 3, 17}, {48, 32, 1, 1}, conv_attrs(1, 0), "aBcd16b", "aBcd16b"));
+  list.push_back(make_case({2, 16, 7, 33}, {31, 16, 1, 1}, conv_attrs(2, 0), "aBcd16b", "aBcd16b"));
   list.push_back(make_case({1, 3, 33, 31}, {16, 3, 3, 3}, conv_attrs(2, 1), "", "aBcd16b"));
   list.push_back(make_case({2, 3, 17, 17}, {24, 3, 5, 5}, conv_attrs(2, 2), "", "aBcd8b"));
   list.push_back(make_case({1, 24, 13, 15}, {24, 1, 3, 3}, conv_attrs(1, 1, 1, 24), "aBcd16b", "aBcd16b"));

@@ -98,12 +98,13 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
   }
   std::vector<VarOrRVar> inner, outer_loops;
   std::vector<RVar> unrolled, asks;  // asks: where weights are asked for, of which loop
+  int64_t channels_a_step = 1;       // of that loop
   size_t reduced = 0;
   const auto summed = std::ranges::count(call.kernel.axes, Role::k, &Axis::role);
   std::vector<VarOrRVar> window;  // kx, ky
   for (const Axis& axis : call.kernel.axes) {
     if (axis.role != Role::k) continue;
-    if (axis.name == "ci" && acc.domain.dimensions() > summed)  // block by block
+    if (axis.name == "ci" && acc.domain.dimensions() > summed)  // block by block (dsl/ops/window_rule.h)
       outer_loops.emplace_back(acc.reduced(reduced++));
     const RVar r = acc.reduced(reduced);
     if (axis.name == "ci") {
@@ -113,6 +114,7 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
         unrolled.push_back(step);
         inner.insert(inner.end(), {step, strip});
         asks = {step, strip};
+        channels_a_step = s["unroll.ci"];
       } else {
         inner.emplace_back(r);
         asks = {r, r};
@@ -131,7 +133,7 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
   for (const RVar& r : unrolled) update.unroll(r);
   if (s["prefetch.w"] == 0) return;
   const Halide::ImageParam& weights = call.lowered.inputs[static_cast<size_t>(call.kernel.input_of_anchor(1))];
-  update.prefetch(weights, asks[0], asks[1], to_int(ceil_div(s["prefetch.w"], s["unroll.ci"])),
+  update.prefetch(weights, asks[0], asks[1], to_int(ceil_div(s["prefetch.w"], channels_a_step)),
                   Halide::PrefetchBoundStrategy::NonFaulting);
 }
 

@@ -165,7 +165,8 @@ Values slices(const View& v, const RegisterTile& tile, const Target& target, int
 Values pieces_of_k(const View& v, const RegisterTile& tile, const Target& target, int64_t tiles) {
   const int64_t row = v.c.k * v.c.element, panel = row * tile.vectors * v.lanes;
   if (panel <= target.l2_bytes / 2 || v.c.m < 4 * tile.rows) return {};
-  const int64_t even = even_piece(v.c.k, std::max<int64_t>(kLeastBlock, v.c.k * (target.l2_bytes / 4) / panel));
+  const int64_t held = std::clamp<int64_t>(v.c.k * (target.l2_bytes / 4) / panel, kLeastBlock, kMaxBlock);
+  const int64_t even = even_piece(v.c.k, held);
   const int64_t piece = std::min(v.c.k, ceil_div(even, kLeastBlock) * kLeastBlock);
   const int64_t rows_in_l2 = target.l2_bytes / 4 / (piece * v.c.element);
   const int64_t most = std::min({tiles, v.c.m / tile.rows, std::max<int64_t>(1, rows_in_l2 / tile.rows)});
@@ -193,7 +194,8 @@ Values register_tiles(const View& v, const Target& target, int threads) {
                    {"block.m", block == m_tiles ? 0 : block},
                    {"copy.b", copy ? 1 : 0}};
   const Values cut = slices(v, tile, target, threads);
-  std::ranges::copy(cut.empty() ? pieces_of_k(v, tile, target, share) : cut, std::back_inserter(values));
+  // A copied panel would be copied anew for every block of rows.
+  std::ranges::copy(cut.empty() && !copy ? pieces_of_k(v, tile, target, share) : cut, std::back_inserter(values));
   return values;
 }
 

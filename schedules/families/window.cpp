@@ -14,8 +14,8 @@ constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
 constexpr double kClearlyFaster = 0.95;    // of the cycles: transformed weights take memory
 constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
 constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
-constexpr int64_t kFewPoints = 56;         // that two tall tiles cover
-constexpr int64_t kSumsWorthACopy = 8;     // vectors of sums an element of the input
+constexpr int64_t kFewPoints = 2 * kMostTall;
+constexpr int64_t kSumsWorthACopy = 8;  // vectors of sums an element of the input
 
 // Workloads have no empty tensors (analyse() refuses them), so no extent is 0.
 struct View {
@@ -275,8 +275,8 @@ Packings packings(const Kernel& kernel, const Target& target, const Schedule& s)
   const int64_t out_block = kernel.output().layout.block(1);
   Layout layout{.order = {0, 1, 2, 3}, .blocks = {}};
   if (is_transposed(kernel)) layout.order = {1, 0, 2, 3};
-  const bool streams = v.ky * v.kx == 1 && v.ci % v.in_block == 0;  // in the order of the channels
-  if (v.in_block > 1 && v.ci > 1 && !streams) layout.blocks.push_back({1 - out_dim, v.in_block});
+  const bool in_order = has_one_tap(kernel) && v.ci % v.in_block == 0;  // of the channels, without blocks
+  if (v.in_block > 1 && v.ci > 1 && !in_order) layout.blocks.push_back({1 - out_dim, v.in_block});
   if (out_block > 1) layout.blocks.push_back({out_dim, out_block});
   if (!layout.plain()) result[static_cast<size_t>(w)] = Packing{.transform = "", .layout = layout};
   return result;

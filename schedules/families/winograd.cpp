@@ -19,9 +19,8 @@ constexpr double kTermCycles = 0.4;  // a vector of a term of a transform takes,
 
 constexpr int kMostOutputs = 16;  // of a tile
 
-// Points of a tile of one channel block: enough to hide the latency of an FMA, few enough to leave registers to the
-// rest.
-constexpr int64_t kLeastTall = 8, kMostTall = 28;
+// Points of a tile of one channel block: enough to hide the latency of an FMA.
+constexpr int64_t kLeastTall = 8;
 
 const Type& input_type(const Kernel& kernel) {
   return kernel.graph[kernel.anchor_node().inputs[0]].type;
@@ -33,10 +32,10 @@ bool streams(const Kernel& kernel) {
   return kernel.extent("ci") % input_type(kernel).layout.block(1) == 0;
 }
 
-// Whether a block of weights is one line of cache: narrower vectors have two FMAs a cycle, which one operand in memory
-// each keeps waiting.
+// Whether a block of weights is one line of cache, as with AVX-512: a tile of one block then is no slower than others
+// even where two FMAs a cycle take one operand each from memory. Narrower ones keep them waiting.
 bool fills_lines(const Kernel& kernel) {
-  return kernel.output().layout.block(1) * 4 == kCacheLine;
+  return kernel.output().layout.block(1) * static_cast<int64_t>(dtype_size(kernel.output().dtype)) == kCacheLine;
 }
 
 // Bytes of the transformed input and of the products that one row of tiles needs.
@@ -50,13 +49,14 @@ double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
   return static_cast<double>(grid.frequencies * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
-// Cycles in which one image's bands, shared among the threads, wait for caches: each but the first, which reads them
+// Cycles in which the images' bands, shared among the threads, wait for caches: each but the first, which reads them
 // from memory, reads all weights; what it makes goes through the second level and beyond where it exceeds half of that.
 // Half of a level, because other things lie there too.
 double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band,
                       double threads = 1) {
-  const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(ceil_div(grid.rows, band));
-  const auto made = static_cast<double>(grid.rows * row_bytes(kernel, grid));
+  const int64_t images = kernel.output().shape[0].extent;
+  const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(images * ceil_div(grid.rows, band));
+  const auto made = static_cast<double>(images * grid.rows * row_bytes(kernel, grid));
   const auto l2 = static_cast<double>(target.l2_bytes) / 2, l3 = static_cast<double>(target.l3_bytes) / 2;
   const double again = weights > l2 ? (bands - 1) * weights / kCacheBytes : 0;
   const double held = static_cast<double>(band * row_bytes(kernel, grid));
@@ -149,12 +149,16 @@ bool is_transposed(const Kernel& kernel) {
   return kernel.anchor_node().op == "conv_transpose";
 }
 
+bool has_one_tap(const Kernel& kernel) {
+  const Extents taps = weight_type(kernel).extents();
+  return taps[2] * taps[3] == 1;
+}
+
 bool weights_stream(const Kernel& kernel, int64_t form) {
   const int w = kernel.input_of_anchor(1);
   if (w < 0 || !kernel.is_weight(static_cast<size_t>(w)) || kernel.anchor_node().attrs.integer("group", 1) != 1)
     return false;
-  const Extents taps = weight_type(kernel).extents();
-  return streams(kernel) && fills_lines(kernel) && (form != kDirect || taps[2] * taps[3] == 1);
+  return streams(kernel) && fills_lines(kernel) && (form != kDirect || has_one_tap(kernel));
 }
 
 RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t points, int64_t out_blocks) {
@@ -325,8 +329,7 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double transforms = points * channel_terms * kTermCycles / lanes;
   const double weights = weight_bytes(kernel, grid),
                first = weights / kMemoryBytes * (s["prefetch.w"] > 0 ? kExposed : 1);
-  const double again = (images - 1) * weights / kCacheBytes;
-  return (products + transforms + again) / sharing + first + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
+  return (products + transforms) / sharing + first + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
 }
 
 }  // namespace oc

@@ -13,6 +13,7 @@
 
 namespace oc {
 
+inline constexpr int64_t kMostTall = 28;    // points of a tile of one channel block: they leave registers to the rest
 inline constexpr int64_t kPrefetched = 64;  // input channels of prefetch.w: 4 KB of weights, about 1000 cycles ahead
 
 // Words of algorithm.form, in their order. Of a form m outputs are computed at once along each axis that the window
@@ -24,6 +25,8 @@ enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
 
 [[nodiscard]] const std::vector<std::string>& window_forms();
 
+// Of the weights, which it must have: a transposed convolution's loops see only some of the taps.
+[[nodiscard]] bool has_one_tap(const Kernel& kernel);
 // Whether the weights of an output's channel block lie in whole lines of cache and in the order in which the form reads
 // them, so that they can be asked for ahead; a direct convolution's if its window has one tap.
 [[nodiscard]] bool weights_stream(const Kernel& kernel, int64_t form);

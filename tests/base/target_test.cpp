@@ -48,6 +48,10 @@ TEST(Target, VectorsFollowFromFeatures) {
   EXPECT_EQ(vectors("x86-64-avx512"), std::pair(64, 32));
   EXPECT_EQ(vectors("arm-64-linux"), std::pair(16, 32));
   EXPECT_EQ(parse_target("x86-64-avx512").lanes(4), 16);
+  for (const char* two :
+       {"x86-64-avx2", "x86-64-avx512", "x86-64-linux-avx512_zen5", "x86-64-linux-avx512_sapphirerapids"})
+    EXPECT_EQ(parse_target(two).vector_fmas, 2) << two;
+  EXPECT_EQ(parse_target("x86-64-linux-avx512_zen4").vector_fmas, 1);
 }
 
 TEST(Target, TriplesAreLlvms) {

@@ -5,6 +5,7 @@
 
 #include "base/compare.h"
 #include "schedules/apply.h"
+#include "schedules/families/common.h"
 #include "tests/dsl/run_kernel.h"
 
 namespace oc::test {
@@ -51,10 +52,26 @@ std::optional<Schedule> schedule_with(const std::string& name, const Kernel& ker
   return std::nullopt;
 }
 
+void expect_agreement(const OpCase& c, const Kernel& kernel, const Target& target, const Schedule& s) {
+  const OpInfo& op = op_info(builtin_ops(), "matmul");
+  SCOPED_TRACE(testing::Message() << target.name() << "\n" << kernel.workload.text << "\n" << print_schedule(s));
+  const std::vector<Tensor> inputs = case_inputs(c, 1);
+  try {
+    Lowered lowered = apply_schedule(kernel, builtin_ops(), target, s);
+    const Tensor result = run(lowered, kernel, inputs, weight_packings(kernel, target, s), target);
+    EXPECT_LE(err(result, reference(op, kernel, inputs)), 2e-5);
+  } catch (const Halide::Error& error) {  // unknown to GoogleTest
+    ADD_FAILURE() << error.what();
+  }
+}
+
+OpCase case_of(const Product& p) {
+  return {.inputs = {{.shape = p.a}, {.shape = p.b, .weight = p.weight}}, .attrs = p.attrs, .out_layout = {}};
+}
+
 class ContractionKnobs : public testing::TestWithParam<const char*> {};
 
 TEST_P(ContractionKnobs, AgreeWithPlainLoops) {
-  const OpInfo& op = op_info(builtin_ops(), "matmul");
   std::mt19937 random(5);
   int ran = 0;
   size_t turn = 0;
@@ -62,21 +79,11 @@ TEST_P(ContractionKnobs, AgreeWithPlainLoops) {
     const Target target = parse_target(name);
     if (!runs_on_host(target)) continue;
     for (size_t i = ++turn % 2; i < products().size(); i += 2) {  // targets take turns
-      const Product& p = products()[i];
-      const OpCase c{
-          .inputs = {{.shape = p.a}, {.shape = p.b, .weight = p.weight}}, .attrs = p.attrs, .out_layout = {}};
-      const Kernel kernel = analyse(case_workload(op, c), builtin_ops());
+      const OpCase c = case_of(products()[i]);
+      const Kernel kernel = analyse(case_workload(op_info(builtin_ops(), "matmul"), c), builtin_ops());
       const std::optional<Schedule> s = schedule_with(GetParam(), kernel, target, random);
       if (!s) continue;
-      SCOPED_TRACE(testing::Message() << name << "\n" << kernel.workload.text << "\n" << print_schedule(*s));
-      const std::vector<Tensor> inputs = case_inputs(c, 1);
-      try {
-        Lowered lowered = apply_schedule(kernel, builtin_ops(), target, *s);
-        const Tensor result = run(lowered, kernel, inputs, weight_packings(kernel, target, *s), target);
-        EXPECT_LE(err(result, reference(op, kernel, inputs)), 2e-5);
-      } catch (const Halide::Error& error) {  // unknown to GoogleTest
-        ADD_FAILURE() << error.what();
-      }
+      expect_agreement(c, kernel, target, *s);
       ++ran;
     }
   }
@@ -92,6 +99,52 @@ INSTANTIATE_TEST_SUITE_P(All, ContractionKnobs,
                            std::ranges::replace(name, '.', '_');
                            return name;
                          });
+
+// Caches so small that the formula cuts k where it does so of large products.
+TEST(ContractionDefault, AgreesWhereKIsCut) {
+  int cut = 0;
+  for (const char* name : {"x86-64-avx512", "x86-64-avx2"}) {
+    Target target = parse_target(name);
+    if (!runs_on_host(target)) continue;
+    target.l2_bytes = 24 << 10;
+    for (const int64_t m : {17, 31, 33, 127})
+      for (const auto& [k, n] : {std::pair<int64_t, int64_t>{127, 33}, {300, 77}, {1000, 7}, {515, 96}})
+        for (const int threads : {1, 2}) {
+          const OpCase c = case_of({.a = {m, k}, .b = {k, n}, .weight = true});
+          const Kernel kernel = analyse(case_workload(op_info(builtin_ops(), "matmul"), c), builtin_ops());
+          const Schedule s = default_schedule(kernel, target, threads);
+          EXPECT_EQ(why_illegal(kernel, target, s), "") << print_schedule(s);
+          if (s["block.k"] == 0) continue;
+          ++cut;
+          expect_agreement(c, kernel, target, s);
+        }
+  }
+  if (runs_on_host(parse_target("x86-64-avx2"))) {
+    EXPECT_GT(cut, 10);
+  }
+}
+
+TEST(ContractionDefault, IsLegalWhereAPanelIsNarrowAndLong) {
+  for (const char* name : {"arm-64-linux", "x86-64-avx2", "x86-64-avx512"})
+    for (const int64_t l2_bytes : {256 << 10, 2 << 20})
+      for (const int64_t n : {1, 4, 10, 4096}) {
+        Target target = parse_target(name);
+        target.l2_bytes = l2_bytes;
+        const OpCase c = case_of({.a = {128, 25088}, .b = {25088, n}, .weight = true});
+        const Kernel kernel = analyse(case_workload(op_info(builtin_ops(), "matmul"), c), builtin_ops());
+        EXPECT_EQ(why_illegal(kernel, target, default_schedule(kernel, target, 1)), "");
+      }
+}
+
+// 77 columns are five vectors, the last not full: of two tiles of four vectors the second would repeat half of the
+// first.
+TEST(ContractionDefault, CoversOddColumnsWithoutRepeatingMany) {
+  const Target target = parse_target("x86-64-avx512");
+  const OpCase c = case_of({.a = {77, 77}, .b = {77, 77}});
+  const Kernel kernel = analyse(case_workload(op_info(builtin_ops(), "matmul"), c), builtin_ops());
+  const Schedule s = default_schedule(kernel, target, 1);
+  EXPECT_GT(coverage(5, s["tile.n"]), 0.8) << print_schedule(s);
+}
 
 }  // namespace
 }  // namespace oc::test

@@ -235,6 +235,27 @@ TEST(Winograd, ANanStaysInItsTilesAndNoneIsLost) {
     }
 }
 
+// The other form that asks for weights ahead: direct, of one tap.
+TEST(DirectConvolution, ThatAsksForWeightsAheadAgreesWithTheReference) {
+  const Target target = parse_target("x86-64-avx512");
+  const OpInfo& op = op_info(builtin_ops(), "conv");
+  for (const ConvShape& shape : {ConvShape{{2, 32, 1, 33}, {31, 32, 1, 1}, {0, 0, 0, 0}},
+                                 ConvShape{{1, 16, 7, 15}, {48, 16, 1, 1}, {0, 0, 0, 0}, {2, 2}}}) {
+    const Case c = make_case(shape, target.lanes(4));
+    for (const int64_t unroll : {1, 2, 3}) {
+      Schedule s = default_schedule(c.kernel, target, 1);
+      for (const auto& [knob, value] : {std::pair{"tile.x", int64_t{8}}, {"tile.c", 1}, {"unroll.ci", unroll}})
+        s.values[knob] = value;
+      s.values["prefetch.w"] = kPrefetched;
+      ASSERT_EQ(why_illegal(c.kernel, target, s), "") << print_schedule(s);
+      if (!runs_on_host(target)) continue;
+      const std::vector<Tensor> inputs = case_inputs(c.op, 1);
+      EXPECT_LE(err(run_schedule(c.kernel, target, s, inputs), reference(op, c.kernel, inputs)), 2e-5)
+          << print_schedule(s);
+    }
+  }
+}
+
 TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   const Target target = host_target();
   const Case c = make_case(kShapes[0], target.lanes(4));

@@ -13,7 +13,7 @@ namespace oc::test {
 std::vector<Kernel> kernels(int64_t n, const Target& target) {
   const int lanes = target.lanes(4);
   const std::string blocked = fmt::format("aBcd{}b", lanes), bias = fmt::format("A{}a", lanes);
-  // {0}: n, {1}: the blocked layout of activations, {2}: that of a bias, {3}: 2n, {4}: n + 2.
+  // {0}: n, {1}: the blocked layout of activations, {2}: that of a bias, {3}: 2n, {4}: n + 2, {5}: two blocks.
   const char* const texts[] = {
       // elementwise
       "%0: f32[{0},{0}] = input %1: f32[{0}] = weight %2: f32[{0},{0}] = add(%0, %1) "
@@ -34,6 +34,8 @@ std::vector<Kernel> kernels(int64_t n, const Target& target) {
       "%4: f32[1,{3},{0},{0}] {1} = relu(%3) return %4",
       "%0: f32[1,3,{0},{0}] = input %1: f32[{0},3,1,1] = weight "
       "%2: f32[1,{0},{0},{0}] = conv(%0, %1) {{dilations=[1,1], group=1, pads=[0,0,0,0], strides=[1,1]}} return %2",
+      "%0: f32[2,{5},1,{0}] {1} = input %1: f32[{3},{5},1,1] = weight "
+      "%2: f32[2,{3},1,{0}] {1} = conv(%0, %1) {{dilations=[1,1], group=1, pads=[0,0,0,0], strides=[1,1]}} return %2",
       "%0: f32[1,{0},9,{0}] {1} = input %1: f32[{0},1,3,3] = weight "
       "%2: f32[1,{0},9,{0}] {1} = conv(%0, %1) {{dilations=[1,1], group={0}, pads=[1,1,1,1], strides=[1,1]}} "
       "return %2",
@@ -54,7 +56,8 @@ std::vector<Kernel> kernels(int64_t n, const Target& target) {
   std::vector<Kernel> result;
   for (const char* text : texts)
     result.push_back(
-        analyse({"graph { " + fmt::format(fmt::runtime(text), n, blocked, bias, 2 * n, n + 2) + " }"}, builtin_ops()));
+        analyse({"graph { " + fmt::format(fmt::runtime(text), n, blocked, bias, 2 * n, n + 2, 2 * lanes) + " }"},
+                builtin_ops()));
   return result;
 }
 

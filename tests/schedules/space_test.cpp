@@ -126,6 +126,25 @@ TEST(Space, TilesOfADepthwiseConvolutionFitTheRegisters) {
   EXPECT_EQ(columns("x86-64-avx2", 1, 3, 1), 1);
 }
 
+// Of few points and many weights: a tall tile of one block, whose weights come in one stream that is asked for ahead.
+TEST(Space, AConvolutionThatWaitsForItsWeightsAsksForThemAhead) {
+  const auto schedule = [](int64_t points, int64_t filters) {
+    const std::string text = fmt::format(
+        "graph {{ %0: f32[1,512,1,{0}] aBcd16b = input %1: f32[{1},512,1,1] = weight %2: f32[1,{1},1,{0}] aBcd16b = "
+        "conv(%0, %1) {{dilations=[1,1], group=1, pads=[0,0,0,0], strides=[1,1]}} return %2 }}",
+        points, filters);
+    return default_schedule(analyse({text}, builtin_ops()), parse_target("x86-64-avx512"), 1);
+  };
+  const Schedule few = schedule(49, 2048);
+  EXPECT_EQ(few["tile.x"], 25) << print_schedule(few);
+  EXPECT_EQ(few["tile.c"], 1);
+  EXPECT_GT(few["prefetch.w"], 0);
+  for (const Schedule& other : {schedule(196, 2048), schedule(49, 64)}) {  // many points; weights that L2 holds
+    EXPECT_GT(other["tile.c"], 1) << print_schedule(other);
+    EXPECT_EQ(other["prefetch.w"], 0);
+  }
+}
+
 TEST(Space, AFirstLayerCopiesItsInputWhereTheSumsPayForIt) {
   const auto pads_inline = [](int64_t window, int64_t filters) {
     return print_schedule(default_conv("x86-64-avx512", 224, window, 2, 3, filters, 1)).find("pad at=inline") !=
