@@ -18,6 +18,13 @@ namespace {
 
 constexpr size_t kKeptWorkloads = 4;  // whose inputs stay in memory; others are made again from the seed
 constexpr size_t kKeptBuilds = 256;   // objects kept for duels, a few KiB each
+constexpr int64_t kMaxColdBytes = 256 << 20;
+
+// In a model a kernel's weights come from memory, since all the others' were read meanwhile; from a nearer cache some
+// schedules win that lose in the model. Twice what the last cache holds is cold when read in turns.
+int64_t cold_bytes(const Target& target) {
+  return std::min(2 * std::max(target.l2_bytes, target.l3_bytes), kMaxColdBytes);
+}
 
 // What a build came to.
 struct Built {
@@ -123,7 +130,7 @@ class KernelMeasurer final : public Measurer {
   };
 
   [[nodiscard]] TrialSetup setup(const Kernel& kernel, const WorkloadData& data) const {
-    return {kernel, target_, options_.threads, data, 2 * target_.l2_bytes, folder_.path()};
+    return {kernel, target_, options_.threads, data, cold_bytes(target_), folder_.path()};
   }
 
   // Code says nothing of the layout in which it expects its weights.

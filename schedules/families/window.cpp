@@ -11,7 +11,6 @@ namespace oc {
 namespace {
 
 constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
-constexpr double kClearlyFaster = 0.95;    // of the cycles: transformed weights take memory
 constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
 constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
 constexpr int64_t kFewPoints = 2 * kMostTall;
@@ -130,10 +129,10 @@ struct Shares {
   int64_t axis, pieces;
 };
 
-// Rows while there are enough; else what makes each thread read less: its columns' input with all weights, or its
-// channels' weights with all input. Unless another way comes out clearly more even. A pointwise convolution has one
-// long row (its y and x are fused).
-Shares shares(const Kernel& kernel, const View& v, const RegisterTile& tile, int threads) {
+// Rows while there are enough and the second level holds what each of them reads again; else what makes each thread
+// read less: its columns' input with all weights, or its channels' weights with all input. Unless another way comes out
+// clearly more even. A pointwise convolution has one long row (its y and x are fused).
+Shares shares(const Kernel& kernel, const Target& target, const View& v, const RegisterTile& tile, int threads) {
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
   const int64_t images = in.shape[0].extent;
   const auto& operands = kernel.anchor_node().inputs;
@@ -141,7 +140,8 @@ Shares shares(const Kernel& kernel, const View& v, const RegisterTile& tile, int
   std::vector<Shares> ways{{kParallelX, images * ceil_div(column_units(v), tile.rows)},
                            {kParallelC, images * ceil_div(v.channels, tile.vectors)}};
   if (in.bytes() <= weights) std::swap(ways[0], ways[1]);
-  const bool many_rows = images * v.rows >= 2 * threads;
+  const bool far = weights > target.l2_bytes / 2 && weights > in.bytes();
+  const bool many_rows = images * v.rows >= 2 * threads && !far;
   ways.insert(many_rows ? ways.begin() : ways.end(), {kParallelY, images * v.rows});
   Shares best = ways[0];
   for (const Shares& way : ways)
@@ -195,7 +195,7 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
   const Type& in = kernel.graph[kernel.anchor_node().inputs[0]].type;
   const int64_t row_bytes = in.bytes() / (in.shape[0].extent * in.shape[2].extent);
   int64_t band = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes, 1, v.rows);
-  const auto [axis, pieces] = shares(kernel, v, tile, threads);
+  const auto [axis, pieces] = shares(kernel, target, v, tile, threads);
   int64_t tasks = default_tasks(kernel, target, threads, pieces);
   if (tasks > 1 && axis == kParallelY) {
     const int64_t images = pieces / v.rows;
@@ -214,7 +214,7 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
                                                      {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
                                                      {"band.y", band},
                                                      {"pad.at", pad},
-                                                     {"prefetch.w", ahead ? kPrefetched : 0},
+                                                     {"prefetch.w", ahead ? prefetch_distance(target) : 0},
                                                      {"parallel.axis", axis},
                                                      {"parallel.tasks", tasks}});
 }
@@ -244,7 +244,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
     forms.insert(forms.begin(), kDirect);
     result.knobs.push_back({"algorithm.form", std::move(forms)});
   }
-  if (ahead) result.knobs.push_back({"prefetch.w", {0, kPrefetched}});
+  if (ahead) result.knobs.push_back({"prefetch.w", {0, prefetch_distance(target)}});
   result.knobs.push_back(
       {"tile.x", up_to(std::min<int64_t>(column_units(v), 28), {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 28})});
   result.knobs.push_back({"tile.c", up_to(std::min<int64_t>(v.channels, 6), {1, 2, 3, 4, 6})});

@@ -49,18 +49,26 @@ double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
   return static_cast<double>(grid.frequencies * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
-// Cycles in which the images' bands, shared among the threads, wait for caches: each but the first, which reads them
-// from memory, reads all weights; what it makes goes through the second level and beyond where it exceeds half of that.
-// Half of a level, because other things lie there too.
-double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band,
-                      double threads = 1) {
+// Cycles until all weights are there: asked for ahead, half of them arrive beside the products.
+double memory_cycles(double bytes, bool ahead) {
+  return bytes / kMemoryBytes * (ahead ? kExposed : 1);
+}
+
+// Cycles in which threads wait for caches. Each band of rows but the first reads all weights again, which the last
+// cache holds or only memory, whose speed threads do not share out. What a band makes goes through the second level and
+// beyond where it exceeds half of that; through the last where each stage shares its channels among the threads. Half
+// of a level, because other things lie there too.
+double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band, bool ahead,
+                      double threads = 1, bool over_channels = false) {
   const int64_t images = kernel.output().shape[0].extent;
   const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(images * ceil_div(grid.rows, band));
   const auto made = static_cast<double>(images * grid.rows * row_bytes(kernel, grid));
   const auto l2 = static_cast<double>(target.l2_bytes) / 2, l3 = static_cast<double>(target.l3_bytes) / 2;
-  const double again = weights > l2 ? (bands - 1) * weights / kCacheBytes : 0;
+  const double again = weights > l3   ? memory_cycles((bands - 1) * weights, ahead) * threads
+                       : weights > l2 ? (bands - 1) * weights / kCacheBytes
+                                      : 0;
   const double held = static_cast<double>(band * row_bytes(kernel, grid));
-  const double far = held > l2 ? 2 * made / (held > l3 ? kMemoryBytes : kCacheBytes) : 0;
+  const double far = held > l2 || over_channels ? 2 * made / (held > l3 ? kMemoryBytes : kCacheBytes) : 0;
   return (again + far) / threads;
 }
 
@@ -68,8 +76,8 @@ double traffic_cycles(const Kernel& kernel, const Target& target, const Winograd
 int64_t band_of(const Kernel& kernel, const Target& target, const WinogradGrid& grid) {
   const int64_t held = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes(kernel, grid), 1, grid.rows);
   const int64_t band = even_piece(grid.rows, held);
-  const bool all = traffic_cycles(kernel, target, grid, grid.rows) < traffic_cycles(kernel, target, grid, band);
-  return all ? grid.rows : band;
+  const auto traffic = [&](int64_t rows) { return traffic_cycles(kernel, target, grid, rows, fills_lines(kernel)); };
+  return traffic(grid.rows) < traffic(band) ? grid.rows : band;
 }
 
 // An input that the second level does not hold would come from farther away once padded as a whole; padded band by band
@@ -169,6 +177,10 @@ RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t 
   return tall.rows >= kLeastTall ? tall : best_tile(points, out_blocks, target);
 }
 
+int64_t prefetch_distance(const Target& target) {
+  return 64 * target.vector_fmas;
+}
+
 std::string prefetch_reject(const Kernel& kernel, const Schedule& s) {
   if (s["prefetch.w"] == 0 || (s["tile.c"] == 1 && weights_stream(kernel, s["algorithm.form"]))) return {};
   return "prefetch w needs tile c=1, output blocks of a line of cache, input channels that fill their blocks and, of a "
@@ -235,29 +247,37 @@ std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
 
 Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form) {
   const WinogradGrid grid = winograd_grid(kernel, form);
-  int64_t band = band_of(kernel, target, grid);
-  // Over channels and frequencies, each stage for itself, where rows of tiles are few or come out uneven.
   const int64_t images = kernel.output().shape[0].extent, rows = images * grid.rows;
-  const bool over_channels = rows < 2 * threads || coverage(rows, threads) < kEvenRows;
-  int64_t tasks = default_tasks(kernel, target, threads, over_channels ? grid.frequencies : rows);
-  if (tasks > 1 && over_channels) band = grid.rows;
-  if (tasks > 1 && !over_channels) {
-    band = even_band(images, grid.rows, std::min(band, ceil_div(rows, threads)), threads);  // each reads all weights
-    tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
-  }
-  const RegisterTile tile = streaming_tile(kernel, target, band * grid.points, grid.out_blocks);
-  return make_schedule(family_info(Family::window),
-                       {{"algorithm.form", form},
-                        {"tile.x", tile.rows},
-                        {"tile.c", tile.vectors},
-                        {"unroll.ci", 2},
-                        {"unroll.kx", 0},
-                        {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
-                        {"band.y", band},
-                        {"pad.at", over_channels && tasks > 1 ? kPadRoot : pad_place(kernel, target)},
-                        {"prefetch.w", weights_stream(kernel, form) && tile.vectors == 1 ? kPrefetched : 0},
-                        {"parallel.axis", over_channels ? kParallelC : kParallelY},
-                        {"parallel.tasks", tasks}});
+  const auto shared_over = [&](int64_t axis) {
+    int64_t band = band_of(kernel, target, grid);
+    int64_t tasks = default_tasks(kernel, target, threads, axis == kParallelC ? grid.frequencies : rows);
+    if (tasks > 1 && axis == kParallelC) band = grid.rows;
+    if (tasks > 1 && axis == kParallelY) {
+      band = even_band(images, grid.rows, std::min(band, ceil_div(rows, threads)), threads);  // each reads all weights
+      tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
+    }
+    const RegisterTile tile = streaming_tile(kernel, target, band * grid.points, grid.out_blocks);
+    return make_schedule(family_info(Family::window),
+                         {{"algorithm.form", form},
+                          {"tile.x", tile.rows},
+                          {"tile.c", tile.vectors},
+                          {"unroll.ci", 2},
+                          {"unroll.kx", 0},
+                          {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
+                          {"band.y", band},
+                          {"pad.at", tasks > 1 && axis == kParallelC ? kPadRoot : pad_place(kernel, target)},
+                          {"prefetch.w", weights_stream(kernel, form) && tile.vectors == 1 ? prefetch_distance(target) : 0},
+                          {"parallel.axis", axis},
+                          {"parallel.tasks", tasks}});
+  };
+  // Over rows of tiles; over channels and frequencies, each stage for itself, where rows are few or come out uneven, or
+  // where every thread would read all weights.
+  Schedule by_rows = shared_over(kParallelY);
+  if (threads == 1) return by_rows;
+  Schedule by_channels = shared_over(kParallelC);
+  const auto cycles = [&](const Schedule& s) { return window_cycles(kernel, target, threads, s); };
+  const bool uneven = rows < 2 * threads || coverage(rows, threads) < kEvenRows;
+  return uneven || cycles(by_channels) < kClearlyFaster * cycles(by_rows) ? by_channels : by_rows;
 }
 
 std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& s) {
@@ -327,9 +347,9 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double channel_terms =
       static_cast<double>(terms.input) * in_channels + static_cast<double>(terms.output) * out_channels;
   const double transforms = points * channel_terms * kTermCycles / lanes;
-  const double weights = weight_bytes(kernel, grid),
-               first = weights / kMemoryBytes * (s["prefetch.w"] > 0 ? kExposed : 1);
-  return (products + transforms) / sharing + first + traffic_cycles(kernel, target, grid, s["band.y"], sharing);
+  const bool ahead = s["prefetch.w"] > 0, over_channels = s["parallel.axis"] == kParallelC;
+  return (products + transforms) / sharing + memory_cycles(weight_bytes(kernel, grid), ahead) +
+         traffic_cycles(kernel, target, grid, s["band.y"], ahead, sharing, over_channels);
 }
 
 }  // namespace oc

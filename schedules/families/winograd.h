@@ -14,7 +14,8 @@
 namespace oc {
 
 inline constexpr int64_t kMostTall = 28;    // points of a tile of one channel block: they leave registers to the rest
-inline constexpr int64_t kPrefetched = 64;  // input channels of prefetch.w: 4 KB of weights, about 1000 cycles ahead
+
+inline constexpr double kClearlyFaster = 0.92;  // of the cycles of another form or way to share
 
 // Words of algorithm.form, in their order. Of a form m outputs are computed at once along each axis that the window
 // spans.
@@ -36,6 +37,9 @@ enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
                                           int64_t out_blocks);
 // Empty unless the schedule asks for weights ahead that it cannot.
 [[nodiscard]] std::string prefetch_reject(const Kernel& kernel, const Schedule& schedule);
+
+// Input channels by which weights are asked for ahead: about 1600 cycles of a tall tile.
+[[nodiscard]] int64_t prefetch_distance(const Target& target);
 
 [[nodiscard]] bool is_transposed(const Kernel& kernel);
 

@@ -246,7 +246,7 @@ TEST(DirectConvolution, ThatAsksForWeightsAheadAgreesWithTheReference) {
       Schedule s = default_schedule(c.kernel, target, 1);
       for (const auto& [knob, value] : {std::pair{"tile.x", int64_t{8}}, {"tile.c", 1}, {"unroll.ci", unroll}})
         s.values[knob] = value;
-      s.values["prefetch.w"] = kPrefetched;
+      s.values["prefetch.w"] = 64;
       ASSERT_EQ(why_illegal(c.kernel, target, s), "") << print_schedule(s);
       if (!runs_on_host(target)) continue;
       const std::vector<Tensor> inputs = case_inputs(c.op, 1);
