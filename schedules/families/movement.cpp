@@ -77,6 +77,21 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   return result;
 }
 
+// Of a transposing tile the rows are columns of what it reads.
+std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  std::vector<Nest> result = pointwise_nests(kernel, target, s);
+  const int64_t columns = s["transpose.columns"];
+  if (columns == 0) return result;
+  const Type &in = kernel.graph[kernel.anchor_node().inputs[0]].type, &out = kernel.output();
+  const int64_t block = std::max(in.layout.block(1), out.layout.block(1));
+  Nest& nest = result.front();
+  nest.lanes = columns;
+  nest.sums = nest.body = block;
+  nest.loads = 2 * block;
+  nest.pieces = ceil_div(nest.extents[0] * nest.extents[1], block * columns);
+  return result;
+}
+
 std::vector<Argument> grammar() {
   std::vector<Argument> result = pointwise_grammar();
   result.push_back({.name = "transpose.columns", .min = 0, .max = kMostColumns, .fallback = 0});
@@ -93,7 +108,8 @@ const FamilyInfo& family_movement() {
                                   .fallback = fallback,
                                   .why_illegal = reject,
                                   .packings = nullptr,
-                                  .settle = settle};
+                                  .settle = settle,
+                                  .nests = nests};
   return info;
 }
 
