@@ -72,3 +72,64 @@ def test_doctor_repairs_a_damaged_file(database):
     again = opencompiler("db", "doctor", "--repair", "--db", database)
     assert again.stdout.endswith("healthy\n")
     assert "saved" not in again.stdout
+
+
+def test_too_little_to_judge_a_cost_model_by(database):
+    line = opencompiler("db", "stats", "--model", "--db", database)
+    assert line.returncode == 0
+    assert line.stdout.startswith("too little to judge a cost model by: 0 workloads")
+    done = opencompiler("db", "stats", "--model", "--json", "--db", database)
+    assert json.loads(done.stdout) == {
+        "enough": False,
+        "trials_to_rank": 12,
+        "workloads": 0,
+    }
+
+
+def add_trials(database, matches, nanoseconds):
+    """Gives each workload whose text matches the schedules that others have, as trials."""
+    with sqlite3.connect(database) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(trial)")]
+        trials = [
+            dict(zip(columns, row, strict=True))
+            for row in db.execute(
+                "SELECT trial.* FROM trial JOIN workload ON workload.key = trial.workload "
+                "WHERE workload.text LIKE ?",
+                (matches,),
+            )
+        ]
+        schedules = sorted({trial["schedule"] for trial in trials})
+        number = 1000
+        for workload in sorted({trial["workload"] for trial in trials}):
+            like = next(t for t in trials if t["workload"] == workload)
+            for schedule in schedules:
+                number += 1
+                time = nanoseconds(number)
+                row = like | {
+                    "key": number,
+                    "id": f"{number:032x}",
+                    "schedule": schedule,
+                    "median_ns": time,
+                    "samples": f"[{time}]",
+                }
+                db.execute(
+                    f"INSERT INTO trial VALUES ({','.join('?' * len(columns))})",
+                    [row[name] for name in columns],
+                )
+
+
+def test_how_well_cost_models_rank_what_they_were_not_taught(database):
+    add_trials(database, "%matmul(%0, %1)%", lambda number: 1000 + 37 * (number % 23))
+    done = opencompiler("db", "stats", "--model", "--json", "--db", database)
+    found = json.loads(done.stdout)
+    assert found["enough"]
+    for model in ("xgboost", "roofline"):
+        assert -1 <= found[model]["spearman"] <= 1
+        assert list(found[model]["families"]) == ["contraction"]
+        ranked = found[model]["workloads"]
+        assert len(ranked) == found["workloads"] >= 3
+        assert all(row["trials"] >= 12 for row in ranked)
+        mean = sum(row["spearman"] for row in ranked) / len(ranked)
+        assert found[model]["spearman"] == pytest.approx(mean)
+    text = opencompiler("db", "stats", "--model", "--db", database).stdout
+    assert "xgboost" in text and "roofline" in text and "contraction" in text
