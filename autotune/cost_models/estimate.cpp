@@ -6,22 +6,21 @@
 namespace oc {
 namespace {
 
+// Of a current x86 core. Those of tiles, loops and spills were chosen so that schedules of tuned models come out in the
+// order they were measured in.
 constexpr double kLatency = 4;        // cycles of a multiply-add
-constexpr double kLoads = 2;          // a cycle, from the first level
-constexpr double kL2Bytes = 32;       // a cycle, from the second level
-constexpr double kL3Bytes = 16;       // from the third
+constexpr double kLoads = 4;          // a cycle, from the first level
+constexpr double kL2Bytes = 64;       // a cycle, from the second level
+constexpr double kL3Bytes = 32;       // from the third
 constexpr double kMemoryBytes = 8;    // from memory
-constexpr double kTileCycles = 12;    // to enter and leave a register tile
-constexpr double kLoopCycles = 1;     // of one turn of an innermost loop
-constexpr double kSpillCycles = 1;    // of a sum that goes to memory and back, a step
+constexpr double kTileCycles = 5;     // to enter and leave a register tile
+constexpr double kSumCycles = 1;      // to begin and store a sum of it
+constexpr double kLoopCycles = 0.5;   // of one turn of an innermost loop
+constexpr double kSpillCycles = 8;    // of a sum that goes to memory and back, a step
 constexpr double kHidden = 0.6;       // of what is not the bottleneck runs beside it
 constexpr double kTaskCycles = 3000;  // to hand out a task
 
-double clamp_positive(double value) {
-  return std::max(value, 1e-9);
-}
-
-// Turns that tiles of one nest take over all, each of `depth` steps.
+// Register tiles, each of `depth` steps, that so many vector operations are.
 double tiles_of(const Nest& nest, double vectors) {
   return vectors / static_cast<double>(std::max<int64_t>(1, nest.sums * nest.depth));
 }
@@ -55,8 +54,8 @@ Estimate estimate(const Setting& setting, double least, const std::vector<Nest>&
     part.arithmetic = vectors / fmas / std::min(1.0, sums / (kLatency * fmas));
     part.loads = vectors / sums * static_cast<double>(nest.loads) / kLoads;
     const double tiles = tiles_of(nest, vectors);
-    part.overhead =
-        tiles * (kTileCycles + 2 * sums) + kLoopCycles * vectors / static_cast<double>(std::max<int64_t>(1, nest.body));
+    part.overhead = tiles * (kTileCycles + kSumCycles * sums) +
+                    kLoopCycles * vectors / static_cast<double>(std::max<int64_t>(1, nest.body));
     const auto spilled = static_cast<double>(std::max<int64_t>(0, registers_wanted(nest) - target.vector_registers));
     part.spills = kSpillCycles * spilled * vectors / sums;
     part.extra = nest.extra_ops / fmas + nest.extra_bytes / kL2Bytes;
@@ -74,7 +73,7 @@ Estimate estimate(const Setting& setting, double least, const std::vector<Nest>&
   }
   const double peak = 2.0 * target.vector_fmas * target.lanes(4);
   sum.ideal = std::max(least / peak, bytes / kL3Bytes) / setting.threads;
-  sum.cycles = clamp_positive(sum.cycles);
+  sum.cycles = std::max(sum.cycles, 1.0);
   return sum;
 }
 

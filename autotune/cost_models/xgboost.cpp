@@ -2,6 +2,7 @@
 #include <xgboost/c_api.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <string>
@@ -33,12 +34,20 @@ struct FreeBooster {
 using Matrix = std::unique_ptr<void, FreeMatrix>;
 using Booster = std::unique_ptr<void, FreeBooster>;
 
-// `values`: rows one after the other.
-Matrix make_matrix(const std::vector<float>& values, size_t rows) {
+// Rows of features, one after the other. Trees start from the estimate's ranking and learn what it gets wrong, so what
+// no trial speaks of is ranked by the estimate.
+Matrix make_matrix(const std::vector<float>& values) {
+  const size_t columns = feature_names().size(), rows = values.size() / columns;
+  static const auto kEfficiency =
+      static_cast<size_t>(std::ranges::find(feature_names(), "estimate.efficiency") - feature_names().begin());
   DMatrixHandle handle = nullptr;
-  check(XGDMatrixCreateFromMat_omp(values.data(), rows, values.size() / std::max<size_t>(1, rows),
-                                   std::numeric_limits<float>::quiet_NaN(), &handle, 1));
-  return Matrix(handle);
+  check(XGDMatrixCreateFromMat_omp(values.data(), rows, columns, std::numeric_limits<float>::quiet_NaN(), &handle, 1));
+  Matrix matrix(handle);
+  std::vector<float> margins;
+  for (size_t row = 0; row < rows; ++row)
+    margins.push_back(std::log2(std::max(1e-6F, values[row * columns + kEfficiency])));
+  check(XGDMatrixSetFloatInfo(handle, "base_margin", margins.data(), rows));
+  return matrix;
 }
 
 // Trials whose times compare.
@@ -52,7 +61,7 @@ class XgboostCostModel final : public CostModel {
   std::vector<double> predict(const Setting& setting, std::span<const Schedule> schedules) const override {
     if (!booster_) return roofline_->predict(setting, schedules);
     if (schedules.empty()) return {};
-    const Matrix matrix = make_matrix(features(setting, schedules), schedules.size());
+    const Matrix matrix = make_matrix(features(setting, schedules));
     bst_ulong count = 0;
     const float* scores = nullptr;
     check(XGBoosterPredict(booster_.get(), matrix.get(), 0, 0, 0, &count, &scores));
@@ -84,7 +93,7 @@ class XgboostCostModel final : public CostModel {
       sizes.push_back(static_cast<unsigned>(group.times.size()));
     }
     if (labels.size() < kLeastRows) return;
-    const Matrix matrix = make_matrix(values, labels.size());
+    const Matrix matrix = make_matrix(values);
     check(XGDMatrixSetFloatInfo(matrix.get(), "label", labels.data(), labels.size()));
     check(XGDMatrixSetUIntInfo(matrix.get(), "group", sizes.data(), sizes.size()));
     DMatrixHandle handle = matrix.get();
