@@ -11,10 +11,11 @@
 namespace oc::testing {
 namespace {
 
-// Settled and legal schedules by text; nullopt: more than `most`.
-std::optional<std::map<std::string, Schedule>> walk(const Space& space, const std::vector<Schedule>& starts,
-                                                    size_t most) {
-  std::map<std::string, Schedule> found;
+using Found = std::map<std::string, Schedule>;  // by text
+
+// What is legal, settled; nullopt: more than `most`.
+std::optional<Found> walk(const Space& space, const std::vector<Schedule>& starts, size_t most) {
+  Found found;
   for (const Schedule& start : starts) found.emplace(print_schedule(start), start);
   Point point(space.knobs.size(), 0);
   while (found.size() <= most) {
@@ -30,8 +31,10 @@ std::optional<std::map<std::string, Schedule>> walk(const Space& space, const st
 // A knob of the real space with what a cut has left of it.
 struct Narrowing {
   Knob whole;
-  std::set<int64_t> kept;    // values of the starts
-  std::vector<size_t> left;  // indices into the whole's values
+  std::set<int64_t> kept;       // values of the starts
+  std::vector<size_t> left;     // indices into the whole's values
+  std::vector<size_t> dropped;  // latest last
+  bool full = false;            // the latest does not fit in again
   [[nodiscard]] bool done() const { return left.size() <= kept.size(); }
 
   // The value goes whose neighbours lie closest together; the ends of the range go last.
@@ -46,7 +49,13 @@ struct Narrowing {
         least = gap;
       }
     }
+    dropped.push_back(left[place]);
     left.erase(left.begin() + static_cast<std::ptrdiff_t>(place));
+  }
+
+  void restore_one() {
+    left.insert(std::ranges::upper_bound(left, dropped.back()), dropped.back());
+    dropped.pop_back();
   }
 
   [[nodiscard]] Knob narrowed() const {
@@ -82,27 +91,44 @@ Cut cut_space(const Kernel& kernel, const Target& target, int threads, size_t mo
     if (std::ranges::find(cut.starts, start) == cut.starts.end()) cut.starts.push_back(start);
 
   std::vector<Narrowing> knobs = all_knobs(space, cut.starts);
-  std::optional<std::map<std::string, Schedule>> found;
-  for (;;) {
+  const auto found_now = [&] {
     space.knobs.clear();
     for (const Narrowing& knob : knobs) space.knobs.push_back(knob.narrowed());
-    found = walk(space, cut.starts, most);
-    if (found) break;
+    return walk(space, cut.starts, most);
+  };
+  std::optional<Found> found;
+  while (!(found = found_now())) {
     const auto size = [](const Narrowing& knob) { return knob.done() ? 0 : knob.left.size(); };
     const auto largest = std::ranges::max_element(knobs, {}, size);
     if (largest->done()) user_error("the starts alone span more than {} schedules; allow more", most);
     largest->drop_one();
   }
+  // The last drop may have made more room than it had to: values come back to the knobs that have fewest.
+  for (;;) {
+    const auto size = [](const Narrowing& knob) {
+      return knob.full || knob.dropped.empty() ? std::numeric_limits<size_t>::max() : knob.left.size();
+    };
+    const auto smallest = std::ranges::min_element(knobs, {}, size);
+    if (smallest->full || smallest->dropped.empty()) break;
+    const Narrowing before = *smallest;
+    smallest->restore_one();
+    if (std::optional<Found> more = found_now()) {
+      found = std::move(more);
+    } else {
+      *smallest = before;
+      smallest->full = true;
+    }
+  }
   for (auto& [text, schedule] : *found) cut.schedules.push_back(std::move(schedule));
 
   // Values that no schedule has, after settling, are none.
-  for (const Knob& knob : space.knobs) {
+  for (const Argument& argument : family_info(space.family).grammar) {
     std::set<int64_t> used;
-    for (const Schedule& schedule : cut.schedules) used.insert(schedule[knob.name]);
+    for (const Schedule& schedule : cut.schedules) used.insert(schedule[argument.name]);
     if (used.size() == 1)
-      cut.fixed[knob.name] = *used.begin();
+      cut.fixed[argument.name] = *used.begin();
     else
-      cut.knobs.push_back({knob.name, {used.begin(), used.end()}});
+      cut.knobs.push_back({argument.name, {used.begin(), used.end()}});
   }
   return cut;
 }

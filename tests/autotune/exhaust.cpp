@@ -27,7 +27,7 @@ namespace {
 
 constexpr size_t kBlock = 25;
 constexpr size_t kFastest = 5, kMostRetimed = 30;
-constexpr double kEarlyStop = 3;  // as in tune()
+constexpr double kEarlyStop = 10;  // times slower than the best; cost models learn from slow ones too
 
 using Clock = std::chrono::steady_clock;
 

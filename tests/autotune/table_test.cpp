@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
@@ -52,10 +52,11 @@ TEST(Cut, HoldsTheStartsAndWhatIsLegalOfTheirNeighbourhoodAndNoMore) {
 TEST(Cut, ASpaceThatIsSmallStaysWhole) {
   const Target target = some_target();
   const Kernel kernel =
-      kernel_of("graph {\n  %0: f32[32,100] = input\n  %1: f32[32,100] = softmax(%0) {axis=1}\n  return %1\n}\n");
+      kernel_of("graph {\n  %0: f32[32,1024] = input\n  %1: f32[32,1024] = softmax(%0) {axis=1}\n  return %1\n}\n");
   const Cut cut = cut_space(kernel, target, 1, 400);
   ASSERT_EQ(cut.knobs.size(), 1U);
   EXPECT_EQ(cut.knobs[0].values, schedule_space(kernel, target, 1).knobs[0].values);
+  EXPECT_EQ(cut.schedules.size(), cut.knobs[0].values.size());
 }
 
 TEST(Cut, FewerThanTheStartsNeedIsRefused) {
@@ -144,10 +145,15 @@ TEST(Table, ItsSpaceIsWhatItHoldsEvenIfTheFamilyWouldSettleItOtherwise) {
   Table table = some_table();
   const Kernel kernel = kernel_of(kConv);
   // A row that the family would write in another way, as one from before a change of the family.
-  Schedule schedule_of_old = table.schedule(table.starts.front());
-  schedule_of_old.values["tile.x"] = 1;
-  schedule_of_old.values["order.inner"] = 0;
-  const TableRow old{table.values_of(schedule_of_old), TrialStatus::ok, 900};
+  TableRow old{{}, TrialStatus::ok, 900};
+  for (Knob& knob : table.knobs) {
+    old.values.push_back(knob.values.back());
+    if (knob.name == "order.inner") old.values.back() = 0;
+    if (knob.name != "tile.c") continue;
+    knob.values.insert(knob.values.begin(), 1);
+    knob.values.erase(std::ranges::unique(knob.values).begin(), knob.values.end());
+    old.values.back() = 1;  // order inner is then without effect
+  }
   ASSERT_NE(settled(kernel, some_target(), table.schedule(old.values)), table.schedule(old.values));
   table.rows.push_back(old);
 
