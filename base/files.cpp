@@ -118,6 +118,11 @@ void write_file_atomic(const fs::path& path, std::string_view bytes) {
   if (directory.get() >= 0) (void)::fsync(directory.get());
 }
 
+void write_file(const fs::path& path, std::string_view bytes) {
+  const Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  if (fd.get() < 0 || !write_all(fd.get(), bytes)) user_error("cannot write {}: {}", path.string(), reason());
+}
+
 namespace {
 
 constexpr std::string_view kTempPrefix = "opencompiler-";

@@ -10,6 +10,8 @@ namespace oc {
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);  // UserError if unreadable or over 4 GiB
 // Writes a temporary file beside `path`, fsyncs, renames: readers see the old or the new file, never half of one.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
+// For temporary files, which nobody else reads and a crash may take: the disk is not waited for.
+void write_file(const std::filesystem::path& path, std::string_view bytes);
 
 // A folder under TMPDIR that is removed with its contents on destruction. Its name holds this process's number; the
 // first of a process also removes what processes long dead have left.

@@ -57,7 +57,7 @@ std::string lld(const Target& target, std::vector<std::string> arguments, const 
 
 std::string write_input(const TempDir& folder, const std::string& name, std::string_view bytes) {
   const std::filesystem::path path = folder.path() / name;
-  write_file_atomic(path, bytes);
+  write_file(path, bytes);
   return path.string();
 }
 
@@ -218,7 +218,7 @@ void link_kernel(const Target& target, const std::string& object, const std::str
     for (const EmbeddedObject& part : embedded_runtime(target.arch))
       if (part.name != "library" && part.name != "cpu")
         arguments.push_back(write_input(folder, fmt::format("{}.o", part.name), part.bytes));
-    write_file_atomic(path, lld(target, arguments, folder.path() / "kernel.so"));
+    (void)lld(target, arguments, path);
     return std::string();
   });
   if (result.status != ChildStatus::ok) internal_error("kernel {} cannot be linked: {}", symbol, result.result);

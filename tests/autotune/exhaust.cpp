@@ -26,7 +26,7 @@ namespace oc::testing {
 namespace {
 
 constexpr size_t kBlock = 25;
-constexpr size_t kFastest = 5, kMostRetimed = 30;
+constexpr size_t kFastest = 5;
 constexpr double kEarlyStop = 10;  // times slower than the best; cost models learn from slow ones too
 
 using Clock = std::chrono::steady_clock;
@@ -173,19 +173,7 @@ class Exhaustion {
   // The fastest row gets its time in turns with the default, until the kFastest of all have it.
   void retime() {
     std::map<Values, Retimed> retimed;
-    const auto rank = [](const TableRow& row) {
-      return row.status == TrialStatus::ok ? row.nanoseconds : std::numeric_limits<int64_t>::max();
-    };
-    const auto fastest_left = [&]() -> TableRow* {
-      std::ranges::sort(table_.rows, {}, rank);
-      for (size_t i = 0; i < std::min(kFastest, table_.rows.size()); ++i)
-        if (table_.rows[i].status == TrialStatus::ok && !retimed.contains(table_.rows[i].values))
-          return &table_.rows[i];
-      return nullptr;
-    };
-    while (retimed.size() < kMostRetimed) {
-      TableRow* row = fastest_left();
-      if (row == nullptr) break;
+    while (TableRow* row = fastest_without(retimed)) {
       const std::optional<Duel> duel = measurer_.duel(kernel_, table_.schedule(row->values), default_);
       if (!duel) user_error("{}: a schedule ran before and fails now: {}", name(), print_row(*row));
       std::vector<double> ratios;
@@ -196,11 +184,21 @@ class Exhaustion {
       retimed[row->values] = {row->values, ratio, rounds};
       row->nanoseconds = std::max<int64_t>(1, std::llround(ratio * static_cast<double>(table_.default_ns)));
     }
-    for (const TableRow& row : table_.rows)
-      if (const auto found = retimed.find(row.values); found != retimed.end() && table_.retimed.size() < kFastest)
+    for (size_t i = 0; i < std::min(kFastest, table_.rows.size()); ++i)
+      if (const auto found = retimed.find(table_.rows[i].values); found != retimed.end())
         table_.retimed.push_back(found->second);
     say(fmt::format("{}: {} timed in turns with the default, the best has {:.4f} of its time", name(), retimed.size(),
                     table_.retimed.front().of_default));
+  }
+
+  // Sorts the rows, fastest first; null: the kFastest are all in `retimed`.
+  TableRow* fastest_without(const std::map<Values, Retimed>& retimed) {
+    std::ranges::sort(table_.rows, {}, [](const TableRow& row) {
+      return row.status == TrialStatus::ok ? row.nanoseconds : std::numeric_limits<int64_t>::max();
+    });
+    for (size_t i = 0; i < std::min(kFastest, table_.rows.size()); ++i)
+      if (table_.rows[i].status == TrialStatus::ok && !retimed.contains(table_.rows[i].values)) return &table_.rows[i];
+    return nullptr;
   }
 
   Kernel kernel_;

@@ -42,6 +42,9 @@ TEST(Files, WriteThenReadGivesTheSameBytes) {
   write_file_atomic(file, "");
   EXPECT_EQ(read_file(file), "");
   EXPECT_EQ(entries(dir.path()), 1U) << "a temporary file stayed behind";
+  write_file(file, bytes + bytes);
+  write_file(file, bytes);
+  EXPECT_EQ(read_file(file), bytes);
 }
 
 TEST(Files, AFailedWriteLeavesTheOldFileAndNoTemporary) {
@@ -91,6 +94,8 @@ TEST(Files, ErrorsNameThePath) {
   EXPECT_EQ(error_of([&] { write_file_atomic(dir.path() / "no" / "file", "x"); }),
             "cannot write " + folder + "/no/file: No such file or directory");
   EXPECT_EQ(error_of([&] { write_file_atomic(dir.path(), "x"); }), "cannot write " + folder + ": it is a folder");
+  EXPECT_EQ(error_of([&] { write_file(dir.path() / "no" / "file", "x"); }),
+            "cannot write " + folder + "/no/file: No such file or directory");
 }
 
 TEST(Files, RefusesFilesOverTheLimit) {
