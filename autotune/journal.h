@@ -34,6 +34,7 @@ class Journal {
   // UserError when the database cannot be written.
   Journal(Database& database, const Target& target, int threads, std::string author);
   [[nodiscard]] History history(const Kernel& kernel) const;
+  [[nodiscard]] const std::string& machine() const { return machine_; }
   void record(const Calibration& calibration);
   // The trial in one transaction; then, if it is the new incumbent, its confirmation.
   void commit(const Kernel& kernel, const Schedule& schedule, const Measurement& measurement, bool confirmed);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace oc {
 namespace {
@@ -11,6 +12,19 @@ constexpr double kMinGain = 0.03;
 constexpr double kErrors = 4;  // a search fights hundreds of duels
 // The standard error of a median of n normal values is, for many of them, this many MAD / √n: √(π/2) · 1.4826.
 constexpr double kErrorOfMedian = 1.858;
+
+// Of equal values the mean of their ranks.
+std::vector<double> ranks(std::span<const double> values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::sort(order, {}, [&](size_t i) { return values[i]; });
+  std::vector<double> result(values.size());
+  for (size_t first = 0, last = 0; first < order.size(); first = last) {
+    while (last < order.size() && values[order[last]] == values[order[first]]) ++last;
+    for (size_t i = first; i < last; ++i) result[order[i]] = static_cast<double>(first + last - 1) / 2;
+  }
+  return result;
+}
 
 }  // namespace
 
@@ -31,6 +45,19 @@ double mad(const std::vector<double>& values) {
   std::vector<double> deviations;
   for (const double value : values) deviations.push_back(std::abs(value - center));
   return median(std::move(deviations));
+}
+
+std::optional<double> spearman(std::span<const double> a, std::span<const double> b) {
+  const std::vector<double> x = ranks(a), y = ranks(b);
+  const double middle = (static_cast<double>(x.size()) - 1) / 2;
+  double xy = 0, xx = 0, yy = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - middle) * (y[i] - middle);
+    xx += (x[i] - middle) * (x[i] - middle);
+    yy += (y[i] - middle) * (y[i] - middle);
+  }
+  if (xx <= 0 || yy <= 0) return std::nullopt;
+  return xy / std::sqrt(xx * yy);
 }
 
 bool promotes(const Duel& duel) {

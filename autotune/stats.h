@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,10 @@ namespace oc {
 [[nodiscard]] double median(std::span<const int64_t> values);  // 0 when empty
 // Median absolute deviation from the median.
 [[nodiscard]] double mad(const std::vector<double>& values);
+
+// Spearman's rank correlation of two equally long lists, equal values sharing their mean rank: 1 when they rank alike,
+// -1 when one is the other's reverse. nullopt when one of them has fewer than two different values.
+[[nodiscard]] std::optional<double> spearman(std::span<const double> a, std::span<const double> b);
 
 // Rounds of an interleaved run: in each, candidate and incumbent were timed next to each other.
 struct Duel {

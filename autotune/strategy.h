@@ -1,8 +1,10 @@
 // A Strategy proposes schedules from one Space and learns from their times. It knows no clock, no compiler and no
-// database; given the same seed and the same answers it proposes the same schedules.
+// database; given the same seed and the same answers, scores included, it proposes the
+// same schedules.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -31,6 +33,8 @@ struct StrategyInputs {
   Space space;
   std::vector<Schedule> starts;  // proposed first, in order: the default, the best of the database, neighbours
   uint64_t seed = 0;
+  // May be empty. A score a schedule, the higher the more promising: a cost model's.
+  std::function<std::vector<double>(std::span<const Schedule>)> score = {};
 };
 
 // One row per strategy: strategies/<name>.cpp defines make_<name>_strategy.

@@ -17,6 +17,7 @@ namespace {
 constexpr double kEarlyStop = 3;      // candidates slower than this many times the incumbent are not timed to the end
 constexpr double kWorthADuel = 0.99;  // of the incumbent's time: slower candidates need no confirming run
 constexpr int kMaxTips = 8;           // winners of other workloads a workload tries, at most
+constexpr int64_t kTrialsPerTraining = 24;
 constexpr int64_t kHopelessFailures = 24;  // in a row without one success: the workload is given up
 
 struct Proposal {
@@ -55,6 +56,11 @@ class Tuner {
     for (size_t i = 0; i < tasks_.size(); ++i) open(i);
     for (size_t i = 0; i < tasks_.size() && ended() == TuneEnd::running; ++i) settle_challenge(i);
     while ((progress_.end = ended()) == TuneEnd::running) {
+      // Here nothing is being timed.
+      if (options_.cost_model != nullptr && unlearnt_ >= kTrialsPerTraining) {
+        options_.cost_model->train();
+        unlearnt_ = 0;
+      }
       look_ahead(0);
       if (ahead_.empty()) {
         progress_.end = TuneEnd::finished;
@@ -104,8 +110,12 @@ class Tuner {
     Space space = schedule_space(task.kernel, target_, threads_);
     starts.insert(starts.end(), space.starts.begin(), space.starts.end());
     Search& search = searches_.emplace_back();
-    search.strategy = make_strategy(
-        options_.strategy, {std::move(space), std::move(starts), task_seed(options_.seed, task.kernel.workload)});
+    StrategyInputs inputs{std::move(space), std::move(starts), task_seed(options_.seed, task.kernel.workload)};
+    if (options_.cost_model != nullptr)
+      inputs.score = [this, &task](std::span<const Schedule> schedules) {
+        return options_.cost_model->predict({task.kernel, target_, threads_}, schedules);
+      };
+    search.strategy = make_strategy(options_.strategy, std::move(inputs));
     for (const KnownTrial& known : history.trials) {
       const bool fits = why_illegal(task.kernel, target_, known.schedule).empty();
       search.strategy->tell(fits ? settled(task.kernel, target_, known.schedule) : known.schedule, known.nanoseconds);
@@ -174,6 +184,10 @@ class Tuner {
     if (!measurement.repeated) journal_.commit(kernel, proposal.schedule, measurement, promoted);
     const std::optional<double> time = measurement.ok() ? std::optional(measurement.nanoseconds()) : std::nullopt;
     search.strategy->tell(proposal.schedule, time);
+    if (options_.cost_model != nullptr) {
+      options_.cost_model->learn({kernel, target_, threads_}, journal_.machine(), proposal.schedule, time);
+      ++unlearnt_;
+    }
 
     const double before = shown.best_ns.value_or(0);
     if (promoted) enthrone(proposal.task, proposal.schedule, *time);
@@ -260,6 +274,7 @@ class Tuner {
   std::vector<Search> searches_;
   std::vector<std::optional<KnownTrial>> challengers_;  // by task
   std::deque<Proposal> ahead_;
+  int64_t unlearnt_ = 0;  // trials that the cost model was told of and has not taken in yet
   TuneProgress progress_;
 };
 

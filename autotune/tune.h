@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "autotune/cost_models/cost_model.h"
 #include "autotune/measurer.h"
 #include "base/target.h"
 #include "dsl/kernel.h"
@@ -33,6 +34,8 @@ struct TuneOptions {
   int jobs = 1;
   std::string author;  // recorded with each trial; may be empty
   std::string strategy = "evolution";
+  // Guides the search and learns from its trials; null: none. See pretrain() in cost_models/experience.h.
+  CostModel* cost_model = nullptr;
   std::function<bool()> stop;  // asked between trials; true ends the run (see InterruptGuard in interrupt.h)
   // Seconds since any fixed moment, never backwards; the steady clock when empty.
   std::function<Seconds()> clock;

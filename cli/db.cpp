@@ -6,9 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "autotune/cost_models/quality.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/verb.h"
+#include "opencompiler/dsl.h"
 #include "tuning_db/database.h"
 #include "tuning_db/postgres/server.h"
 
@@ -17,7 +19,7 @@ namespace {
 
 struct Flags {
   std::string database, file, workload, trial, mark, note, server;
-  bool best = false, json = false, migrate = false, repair = false;
+  bool best = false, json = false, migrate = false, repair = false, model = false;
   [[nodiscard]] std::filesystem::path path() const {
     return database.empty() ? default_database_path() : std::filesystem::path(database);
   }
@@ -114,7 +116,49 @@ int best(const Flags& flags) {
   return kOk;
 }
 
+constexpr size_t kLeastRanked = 3;  // workloads; fewer leave nothing to learn from
+
+// How well each cost model ranks the trials of workloads it was not taught.
+int model_stats(const Flags& flags) {
+  const std::vector<Experience> experience = read_experience(open(flags, OpenMode::read_only), builtin_ops());
+  const std::vector<RankedWorkload> baseline = rank_held_out("roofline", experience);
+  const bool enough = baseline.size() >= kLeastRanked;
+  nlohmann::json json = {{"workloads", baseline.size()}, {"trials_to_rank", kTrialsToRank}, {"enough", enough}};
+  if (enough) {
+    for (const auto& [name, ranked] :
+         {std::pair("xgboost", rank_held_out("xgboost", experience)), std::pair("roofline", baseline)}) {
+      std::map<std::string, std::vector<RankedWorkload>> families;
+      nlohmann::json rows = nlohmann::json::array();
+      for (const RankedWorkload& row : ranked) {
+        families[std::string(family_name(row.family))].push_back(row);
+        rows.push_back({{"id", row.workload},
+                        {"family", family_name(row.family)},
+                        {"trials", row.trials},
+                        {"spearman", row.spearman}});
+      }
+      json[name] = {{"spearman", mean_spearman(ranked)}, {"workloads", rows}};
+      if (!flags.json)
+        fmt::print("{:<10} rank correlation {:.2f} on {} workloads it was not taught\n", name, mean_spearman(ranked),
+                   ranked.size());
+      for (const auto& [family, of_family] : families) {
+        json[name]["families"][family] = mean_spearman(of_family);
+        if (!flags.json) fmt::print("  {:<14} {:.2f}  of {}\n", family, mean_spearman(of_family), of_family.size());
+      }
+    }
+  }
+  if (flags.json) {
+    print_json(json);
+  } else if (!enough) {
+    fmt::print(
+        "too little to judge a cost model by: {} workloads have {} trials or more, {} are needed; `opencompiler tune` "
+        "adds some\n",
+        baseline.size(), kTrialsToRank, kLeastRanked);
+  }
+  return kOk;
+}
+
 int stats(const Flags& flags) {
+  if (flags.model) return model_stats(flags);
   const DatabaseStats s = open(flags, OpenMode::read_only).stats();
   if (flags.json) {
     print_json({{"workloads", s.workloads},
@@ -229,7 +273,10 @@ std::function<int()> add_db(CLI::App& app) {
       ->required();
   add("best", "The winning trial of every key", best)
       ->add_option("workload", flags->workload, "Print the schedule of this one");
-  add("stats", "Counts", stats)->add_flag("--json", flags->json, "Print them as JSON");
+  CLI::App* counting = add("stats", "Counts, or how well cost models rank the trials", stats);
+  counting->add_flag("--json", flags->json, "Print them as JSON");
+  counting->add_flag("--model", flags->model,
+                     "Instead: rank correlation of cost models with the trials of workloads they were not taught");
   CLI::App* exporting = add("export", "Write canonical JSON lines", export_rows);
   exporting->add_option("file", flags->file, "- for standard output")->required();
   exporting->add_flag("--best", flags->best, "Only the winning trials");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "autotune/cost_models/experience.h"
 #include "autotune/interrupt.h"
 #include "autotune/measure/kernel_measurer.h"
 #include "base/error.h"
@@ -55,6 +56,16 @@ struct ProgressPrinter {
   }
 };
 
+// The cost model learns from what is on record: the user's trials and those of teams.
+void teach_all(CostModel& model, const Database& database, const Flags& flags, const Target& target) {
+  std::vector<Database> teams;
+  for (const std::string& path : flags.model.team_databases)
+    teams.push_back(Database::open(path, OpenMode::read_only, Origin::foreign));
+  std::vector<const Database*> all{&database};
+  for (const Database& team : teams) all.push_back(&team);
+  pretrain(model, all, builtin_ops(), target, host_machine().hash());
+}
+
 int run_tune(const Flags& flags) {
   const Target target = flags.model.parsed_target();
   const int threads = flags.model.thread_count();
@@ -78,6 +89,9 @@ int run_tune(const Flags& flags) {
     const size_t group = static_cast<size_t>(std::ranges::find(model.kernel_of, k) - model.kernel_of.begin());
     tasks.push_back({model.kernels[k], static_cast<double>(model.uses[k]), group_label(model, group)});
   }
+  const std::unique_ptr<CostModel> cost_model = make_cost_model("xgboost");
+  teach_all(*cost_model, database, flags, target);
+  options.cost_model = cost_model.get();
   const auto measurer = make_kernel_measurer(
       target, builtin_ops(),
       {.threads = threads, .jobs = options.jobs, .seed = flags.seed, .overlap = threads == 1 && cores > 1});
@@ -105,6 +119,7 @@ std::function<int()> add_tune(CLI::App& app) {
   verb->add_option("--time", flags->time, "Budget: 90s, 10m, 2h (default 10m unless --trials is given)");
   verb->add_option("--trials", flags->trials, "Budget in trials")->check(CLI::PositiveNumber);
   verb->add_option("--seed", flags->seed, "Of the search and the inputs")->capture_default_str();
+  add_list(*verb, "--team-db", flags->model.team_databases, "A database of others whose trials guide the search, too");
   verb->add_option("--author", flags->author, "Recorded with each trial");
   return [flags] { return run_tune(*flags); };
 }

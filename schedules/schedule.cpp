@@ -242,6 +242,10 @@ double least_flops(const Kernel& kernel) {
   return info.least_flops == nullptr ? kernel.flops : info.least_flops(kernel);
 }
 
+std::vector<Nest> loop_nests(const Kernel& kernel, const Target& target, const Schedule& schedule) {
+  return family_info(kernel.family).nests(kernel, target, schedule);
+}
+
 Packings weight_packings(const Kernel& kernel, const Target& target, const Schedule& schedule) {
   const FamilyInfo& info = family_info(kernel.family);
   if (info.packings == nullptr) return {};

@@ -21,6 +21,7 @@
 #include "base/target.h"
 #include "dsl/kernel.h"
 #include "dsl/packing.h"
+#include "schedules/nest.h"
 
 namespace oc {
 
@@ -77,6 +78,8 @@ struct FamilyInfo {
   // Gives knobs that others leave without effect one value, so that a kernel has one schedule: no two points are timed
   // for the same code. Points of the space need not be legal.
   void (*settle)(const Kernel&, const Target&, Schedule&);
+  // Of a schedule that fits the kernel; several where it computes in stages, each with loops of its own.
+  std::vector<Nest> (*nests)(const Kernel&, const Target&, const Schedule&);
   // Null: the kernel's own. Operations of the algorithm with the fewest among those that schedules choose from.
   double (*least_flops)(const Kernel&) = nullptr;
 };
@@ -102,6 +105,8 @@ inline constexpr Family kFamilies[] = {
 // The one way to write what `schedule`, which fits the kernel, makes of it: FamilyInfo::settle.
 [[nodiscard]] Schedule settled(const Kernel& kernel, const Target& target, Schedule schedule);
 [[nodiscard]] double least_flops(const Kernel& kernel);
+// What `schedule`, which fits the kernel, makes of its loops; at least one nest.
+[[nodiscard]] std::vector<Nest> loop_nests(const Kernel& kernel, const Target& target, const Schedule& schedule);
 // Whether a schedule found for another number of threads shares the work where the formula would for this one, and only
 // there: one for a single thread would leave the others idle.
 [[nodiscard]] bool serves_threads(const Kernel& kernel, const Target& target, int threads, const Schedule& schedule);

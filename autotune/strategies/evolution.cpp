@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unordered_set>
 
 #include "autotune/strategies/points.h"
 #include "autotune/strategy.h"
@@ -11,10 +12,14 @@ constexpr size_t kFirstRandom = 6;      // points drawn blindly before evolution
 constexpr double kExplore = 0.1;        // share of blind draws afterwards
 constexpr double kPolish = 0.5;         // share of steps along one knob from the best point
 constexpr double kCross = 0.3;          // of the rest: share of children of two parents
+constexpr double kTrust = 0.8;          // of the other steps: share that a cost model decides, if there is one
+constexpr size_t kPoolChildren = 96;    // that it chooses among, beside the best point's neighbours
+constexpr size_t kPoolBlind = 64;       // and points drawn blindly
 constexpr int kFruitlessChildren = 64;  // in a row, before a blind draw is taken instead
 
 // Starts, a few blind draws, then three moves in a random mix: a step along one knob from the best point (coordinate
-// descent), a mutation of one of the elite, and a cross of two of them.
+// descent), a mutation of one of the elite, and a cross of two of them. With a cost model most steps take the most
+// promising of many such moves instead.
 class EvolutionStrategy final : public Strategy {
  public:
   explicit EvolutionStrategy(StrategyInputs inputs)
@@ -54,7 +59,10 @@ class EvolutionStrategy final : public Strategy {
       const Schedule& start = inputs_.starts[next_start_++];
       if (seen_.insert(start)) return start;
     }
-    const bool blind = elite_.empty() || first_random_ < kFirstRandom || random_.chance(kExplore);
+    const bool explore = random_.chance(kExplore);
+    if (inputs_.score && !explore && random_.chance(kTrust))
+      if (auto promising = most_promising()) return promising;
+    const bool blind = explore || elite_.empty() || first_random_ < kFirstRandom;
     if (!blind) {
       if (random_.chance(kPolish))
         if (auto step = polish_step()) return step;
@@ -72,6 +80,46 @@ class EvolutionStrategy final : public Strategy {
     Schedule schedule = inputs_.space.at(point);
     if (!is_legal(inputs_.space, schedule) || !seen_.insert(schedule)) return std::nullopt;
     return schedule;
+  }
+
+  // Of children of the elite, neighbours of the best point and points drawn blindly the one with the highest score;
+  // nullopt when none of them is legal and fresh.
+  std::optional<Schedule> most_promising() {
+    std::vector<Schedule> pool;
+    std::unordered_set<std::string> texts;
+    const auto offer = [&](const Point& point) {
+      Schedule schedule = inputs_.space.at(point);
+      std::string text = print_schedule(schedule);
+      if (seen_.contains(text) || texts.contains(text) || !is_legal(inputs_.space, schedule)) return;
+      texts.insert(std::move(text));
+      pool.push_back(std::move(schedule));
+    };
+    if (!elite_.empty()) {
+      const Point& best = elite_.front().point;
+      for (size_t knob = 0; knob < best.size(); ++knob)
+        for (uint32_t value = 0; value < inputs_.space.knobs[knob].values.size(); ++value) {
+          Point moved = best;
+          moved[knob] = value;
+          offer(moved);
+        }
+      for (size_t i = 0; i < kPoolChildren; ++i) offer(child());
+    }
+    for (size_t i = 0; i < kPoolBlind; ++i) offer(blind_point());
+    if (pool.empty()) return std::nullopt;
+    // Of equal ones a random one: those that a model cannot tell apart are not alike.
+    for (size_t i = pool.size(); i > 1; --i) std::swap(pool[i - 1], pool[random_.below(i)]);
+    const std::vector<double> scores = inputs_.score(pool);
+    Schedule& chosen = pool[static_cast<size_t>(std::ranges::max_element(scores) - scores.begin())];
+    (void)seen_.insert(chosen);
+    return std::move(chosen);
+  }
+
+  // Any point, legal or not.
+  Point blind_point() {
+    Point point;
+    for (const Knob& knob : inputs_.space.knobs)
+      point.push_back(static_cast<uint32_t>(random_.below(knob.values.size())));
+    return point;
   }
 
   // The best point with one knob moved to a neighbouring value, knobs in random order; nullopt when all were tried.

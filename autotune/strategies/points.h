@@ -26,6 +26,7 @@ class Random {
 // The schedules already proposed or told, by text.
 class Seen {
  public:
+  [[nodiscard]] bool contains(const std::string& text) const { return texts_.contains(text); }
   // True when it is new; remembers it.
   [[nodiscard]] bool insert(const Schedule& schedule) { return texts_.insert(print_schedule(schedule)).second; }
 

@@ -178,6 +178,62 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   return result;
 }
 
+// The scores and their exponentials, then the product with V.
+std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : int { kB, kM, kKey, kDim };
+  const View v = look(kernel, target);
+  const bool along_depth = s["vector.along"] == kDepth;
+  const int64_t block = s["block.queries"], blocks = count_blocks(kernel, block),
+                batches = blocks / ceil_div(v.m, block), lanes = along_depth ? vector_width(v.lanes, v.d) : v.lanes,
+                padded = along_depth ? block : ceil_div(block, v.lanes) * v.lanes;
+  const auto walks = [](int axis, int64_t pitch) {
+    return std::vector<std::pair<int, int64_t>>{{kB, pitch}, {axis, 1}};
+  };
+  const auto alone = [](int axis) { return std::vector<std::pair<int, int64_t>>{{axis, 1}}; };
+  const auto products = static_cast<double>(batches * v.m) * static_cast<double>(v.n);
+
+  Nest scores{.extents = {batches, v.m, v.n, v.d}};
+  const int64_t queries = along_depth ? 1 : s["scores.vectors"] * lanes, keys = s["scores.keys"];
+  scores.loops = {{kB, 1}, {kM, block}, {kKey, keys}, {kM, queries}, {kDim, along_depth ? lanes : s["scores.unroll"]}};
+  scores.tensors = {{NestTensor::Role::input, v.element, {walks(kDim, v.d), alone(kM)}},
+                    {NestTensor::Role::input, v.element, {walks(kKey, v.n), alone(kDim)}},
+                    {NestTensor::Role::result, v.element, {alone(kKey), alone(kM)}}};
+  scores.flops = 2 * products * static_cast<double>(v.d);
+  scores.computed = static_cast<double>(padded) / static_cast<double>(block) /
+                    (coverage(v.m, block) * coverage(v.n, keys) * (along_depth ? coverage(v.d, lanes) : 1));
+  // Maximum, exponential and sum: some twenty operations a score.
+  scores.extra_ops = 20 * products * scores.computed / static_cast<double>(lanes);
+  scores.extra_bytes = 4 * products * static_cast<double>(v.element);
+  scores.lanes = lanes;
+  scores.sums = along_depth ? keys : keys * s["scores.vectors"];
+  scores.loads = along_depth ? keys + 1 : keys + s["scores.vectors"];
+  scores.held = along_depth ? 2 : operands_held(keys, s["scores.vectors"], target);
+  scores.depth = along_depth ? ceil_div(v.d, lanes) : v.d;
+  scores.body = scores.sums * s["scores.unroll"];
+  scores.pieces = blocks;
+  scores.tasks = s["parallel.tasks"];
+
+  Nest values{.extents = {batches, v.m, v.n, v.e}};
+  const int64_t columns = s["values.vectors"] * v.value_lanes, rows = s["values.rows"], at_once = s["values.keys"];
+  values.loops = {{kB, 1}, {kM, block}, {kM, rows}, {kDim, columns}, {kKey, s["values.unroll"]}};
+  if (at_once != 0)
+    values.loops = {{kB, 1}, {kM, block}, {kKey, at_once}, {kDim, columns}, {kM, rows}, {kKey, s["values.unroll"]}};
+  values.tensors = {{NestTensor::Role::input, v.element, {alone(kKey), alone(kM)}},
+                    {NestTensor::Role::input, v.element, {walks(kKey, v.n), alone(kDim)}},
+                    {NestTensor::Role::result, v.element, {walks(kM, v.m), alone(kDim)}}};
+  values.flops = 2 * products * static_cast<double>(v.e);
+  values.computed = 1 / (coverage(v.m, block) * coverage(block, rows) * coverage(v.e, columns));
+  values.lanes = v.value_lanes;
+  values.sums = rows * s["values.vectors"];
+  values.loads = rows + s["values.vectors"];
+  values.held = operands_held(rows, s["values.vectors"], target);
+  values.depth = at_once == 0 ? v.n : std::min(at_once, v.n);
+  values.body = values.sums * s["values.unroll"];
+  values.pieces = blocks;
+  values.tasks = s["parallel.tasks"];
+  return {scores, values};
+}
+
 }  // namespace
 
 const FamilyInfo& family_attention() {
@@ -199,6 +255,7 @@ const FamilyInfo& family_attention() {
       .why_illegal = reject,
       .packings = nullptr,
       .settle = settle,
+      .nests = nests,
   };
   return info;
 }

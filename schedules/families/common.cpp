@@ -27,10 +27,13 @@ int64_t even_piece(int64_t total, int64_t most) {
   return ceil_div(total, ceil_div(total, most));
 }
 
-bool fits_registers(int64_t rows, int64_t vectors, const Target& target) {
+int64_t operands_held(int64_t rows, int64_t vectors, const Target& target) {
   // x86 reads one operand of an FMA from memory; arm64 multiplies by an element of a register, so both are held.
-  const int64_t operands = target.arch == "arm-64" ? rows + vectors : std::min(vectors + 1, rows + 1);
-  return rows * vectors + operands <= target.vector_registers;
+  return target.arch == "arm-64" ? rows + vectors : std::min(vectors + 1, rows + 1);
+}
+
+bool fits_registers(int64_t rows, int64_t vectors, const Target& target) {
+  return rows * vectors + operands_held(rows, vectors, target) <= target.vector_registers;
 }
 
 double coverage(int64_t extent, int64_t tile) {

@@ -20,6 +20,8 @@ inline constexpr int64_t kMaxTasks = 1024;    // that a kernel is cut into, howe
 // inwards repeats work. 56 by at most 36 → 28; 17 by at most 9 → 9.
 [[nodiscard]] int64_t even_piece(int64_t total, int64_t most);
 [[nodiscard]] bool fits_registers(int64_t rows, int64_t vectors, const Target& target);
+// Registers for operands beside the sums of such a tile.
+[[nodiscard]] int64_t operands_held(int64_t rows, int64_t vectors, const Target& target);
 // Share of useful work when `extent` is covered by tiles of `tile`: 15 by 7 → 15/21.
 [[nodiscard]] double coverage(int64_t extent, int64_t tile);
 // 0 … 1: how close a register tile over extents rows_total × vectors_total comes to the FMA peak; vector_cost: what a

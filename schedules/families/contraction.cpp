@@ -255,6 +255,49 @@ Packings packings(const Kernel& kernel, const Target& target, const Schedule& s)
   return result;
 }
 
+std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : int { kB, kM, kN, kK };
+  const Contraction c = look_at_contraction(kernel, target, s);
+  const int64_t step_k = s["unroll.k"] * (c.along_k ? c.lanes : 1), block_k = s["block.k"];
+  const auto count = [](int64_t value) { return static_cast<double>(value); };
+  Nest nest{.extents = {c.batches, c.m, c.n, c.k}};
+  nest.loops = {{kB, 1}, {kM, c.rows * c.block_m}, {kN, c.columns}, {kM, c.rows}, {kK, step_k}};
+  if (block_k != 0)
+    nest.loops = {{kB, 1},       {kM, c.rows * c.block_m}, {kN, c.columns * c.block_n},
+                  {kK, block_k}, {kN, c.columns},          {kM, c.rows},
+                  {kK, step_k}};
+  const bool shared = c.weight || kernel.graph[kernel.anchor_node().inputs[1]].type.shape.size() == 2;  // by batches
+  const auto walks = [&](int axis, bool batched) {
+    return batched ? std::vector<std::pair<int, int64_t>>{{kB, c.k}, {axis, 1}}
+                   : std::vector<std::pair<int, int64_t>>{{axis, 1}};
+  };
+  const auto role = c.weight ? NestTensor::Role::weight : NestTensor::Role::input;
+  NestTensor a{.element = c.element, .dims = {walks(kM, true), walks(kK, false)}};
+  NestTensor b{.role = role, .element = c.element, .dims = {walks(kK, !shared), walks(kN, false)}};
+  if (!contiguous(operand_dims(kernel, 0), 1)) std::swap(a.dims[0], a.dims[1]);
+  if (!c.streams_n) std::swap(b.dims[0], b.dims[1]);
+  nest.tensors = {a, b, {NestTensor::Role::result, c.element, {walks(kM, true), walks(kN, false)}}};
+
+  nest.flops = 2 * count(c.batches) * count(c.m) * count(c.n) * count(c.k);
+  nest.computed = 1 / (coverage(c.m, c.rows) * coverage(c.n, c.columns));
+  nest.lanes = c.lanes;
+  nest.sums = c.rows * s["tile.n"];
+  nest.loads = c.rows + s["tile.n"];
+  nest.held = operands_held(c.rows, s["tile.n"], target);
+  // Vectors of numbers that lie apart are put together one by one.
+  if (!c.streams_n && !c.along_k && s["copy.b"] == 0) nest.loads += s["tile.n"] * c.lanes;
+  nest.depth = ceil_div(block_k == 0 ? c.k : std::min(block_k, c.k), c.along_k ? c.lanes : 1);
+  nest.body = nest.sums * s["unroll.k"];
+  if (c.along_k) nest.extra_ops = count(c.batches) * count(c.m) * count(c.n) * count(c.lanes);
+  const double results = count(c.batches) * count(c.m) * count(c.n) * count(c.element);
+  if (s["copy.b"] != 0) nest.extra_bytes += 2 * count(c.batches * c.m_blocks) * count(c.k * c.n * c.element);
+  if (block_k != 0) nest.extra_bytes += 2 * results;
+  if (c.slices > 1) nest.extra_bytes += 2 * results * count(c.slices);
+  nest.pieces = c.slices > 1 ? c.slices : c.batches * c.m_blocks * c.n_blocks;
+  nest.tasks = c.slices > 1 ? c.slices : s["parallel.tasks"];
+  return {nest};
+}
+
 }  // namespace
 
 const FamilyInfo& family_contraction() {
@@ -278,6 +321,7 @@ const FamilyInfo& family_contraction() {
       .why_illegal = reject,
       .packings = packings,
       .settle = settle,
+      .nests = nests,
   };
   return info;
 }

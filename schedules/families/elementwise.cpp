@@ -11,7 +11,8 @@ const FamilyInfo& family_elementwise() {
                                   .fallback = pointwise_fallback,
                                   .why_illegal = pointwise_why_illegal,
                                   .packings = nullptr,
-                                  .settle = pointwise_settle};
+                                  .settle = pointwise_settle,
+                                  .nests = pointwise_nests};
   return info;
 }
 

@@ -2,6 +2,7 @@
 // channel-blocked may move tiles of a block × transpose.columns through registers (dsl/ops/relayout.cpp).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "schedules/families/pointwise.h"
@@ -77,6 +78,44 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   return result;
 }
 
+// The dim whose elements lie side by side.
+int innermost_dim(const Type& type) {
+  if (!type.layout.blocks.empty()) return type.layout.blocks.back().dim;
+  return type.layout.order.empty() ? static_cast<int>(type.shape.size()) - 1 : type.layout.order.back();
+}
+
+// Do the elements of a vector of the output lie apart in the input?
+bool gathers(const Kernel& kernel) {
+  const Node& node = kernel.anchor_node();
+  const Type& in = kernel.graph[node.inputs[0]].type;
+  if (node.op == "relayout") return innermost_dim(in) != innermost_dim(kernel.graph[node.outputs[0]].type);
+  return node.op == "transpose" && node.attrs.integers("perm").back() != innermost_dim(in);
+}
+
+// One element after the other where they lie apart, but for tiles that go through registers.
+std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  std::vector<Nest> result = pointwise_nests(kernel, target, s);
+  if (!gathers(kernel)) return result;
+  Nest& nest = result.front();
+  const int of_anchor = kernel.input_of_anchor(0);  // tensors[0] is the output
+  if (of_anchor >= 0) std::ranges::reverse(nest.tensors[1 + static_cast<size_t>(of_anchor)].dims);
+  const int64_t columns = s["transpose.columns"];
+  if (columns == 0) {
+    nest.loads *= nest.lanes;
+    return result;
+  }
+  const Type &in = kernel.graph[kernel.anchor_node().inputs[0]].type, &out = kernel.output();
+  const int64_t block = std::max(in.layout.block(1), out.layout.block(1));
+  nest.lanes = columns;
+  nest.sums = nest.body = block;
+  nest.loads = 2 * block;
+  nest.held = columns + 2;
+  nest.pieces = ceil_div(nest.extents[0] * nest.extents[1], block * columns);
+  const bool from_plain = in.layout.plain();  // rows of the output are then columns of the input
+  nest.loops = {{0, from_plain ? columns : block}, {1, from_plain ? block : columns}};
+  return result;
+}
+
 std::vector<Argument> grammar() {
   std::vector<Argument> result = pointwise_grammar();
   result.push_back({.name = "transpose.columns", .min = 0, .max = kMostColumns, .fallback = 0});
@@ -93,7 +132,8 @@ const FamilyInfo& family_movement() {
                                   .fallback = fallback,
                                   .why_illegal = reject,
                                   .packings = nullptr,
-                                  .settle = settle};
+                                  .settle = settle,
+                                  .nests = nests};
   return info;
 }
 

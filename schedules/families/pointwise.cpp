@@ -35,6 +35,30 @@ void pointwise_settle(const Kernel& kernel, const Target& target, Schedule& s) {
   s.values["parallel.tasks"] = fewest_tasks(s["parallel.tasks"], {rows * ceil_div(inner, width * unroll)});
 }
 
+std::vector<Nest> pointwise_nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : int { kRow, kInner };
+  const Type& out = kernel.output();
+  const int64_t inner = innermost_extent(out), rows = physical_size(out.layout, out.extents()) / inner;
+  const int64_t width = vector_width(target.lanes(4), inner), step = width * s["vector.unroll"];
+  Nest nest{.extents = {rows, inner}, .loops = {{kRow, 1}, {kInner, step}}};
+  const auto element = static_cast<int64_t>(dtype_size(out.dtype));
+  nest.tensors = {{NestTensor::Role::result, element, {{{kRow, 1}}, {{kInner, 1}}}}};
+  for (size_t i = 0; i < kernel.graph.inputs.size(); ++i) {
+    const auto role = kernel.is_weight(i) ? NestTensor::Role::weight : NestTensor::Role::input;
+    NestTensor in{role, std::max<int64_t>(1, kernel.input(i).bytes() / (rows * inner)), {{{kRow, 1}}, {{kInner, 1}}}};
+    if (kernel.input(i).bytes() < rows * inner) in = {role, element, {{{kInner, 1}}}};  // one for all rows
+    nest.tensors.push_back(std::move(in));
+  }
+  nest.flops = kernel.flops;
+  nest.computed = 1 / coverage(inner, width);
+  nest.lanes = width;
+  nest.sums = nest.body = s["vector.unroll"];
+  nest.loads = nest.sums * static_cast<int64_t>(kernel.graph.inputs.size());
+  nest.pieces = rows * ceil_div(inner, step);
+  nest.tasks = s["parallel.tasks"];
+  return {nest};
+}
+
 Space pointwise_space(const Kernel& kernel, const Target& target, int threads) {
   Space result{kernel.family, {}, {}};
   const int64_t inner = innermost_extent(kernel.output()), vectors = inner / vector_width(target.lanes(4), inner);

@@ -12,6 +12,8 @@ namespace oc {
 [[nodiscard]] std::string pointwise_why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
 // Vectors no longer than a row, tasks no more than there are.
 void pointwise_settle(const Kernel& kernel, const Target& target, Schedule& schedule);
+// One pass over the output and all that it reads.
+[[nodiscard]] std::vector<Nest> pointwise_nests(const Kernel& kernel, const Target& target, const Schedule& schedule);
 // Extent of the innermost physical loop of the output.
 [[nodiscard]] int64_t innermost_extent(const Type& out);
 

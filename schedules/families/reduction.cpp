@@ -68,6 +68,28 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   return result;
 }
 
+// Rows are read as often as there are passes over them; that is the same for all schedules.
+std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : int { kRow, kInner };
+  const ReductionRows rows = look_at_rows(kernel, target);
+  const int64_t elements = physical_size(kernel.input(0).layout, kernel.input(0).extents());
+  const int64_t inner = rows.along ? rows.inner : std::max<int64_t>(1, elements / (rows.iterations * rows.lanes));
+  const int64_t step = rows.along ? rows.lanes * s["vector.unroll"] : 1;
+  Nest nest{.extents = {rows.iterations, inner}, .loops = {{kRow, 1}, {kInner, step}}};
+  const auto element = static_cast<int64_t>(dtype_size(kernel.output().dtype)) * (rows.along ? 1 : rows.lanes);
+  nest.tensors = {{NestTensor::Role::input, element, {{{kRow, 1}}, {{kInner, 1}}}}};
+  nest.flops = kernel.flops;
+  nest.computed = rows.along ? 1 / coverage(inner, rows.lanes) : 1;
+  nest.lanes = rows.lanes;
+  nest.sums = nest.body = s["vector.unroll"];
+  nest.loads = nest.sums;
+  nest.depth = ceil_div(inner, step);
+  if (rows.along) nest.extra_ops = static_cast<double>(rows.iterations * nest.sums * rows.lanes);
+  nest.pieces = rows.iterations;
+  nest.tasks = s["parallel.tasks"];
+  return {nest};
+}
+
 }  // namespace
 
 const FamilyInfo& family_reduction() {
@@ -79,7 +101,8 @@ const FamilyInfo& family_reduction() {
       .fallback = fallback,
       .why_illegal = reject,
       .packings = nullptr,
-      .settle = settle};
+      .settle = settle,
+      .nests = nests};
   return info;
 }
 

@@ -282,6 +282,78 @@ Packings packings(const Kernel& kernel, const Target& target, const Schedule& s)
   return result;
 }
 
+// Bytes of padded input that are written and read again.
+double padded_bytes(const Kernel& kernel, const View& v, const Schedule& s) {
+  if (!has_padding(kernel, s) || s["pad.at"] == kPadInline) return 0;
+  const auto input = static_cast<double>(kernel.graph[kernel.anchor_node().inputs[0]].type.bytes());
+  const int64_t stride = kernel.anchor_node().attrs.integers("strides", Extents{1, 1})[0], band = s["band.y"] * stride;
+  const bool bands = s["pad.at"] == kPadBand;  // of which neighbours overlap
+  return 2 * input *
+         (bands ? static_cast<double>(band + std::max<int64_t>(0, v.ky - stride)) / static_cast<double>(band) : 1);
+}
+
+std::vector<Nest> direct_nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : int { kAxisN, kAxisC, kAxisY, kAxisX, kAxisIn, kAxisKy, kAxisKx };
+  const View v = look(kernel, target);
+  const Type& out = kernel.output();
+  const int64_t images = out.shape[0].extent, block = out.layout.block(1);
+  const int64_t channels = v.channels * block, columns = s["tile.x"] * v.column_step, tile_c = s["tile.c"] * block;
+  const auto element = static_cast<int64_t>(dtype_size(out.dtype));
+  const Extents strides = kernel.anchor_node().attrs.integers("strides", Extents{1, 1});
+  const Extents dilations = kernel.anchor_node().attrs.integers("dilations", Extents{1, 1});
+  const bool transposed = is_transposed(kernel);
+
+  Nest nest{.extents = {images, channels, v.rows, v.columns, v.ci, v.ky, v.kx}};
+  const bool shared = s["parallel.tasks"] > 1;
+  const NestLoop n{kAxisN, 1}, c{kAxisC, tile_c}, band{kAxisY, s["band.y"]}, y{kAxisY, 1}, x{kAxisX, columns};
+  nest.loops = {n, band, c, y, x};
+  if (shared && s["parallel.axis"] == kParallelC) nest.loops = {n, c, band, y, x};
+  if (shared && s["parallel.axis"] == kParallelX) {
+    const int64_t each = ceil_div(ceil_div(v.columns, columns), s["parallel.tasks"]) * columns;
+    nest.loops = {n, {kAxisX, each}, band, c, y, x};
+  }
+  for (const NestLoop& sum :
+       {NestLoop{kAxisIn, v.in_block}, NestLoop{kAxisKy, 1}, NestLoop{kAxisKx, 1}, NestLoop{kAxisIn, s["unroll.ci"]}})
+    nest.loops.push_back(sum);
+
+  const int64_t sy = transposed ? 1 : strides[0], sx = transposed ? 1 : strides[1];
+  const int channel = v.by_channel ? kAxisC : kAxisIn;
+  NestTensor in{.element = element,
+                .dims = {{{kAxisN, 1}},
+                         {{channel, 1}},
+                         {{kAxisY, sy}, {kAxisKy, dilations[0]}},
+                         {{kAxisX, sx}, {kAxisKx, dilations[1]}}}};
+  NestTensor result{NestTensor::Role::result, element, {{{kAxisN, 1}}, {{kAxisC, 1}}, {{kAxisY, 1}}, {{kAxisX, 1}}}};
+  // Channels of a block lie innermost.
+  if (v.in_block > 1) std::rotate(in.dims.begin() + 1, in.dims.begin() + 2, in.dims.end());
+  if (block > 1) std::rotate(result.dims.begin() + 1, result.dims.begin() + 2, result.dims.end());
+  nest.tensors = {in, result};
+  if (kernel.anchor_node().inputs.size() > 1)
+    nest.tensors.push_back(
+        {NestTensor::Role::weight, element, {{{kAxisKy, 1}}, {{kAxisKx, 1}}, {{kAxisIn, 1}}, {{kAxisC, 1}}}});
+
+  nest.flops = kernel.flops;
+  nest.computed = 1 / (coverage(v.columns, columns) * coverage(v.channels, s["tile.c"]) *
+                       coverage(v.rows, s["band.y"]) * coverage(out.shape[1].extent, block));
+  nest.lanes = v.lanes;
+  nest.sums = s["tile.x"] * s["tile.c"];
+  nest.loads = v.by_channel ? nest.sums + s["tile.c"] : s["tile.x"] + s["tile.c"];
+  nest.held = v.by_channel ? 2 : operands_held(s["tile.x"], s["tile.c"], target);
+  nest.depth = v.ci * v.ky * v.kx;
+  nest.body = nest.sums * s["unroll.ci"] * (s["unroll.kx"] != 0 ? v.kx : 1);
+  nest.extra_bytes = padded_bytes(kernel, v, s);
+  nest.pieces = count_pieces(kernel, v, s, s["parallel.axis"]);
+  nest.tasks = s["parallel.tasks"];
+  return {nest};
+}
+
+std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
+  if (s["algorithm.form"] == kDirect) return direct_nests(kernel, target, s);
+  Nest product = winograd_nest(kernel, target, s);
+  product.extra_bytes += padded_bytes(kernel, look(kernel, target), s);
+  return {product};
+}
+
 }  // namespace
 
 const FamilyInfo& family_window() {
@@ -304,6 +376,7 @@ const FamilyInfo& family_window() {
       .why_illegal = reject,
       .packings = packings,
       .settle = settle,
+      .nests = nests,
       .least_flops = winograd_least_flops,
   };
   return info;

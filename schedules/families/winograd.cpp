@@ -297,6 +297,39 @@ Packings winograd_packings(const Kernel& kernel, int64_t form) {
   return result;
 }
 
+Nest winograd_nest(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : int { kBand, kFrequency, kC, kPoint, kIn };
+  const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+  const int64_t block = kernel.output().layout.block(1), images = kernel.output().shape[0].extent;
+  const int64_t bands = images * ceil_div(grid.rows, s["band.y"]), points = s["band.y"] * grid.points;
+  const int64_t channels = grid.out_blocks * block, in_channels = kernel.extent("ci");
+  Nest nest{.extents = {bands, grid.frequencies, channels, points, in_channels}};
+  nest.loops = {{kBand, 1}, {kFrequency, 1}, {kC, s["tile.c"] * block}, {kPoint, s["tile.x"]}, {kIn, s["unroll.ci"]}};
+  // What a band makes takes the place of what the band before made.
+  nest.tensors = {{NestTensor::Role::input, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kIn, 1}}}},
+                  {NestTensor::Role::weight, 4, {{{kFrequency, 1}}, {{kIn, 1}}, {{kC, 1}}}},
+                  {NestTensor::Role::result, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kC, 1}}}}};
+  const auto products = static_cast<double>(images * grid.rows * grid.points * grid.frequencies);
+  nest.flops = 2 * products * static_cast<double>(in_channels) * static_cast<double>(channels);
+  nest.computed =
+      1 / (coverage(grid.rows, s["band.y"]) * coverage(points, s["tile.x"]) * coverage(grid.out_blocks, s["tile.c"]));
+  const TransformTerms terms = transform_terms(grid.form);
+  const auto tiles = static_cast<double>(images * grid.rows * grid.points);
+  nest.extra_ops = tiles *
+                   (static_cast<double>(terms.input * in_channels) + static_cast<double>(terms.output * channels)) /
+                   target.lanes(4);
+  nest.extra_bytes = 2 * static_cast<double>(images * grid.rows * row_bytes(kernel, grid));
+  nest.lanes = block;
+  nest.sums = s["tile.x"] * s["tile.c"];
+  nest.loads = s["tile.x"] + s["tile.c"];
+  nest.held = operands_held(s["tile.x"], s["tile.c"], target);
+  nest.depth = in_channels;
+  nest.body = nest.sums * s["unroll.ci"];
+  nest.pieces = winograd_loops(kernel, s).front();
+  nest.tasks = s["parallel.tasks"];
+  return nest;
+}
+
 double winograd_least_flops(const Kernel& kernel) {
   double least = kernel.flops;
   for (const int64_t form : winograd_forms(kernel)) {

@@ -67,6 +67,9 @@ struct WinogradGrid {
 [[nodiscard]] std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& schedule);
 [[nodiscard]] Packings winograd_packings(const Kernel& kernel, int64_t form);
 
+// The matrix products, the transforms beside them.
+[[nodiscard]] Nest winograd_nest(const Kernel& kernel, const Target& target, const Schedule& schedule);
+
 // Of the matrix products of the form with the fewest; the transforms are left out.
 [[nodiscard]] double winograd_least_flops(const Kernel& kernel);
 

@@ -133,6 +133,53 @@ TEST(Strategy, AScheduleFromElsewhereGuidesTheSearch) {
   EXPECT_LT(trials_to_5_percent(*search, 1000), 40);
 }
 
+// What a cost model makes of the landscape: times off by up to a third.
+std::vector<double> rough_scores(std::span<const Schedule> schedules) {
+  std::vector<double> scores;
+  for (const Schedule& schedule : schedules) {
+    const double noise = static_cast<double>(std::hash<std::string>()(print_schedule(schedule)) % 1000) / 1000;
+    scores.push_back(-tiling_time(schedule) * (1 + noise / 3));
+  }
+  return scores;
+}
+
+double mean_trials_guided(const std::function<std::vector<double>(std::span<const Schedule>)>& score) {
+  double sum = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed)
+    sum += trials_to_5_percent(*make_strategy("evolution", {tiling_space(), {tiling_start()}, seed, score}), 3000);
+  return sum / 20;
+}
+
+TEST(Strategy, ACostModelSavesTrials) {
+  const double alone = mean_trials("evolution"), guided = mean_trials_guided(rough_scores);
+  EXPECT_LT(guided, alone / 1.5) << "alone " << alone << ", guided " << guided;
+}
+
+TEST(Strategy, ACostModelThatIsWrongCostsTrialsButHidesNothing) {
+  const auto opposite = [](std::span<const Schedule> schedules) {
+    std::vector<double> scores;
+    for (const Schedule& schedule : schedules) scores.push_back(tiling_time(schedule));
+    return scores;
+  };
+  EXPECT_LT(mean_trials_guided(opposite), 1500);
+}
+
+TEST(Strategy, WithACostModelEveryLegalPointStillComesOnce) {
+  Space small = tiling_space();
+  small.knobs[0].values = {1, 6, 12};
+  auto search = make_strategy("evolution", {small, {}, 3, rough_scores});
+  auto same = make_strategy("evolution", {small, {}, 3, rough_scores});
+  std::set<std::string> texts;
+  for (auto asked = search->ask(1); !asked.empty(); asked = search->ask(1)) {
+    EXPECT_EQ(same->ask(1), asked);
+    EXPECT_TRUE(small.legal(asked[0]));
+    EXPECT_TRUE(texts.insert(print_schedule(asked[0])).second);
+    search->tell(asked[0], tiling_time(asked[0]));
+    same->tell(asked[0], tiling_time(asked[0]));
+  }
+  EXPECT_EQ(texts.size(), size_t{(6 + 5 + 2) * 4 * 2 * 7});
+}
+
 TEST(Strategy, UnknownNameListsTheKnownOnes) {
   try {
     (void)make_strategy("simulated-annealing", {tiling_space(), {}, 1});

@@ -3,8 +3,11 @@
 import json
 import sqlite3
 
+import numpy as np
+import onnx
 import pytest
 from harness import ROOT, opencompiler
+from onnx import TensorProto, helper, numpy_helper
 
 SHIPPED = max(
     (ROOT / "tuning_db/system").glob("*.jsonl"), key=lambda file: file.stat().st_size
@@ -72,3 +75,57 @@ def test_doctor_repairs_a_damaged_file(database):
     again = opencompiler("db", "doctor", "--repair", "--db", database)
     assert again.stdout.endswith("healthy\n")
     assert "saved" not in again.stdout
+
+
+def test_too_little_to_judge_a_cost_model_by(database):
+    line = opencompiler("db", "stats", "--model", "--db", database)
+    assert line.returncode == 0
+    assert line.stdout.startswith("too little to judge a cost model by: 0 workloads")
+    done = opencompiler("db", "stats", "--model", "--json", "--db", database)
+    assert json.loads(done.stdout) == {
+        "enough": False,
+        "trials_to_rank": 12,
+        "workloads": 0,
+    }
+
+
+def three_products(path):
+    """A model of three matrix products."""
+    value = helper.make_tensor_value_info
+    sizes = (201, 155, 77, 99)
+    weights = [
+        numpy_helper.from_array(np.ones(sizes[i : i + 2], np.float32), f"w{i}")
+        for i in range(3)
+    ]
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", [f"x{i}", f"w{i}"], [f"x{i + 1}"])
+            for i in range(3)
+        ],
+        "products",
+        [value("x0", TensorProto.FLOAT, [37, sizes[0]])],
+        [value("x3", TensorProto.FLOAT, [37, sizes[3]])],
+        weights,
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+
+
+def test_how_well_cost_models_rank_what_they_were_not_taught(tmp_path):
+    model, database = tmp_path / "m.onnx", tmp_path / "t.db"
+    three_products(model)
+    budget = ("--trials", 60, "--threads", 1)
+    assert opencompiler("tune", model, *budget, "--db", database).returncode == 0
+    done = opencompiler("db", "stats", "--model", "--json", "--db", database)
+    found = json.loads(done.stdout)
+    assert found["enough"]
+    for name in ("xgboost", "roofline"):
+        assert list(found[name]["families"]) == ["contraction"]
+        ranked = found[name]["workloads"]
+        assert len(ranked) == found["workloads"] == 3
+        assert all(row["trials"] >= 12 for row in ranked)
+        assert all(-1 <= row["spearman"] <= 1 for row in ranked)
+        mean = sum(row["spearman"] for row in ranked) / len(ranked)
+        assert found[name]["spearman"] == pytest.approx(mean)
+    text = opencompiler("db", "stats", "--model", "--db", database).stdout
+    assert "xgboost" in text and "roofline" in text and "contraction" in text
