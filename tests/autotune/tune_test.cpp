@@ -297,6 +297,28 @@ TEST_F(Tune, ASmallSpaceIsExhausted) {
   EXPECT_EQ(report.tasks[0].state, TaskState::exhausted);
 }
 
+TEST_F(Tune, NoScheduleOfASmallSpaceIsLeftOut) {
+  const TuneTask task = matmul_task("tiny", 1, 4, 8);
+  const Space space = schedule_space(task.kernel, target, 1);
+  std::set<std::string> all, tried;
+  Point point(space.knobs.size(), 0);
+  for (size_t knob = 0; knob < point.size();) {
+    if (const Schedule schedule = space.at(point); space.legal(schedule)) all.insert(print_schedule(schedule));
+    for (knob = 0; knob < point.size() && ++point[knob] == space.knobs[knob].values.size();) point[knob++] = 0;
+  }
+  ASSERT_GT(all.size(), 1U);
+  for (const int jobs : {1, 2}) {
+    database = Database::in_memory();
+    measurer.measured.clear();
+    tried.clear();
+    options.trials = 1000;
+    options.jobs = jobs;
+    EXPECT_EQ(run({task}).tasks[0].state, TaskState::exhausted);
+    for (const auto& [workload, schedule] : measurer.measured) tried.insert(schedule);
+    EXPECT_EQ(tried, all) << jobs;
+  }
+}
+
 TEST_F(Tune, AWorkloadAtItsLimitGetsNoMoreTrials) {
   const TuneTask task = matmul_task("a", 64, 96, 80);
   // 1e11 flop/s is what the fake calibration says.
