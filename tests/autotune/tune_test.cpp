@@ -204,6 +204,24 @@ TEST_F(Tune, TrialsOfAnotherBuildAreTimedAnewAndFirst) {
   EXPECT_EQ(measurer.measured.at(1).second, print_schedule(first_default()));
 }
 
+TEST_F(Tune, AConfirmedTrialOfAnotherBuildDoesNotUnseatTheIncumbent) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  const Schedule best = *run({task}).tasks[0].best;
+  // It comes from a database of others, confirmed later than ours, and is slow in fact.
+  Schedule slow = first_default();
+  slow.values["unroll.k"] = 8;
+  add_of_older_build(task, slow);
+  for (const Trial& trial : trials())
+    if (trial.unix_ms == 1) database.add_mark({MarkKind::confirm, row_id(trial), INT64_C(4'000'000'000'000), ""});
+  ASSERT_EQ(parse_schedule(database.best(key(task))->trial.schedule), slow);
+  measurer.measured.clear();
+  options.trials = 1;
+  EXPECT_EQ(*run({task}).tasks[0].best, best);
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(slow)) << "the suspect is timed anew";
+  const std::string build = row_id(current_build());
+  EXPECT_EQ(parse_schedule(database.best(key(task), build)->trial.schedule), best);
+}
+
 TEST_F(Tune, SchedulesOnRecordAreSettledBeforeTheyAreTimed) {
   const TuneTask task = matmul_task("a", 64, 96, 80);
   const Schedule old = unsettled(first_default()), once = settled(task.kernel, target, old);
