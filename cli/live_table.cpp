@@ -52,7 +52,7 @@ std::string LiveTable::to_first_line() const {
 void LiveTable::draw(const std::vector<TableLine>& lines) {
   std::string frame = to_first_line();
   for (size_t i = 0; i < lines.size(); ++i) frame += fmt::format("{}{}\033[K", i == 0 ? "" : "\r\n", styled(lines[i]));
-  write(frame + "\033[J");  // and nothing of a taller table below
+  write(frame + "\033[J\r");  // and nothing of a taller table below
   drawn_ = lines;
 }
 

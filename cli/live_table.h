@@ -21,7 +21,8 @@ class LiveTable {
   [[nodiscard]] bool drawable() const;
   // As large as the terminal is now.
   [[nodiscard]] Screen screen() const;
-  // In the place of those drawn before; without style when $NO_COLOR says so. The cursor stays behind the last line.
+  // In the place of those drawn before; without style when $NO_COLOR says so. The cursor stays at the start of the last
+  // line: what the terminal shows of a key, "^C", wraps none.
   void draw(const std::vector<TableLine>& lines);
   // Takes the lines away: what is printed next stands where they were.
   void clear();

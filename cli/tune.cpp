@@ -37,11 +37,16 @@ class ProgressPrinter {
     if (drawable_)
       table_.draw(tune_table(p, table_.screen()));
     else
-      std::cerr << fmt::format("{}  {}\n", tune_totals(p), fit_cells(p.tasks[p.current].name, 40)) << std::flush;
+      print_line(p);
   }
   void clear() { table_.clear(); }
 
  private:
+  static void print_line(const TuneProgress& p) {
+    const std::string& name = p.tasks[p.current].name;
+    std::cerr << fmt::format("{}  {}\n", tune_totals(p), fit_cells(name, std::min<size_t>(40, count_cells(name))));
+  }
+
   LiveTable table_{STDERR_FILENO};
   bool drawable_ = table_.drawable();
   double last_ = -1e9;
