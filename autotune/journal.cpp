@@ -90,7 +90,7 @@ History Journal::history(const Kernel& kernel) const {
         std::ranges::find(history.suggestions, *schedule) == history.suggestions.end())
       history.suggestions.push_back(std::move(*schedule));
   };
-  const std::optional<LookupResult> best = database_.look_up(key_of(workload));
+  const std::optional<LookupResult> best = database_.look_up(key_of(workload), build_);
   const bool ours = best && best->rung == Rung::exact && best->trial.build == build_;
   if (ours) {
     const auto of_build = std::ranges::find(history.trials, parsed(best->trial.schedule), &KnownTrial::schedule);

@@ -69,7 +69,7 @@ class Tuner {
       const Proposal proposal = std::move(ahead_.front());
       ahead_.pop_front();
       if (threads_ == 1) look_ahead(1);  // while this one is timed on one core the next is built on another
-      if (!searches_[proposal.task].outlook.open) continue;
+      if (given_up(proposal.task)) continue;
       trial(proposal);
       report();
     }
@@ -244,6 +244,11 @@ class Tuner {
     if (near_limit(searches_[i].outlook)) close(i, TaskState::near_limit);
     if (searches_[i].failures_in_a_row >= kHopelessFailures && !progress_.tasks[i].best)
       close(i, TaskState::unmeasurable);
+  }
+
+  // No candidate is worth its time any more. Of an exhausted space the last ones are, which may still be ahead.
+  [[nodiscard]] bool given_up(size_t i) const {
+    return !searches_[i].outlook.open && progress_.tasks[i].state != TaskState::exhausted;
   }
 
   void close(size_t i, TaskState state) {

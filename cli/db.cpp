@@ -7,6 +7,7 @@
 #include <set>
 
 #include "autotune/cost_models/quality.h"
+#include "autotune/journal.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/verb.h"
@@ -69,12 +70,17 @@ std::string short_id(const std::string& id) {
   return id.substr(0, 8);
 }
 
+// Where trials of another build than this program are suspect: used until one of this build is there.
+std::string this_build() {
+  return row_id(current_build());
+}
+
 void print_trial(const Trial& trial, bool best) {
   const std::string time =
       trial.samples_ns.empty() ? "-" : fmt::format("{:.3f} us", static_cast<double>(median_ns(trial.samples_ns)) / 1e3);
-  fmt::print("{} {}  {:<13} {:>12}  threads {}  machine {}  build {}  {}{}{}\n", best ? "*" : " ", row_id(trial),
+  fmt::print("{} {}  {:<13} {:>12}  threads {}  machine {}  build {}{}  {}{}{}\n", best ? "*" : " ", row_id(trial),
              status_name(trial.status), time, trial.threads, short_id(trial.machine), short_id(trial.build),
-             trial.author.empty() ? "" : "by " + trial.author + "  ",
+             trial.build == this_build() ? "" : " suspect", trial.author.empty() ? "" : "by " + trial.author + "  ",
              trial.run.empty() ? "" : "run " + trial.run + "  ", trial.message);
 }
 
@@ -98,7 +104,7 @@ int show(const Flags& flags) {
   fmt::print("{}\n", row.text);
   std::vector<std::string> winners;
   for (const Key& key : db.keys_of(row.text))
-    if (const auto best = db.best(key)) winners.push_back(best->id);
+    if (const auto best = db.best(key, this_build())) winners.push_back(best->id);
   const std::vector<Trial> trials = db.trials_of(row.text);
   for (const Trial& trial : trials) print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end());
   print_origins(db, trials);
@@ -109,7 +115,7 @@ int best(const Flags& flags) {
   const Database db = open(flags, OpenMode::read_only);
   for (const WorkloadRow& row : db.workloads())
     for (const Key& key : db.keys_of(row.text))
-      if (const auto hit = db.best(key)) {
+      if (const auto hit = db.best(key, this_build())) {
         print_trial(hit->trial, true);
         if (!flags.workload.empty() && row_id(row).starts_with(flags.workload)) fmt::print("{}\n", hit->trial.schedule);
       }

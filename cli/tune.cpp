@@ -10,6 +10,9 @@
 #include "autotune/interrupt.h"
 #include "autotune/measure/kernel_measurer.h"
 #include "base/error.h"
+#include "cli/cells.h"
+#include "cli/live_table.h"
+#include "cli/tune_table.h"
 #include "cli/verb.h"
 #include "opencompiler/dsl.h"
 
@@ -23,37 +26,31 @@ struct Flags {
   uint64_t seed = 0;
 };
 
-std::string milliseconds(double ns) {
-  return fmt::format("{:.3f} ms", ns / 1e6);
-}
+constexpr Screen kPage{.width = 110, .height = SIZE_MAX};  // of the report at the end
 
-std::string table(const TuneProgress& p) {
-  std::string text = fmt::format("{:<44} {:>3} {:>12} {:>12} {:>7} {:>7}  {}\n", "kernel", "×", "first", "best",
-                                 "limit", "trials", "state");
-  for (const TaskProgress& task : p.tasks)
-    text += fmt::format("{:<44} {:>3} {:>12} {:>12} {:>6.0f}% {:>7}  {}\n", task.name.substr(0, 44), task.weight,
-                        task.first_ns ? milliseconds(*task.first_ns) : "-",
-                        task.best_ns ? milliseconds(*task.best_ns) : "-", 100 * task.share_of_limit(),
-                        task.trials + task.known, task_state_name(task.state));
-  return text;
-}
-
-std::string status_line(const TuneProgress& p) {
-  return fmt::format("{:>5} trials  {:>5.0f} s{}  model {} -> {}  {}", p.trials, p.elapsed.count(),
-                     p.eta ? fmt::format(" (ETA {:.0f} s)", p.eta->count()) : "", milliseconds(p.total_first_ns()),
-                     milliseconds(p.total_best_ns()), p.tasks.empty() ? "" : p.tasks[p.current].name.substr(0, 40));
-}
-
-// On a terminal a line that is rewritten, elsewhere one every ten seconds.
-struct ProgressPrinter {
-  bool terminal = ::isatty(STDERR_FILENO) != 0;
-  double last = -1e9;
+// On a terminal a table that is drawn anew in its place, elsewhere a line every ten seconds.
+class ProgressPrinter {
+ public:
   void operator()(const TuneProgress& p) {
     const double now = p.elapsed.count();
-    if (now - last < (terminal ? 0.2 : 10)) return;
-    last = now;
-    std::cerr << (terminal ? "\r\033[K" : "") << status_line(p) << (terminal ? "" : "\n") << std::flush;
+    if (now - last_ < (drawable_ ? 0.2 : 10)) return;
+    last_ = now;
+    if (drawable_)
+      table_.draw(tune_table(p, table_.screen()));
+    else
+      print_line(p);
   }
+  void clear() { table_.clear(); }
+
+ private:
+  static void print_line(const TuneProgress& p) {
+    const std::string& name = p.tasks[p.current].name;
+    std::cerr << fmt::format("{}  {}\n", tune_totals(p), fit_cells(name, std::min<size_t>(40, count_cells(name))));
+  }
+
+  LiveTable table_{STDERR_FILENO};
+  bool drawable_ = table_.drawable();
+  double last_ = -1e9;
 };
 
 // The cost model learns from what is on record: the user's trials and those of teams.
@@ -100,10 +97,11 @@ int run_tune(const Flags& flags) {
   ProgressPrinter printer;
   const TuneReport report =
       tune(tasks, target, threads, database, *measurer, options, [&](const TuneProgress& p) { printer(p); });
-  if (printer.terminal) std::cerr << '\n';
-  std::cout << table(report);
-  fmt::print("{} trials in {:.0f} s; kernels {} -> {}; kept in {}\n", report.trials, report.elapsed.count(),
-             milliseconds(report.total_first_ns()), milliseconds(report.total_best_ns()), database.name());
+  printer.clear();
+  for (const TableLine& line : tune_table(report, kPage)) std::cout << line.text << '\n';
+  std::cout << "kept in " << database.name() << '\n';
+  for (const TaskProgress& task : report.tasks)
+    if (task.state == TaskState::unmeasurable) warn({fmt::format("{} cannot be tuned: {}", task.name, task.message)});
   if (report.end == TuneEnd::stopped) std::cerr << "stopped; run the same command again to go on\n";
   return kOk;
 }

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "autotune/journal.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
@@ -200,6 +201,7 @@ CompileResult plan_compile(const fs::path& file, const OpTable& ops, const Compi
   }
   const Layers layers = open_layers(options.layers);
   sources.layers = &layers;
+  sources.build = row_id(current_build());
   result.model = load_model(file, ops, options.target, options.model);
   result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
   result.picks =

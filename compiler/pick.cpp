@@ -58,8 +58,9 @@ Pick from_lock(const Kernel& kernel, const Target& target, const PickSources& so
 }
 
 std::optional<Pick> from_database(const Kernel& kernel, const Target& target, const std::string& machine, int threads,
-                                  const Layers& layers, std::vector<std::string>& warnings) {
-  const std::optional<LookupResult> hit = layers.look_up({kernel.workload.text, machine, target.name(), threads});
+                                  const PickSources& sources, std::vector<std::string>& warnings) {
+  const std::optional<LookupResult> hit =
+      sources.layers->look_up({kernel.workload.text, machine, target.name(), threads}, sources.build);
   if (!hit) return std::nullopt;
   std::string fault;
   if (std::optional<Schedule> schedule = usable(kernel, target, hit->trial.schedule, fault)) {
@@ -89,7 +90,7 @@ std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Targe
     } else if (sources.lock != nullptr) {
       found = from_lock(kernel, target, sources);
     } else if (sources.layers != nullptr) {
-      found = from_database(kernel, target, machine, threads, *sources.layers, warnings);
+      found = from_database(kernel, target, machine, threads, sources, warnings);
     }
     picks.push_back(found ? std::move(*found) : default_pick(kernel, target, threads));
   }

@@ -32,6 +32,7 @@ struct PickSources {
   const Lock* lock = nullptr;                    // gives every kernel that is not forced
   std::string lock_file;                         // for messages
   const Layers* layers = nullptr;
+  std::string build = {};  // of this program: its trials outrank those of others in the layers
 };
 
 // Pure: depends on its arguments alone. A database's trials count only if they were measured on `machine`. A schedule

@@ -140,14 +140,14 @@ std::string Database::add_mark(const Mark& mark) {
   return id;
 }
 
-std::optional<LookupResult> Database::best(const Key& key) const {
+std::optional<LookupResult> Database::best(const Key& key, std::string_view build) const {
   State* const layers[] = {state_.get()};
-  return find_best(layers, key);
+  return find_best(layers, key, build);
 }
 
-std::optional<LookupResult> Database::look_up(const Key& key) const {
+std::optional<LookupResult> Database::look_up(const Key& key, std::string_view build) const {
   State* const layers[] = {state_.get()};
-  return find_near(layers, key);
+  return find_near(layers, key, build);
 }
 
 std::vector<Trial> Database::trials_of(const Key& key) const {

@@ -137,9 +137,11 @@ class Database {
   //   2. else the one confirmed last: it beat the incumbent in an interleaved run, which says more than a median taken
   //      at another time;
   //   3. else the lowest median; equal ones by id.
-  [[nodiscard]] std::optional<LookupResult> best(const Key& key) const;
-  // best(key), else the best of the nearest other thread count: by ratio, the smaller count first.
-  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key) const;
+  // Given `build`, the asking program's, trials of other builds are suspect: where one of this build is left they count
+  // only when pinned.
+  [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build = {}) const;
+  // best(key, build), else the best of the nearest other thread count: by ratio, the smaller count first.
+  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build = {}) const;
 
   // All trials of this key, failed ones included, by time.
   [[nodiscard]] std::vector<Trial> trials_of(const Key& key) const;

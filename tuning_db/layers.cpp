@@ -52,12 +52,12 @@ std::optional<LookupResult> Layers::find(const Find& find) const {
   return found;
 }
 
-std::optional<LookupResult> Layers::best(const Key& key) const {
-  return find([&] { return find_best(states(), key); });
+std::optional<LookupResult> Layers::best(const Key& key, std::string_view build) const {
+  return find([&] { return find_best(states(), key, build); });
 }
 
-std::optional<LookupResult> Layers::look_up(const Key& key) const {
-  return find([&] { return find_near(states(), key); });
+std::optional<LookupResult> Layers::look_up(const Key& key, std::string_view build) const {
+  return find([&] { return find_near(states(), key, build); });
 }
 
 std::vector<WorkloadRow> Layers::workloads(std::string_view family) const {

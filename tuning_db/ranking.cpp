@@ -21,6 +21,7 @@ struct Candidate {
   std::string id;
   int64_t median_ns = 0;
   size_t layer = 0;
+  bool suspect = false;                 // of another build than the one that asks
   MarkKind standing = MarkKind::clear;  // the latest pin, quarantine or clear
   MarkTime standing_time{-1, ""};
   MarkTime confirmed{-1, ""};
@@ -38,15 +39,17 @@ struct Field {
   Vetoes vetoes;
 };
 
-void enter_layer(Connection& db, size_t layer, const Key& key, Field& field) {
+void enter_layer(Connection& db, size_t layer, const Key& key, std::string_view build, Field& field) {
   const std::optional<LocalKey> local = local_key(db, key);
   if (!local) return;
   Query ok = db.query(
-      "SELECT id, median_ns FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = ?4 AND "
+      "SELECT id, median_ns, build != ?5 FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = "
+      "?4 AND "
       "status = 'ok'",
-      local->workload, local->machine, local->target, key.threads);
+      local->workload, local->machine, local->target, key.threads, build);
   while (ok.step()) {
-    Candidate candidate{.id = ok.text(0), .median_ns = ok.integer(1), .layer = layer};
+    Candidate candidate{
+        .id = ok.text(0), .median_ns = ok.integer(1), .layer = layer, .suspect = ok.integer(2) != 0 && !build.empty()};
     if (field.by_id.emplace(candidate.id, field.candidates.size()).second)
       field.candidates.push_back(std::move(candidate));
   }
@@ -80,6 +83,7 @@ void apply_marks(Connection& db, Field& field) {
 bool better(const Candidate& a, const Candidate& b) {
   if (a.pinned() != b.pinned()) return a.pinned();
   if (a.pinned() && a.standing_time != b.standing_time) return a.standing_time > b.standing_time;
+  if (a.suspect != b.suspect) return b.suspect;
   if (a.confirmed != b.confirmed) return a.confirmed > b.confirmed;
   return std::tie(a.median_ns, a.id) < std::tie(b.median_ns, b.id);
 }
@@ -109,11 +113,11 @@ std::set<int> known_threads(Connection& db, const Key& key) {
 
 }  // namespace
 
-std::optional<LookupResult> find_best(LayerSpan layers, const Key& key) {
+std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build) {
   Field field;
   for (size_t i = 0; i < layers.size(); ++i) {
     Transaction snapshot(layers[i]->db, Transaction::Kind::read);
-    enter_layer(layers[i]->db, i, key, field);
+    enter_layer(layers[i]->db, i, key, build, field);
     snapshot.commit();
   }
   if (field.candidates.empty()) return std::nullopt;
@@ -137,8 +141,8 @@ std::optional<LookupResult> find_best(LayerSpan layers, const Key& key) {
   return std::nullopt;
 }
 
-std::optional<LookupResult> find_near(LayerSpan layers, const Key& key) {
-  if (std::optional<LookupResult> exact = find_best(layers, key)) return exact;
+std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build) {
+  if (std::optional<LookupResult> exact = find_best(layers, key, build)) return exact;
   std::set<int> known;
   for (Database::State* layer : layers) known.merge(known_threads(layer->db, key));
   known.erase(key.threads);
@@ -148,7 +152,7 @@ std::optional<LookupResult> find_near(LayerSpan layers, const Key& key) {
   for (const int threads : counts) {
     Key other = key;
     other.threads = threads;
-    if (std::optional<LookupResult> result = find_best(layers, other)) {
+    if (std::optional<LookupResult> result = find_best(layers, other, build)) {
       result->rung = Rung::other_threads;
       return result;
     }

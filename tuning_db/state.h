@@ -58,7 +58,7 @@ struct LocalKey {
 
 // Database::best and look_up over several databases together.
 using LayerSpan = std::span<Database::State* const>;
-[[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key);
-[[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key);
+[[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build);
+[[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build);
 
 }  // namespace oc

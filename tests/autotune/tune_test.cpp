@@ -204,6 +204,24 @@ TEST_F(Tune, TrialsOfAnotherBuildAreTimedAnewAndFirst) {
   EXPECT_EQ(measurer.measured.at(1).second, print_schedule(first_default()));
 }
 
+TEST_F(Tune, AConfirmedTrialOfAnotherBuildDoesNotUnseatTheIncumbent) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  const Schedule best = *run({task}).tasks[0].best;
+  // It comes from a database of others, confirmed later than ours, and is slow in fact.
+  Schedule slow = first_default();
+  slow.values["unroll.k"] = 8;
+  add_of_older_build(task, slow);
+  for (const Trial& trial : trials())
+    if (trial.unix_ms == 1) database.add_mark({MarkKind::confirm, row_id(trial), INT64_C(4'000'000'000'000), ""});
+  ASSERT_EQ(parse_schedule(database.best(key(task))->trial.schedule), slow);
+  measurer.measured.clear();
+  options.trials = 1;
+  EXPECT_EQ(*run({task}).tasks[0].best, best);
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(slow)) << "the suspect is timed anew";
+  const std::string build = row_id(current_build());
+  EXPECT_EQ(parse_schedule(database.best(key(task), build)->trial.schedule), best);
+}
+
 TEST_F(Tune, SchedulesOnRecordAreSettledBeforeTheyAreTimed) {
   const TuneTask task = matmul_task("a", 64, 96, 80);
   const Schedule old = unsettled(first_default()), once = settled(task.kernel, target, old);
@@ -295,6 +313,28 @@ TEST_F(Tune, ASmallSpaceIsExhausted) {
   EXPECT_EQ(report.end, TuneEnd::finished);
   EXPECT_LT(report.trials, 1000);
   EXPECT_EQ(report.tasks[0].state, TaskState::exhausted);
+}
+
+TEST_F(Tune, NoScheduleOfASmallSpaceIsLeftOut) {
+  const TuneTask task = matmul_task("tiny", 1, 4, 8);
+  const Space space = schedule_space(task.kernel, target, 1);
+  std::set<std::string> all, tried;
+  Point point(space.knobs.size(), 0);
+  for (size_t knob = 0; knob < point.size();) {
+    if (const Schedule schedule = space.at(point); space.legal(schedule)) all.insert(print_schedule(schedule));
+    for (knob = 0; knob < point.size() && ++point[knob] == space.knobs[knob].values.size();) point[knob++] = 0;
+  }
+  ASSERT_GT(all.size(), 1U);
+  for (const int jobs : {1, 2}) {
+    database = Database::in_memory();
+    measurer.measured.clear();
+    tried.clear();
+    options.trials = 1000;
+    options.jobs = jobs;
+    EXPECT_EQ(run({task}).tasks[0].state, TaskState::exhausted);
+    for (const auto& [workload, schedule] : measurer.measured) tried.insert(schedule);
+    EXPECT_EQ(tried, all) << jobs;
+  }
 }
 
 TEST_F(Tune, AWorkloadAtItsLimitGetsNoMoreTrials) {

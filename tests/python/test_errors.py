@@ -1,14 +1,8 @@
 """One user mistake each: exit 1, a first line that says what, where and what to do, nothing written."""
 
-import pathlib
-import signal
-import sqlite3
-import subprocess
-import time
-
 import onnx
 import pytest
-from harness import CLI, CLS, CLS_SHAPE, opencompiler
+from harness import CLS, CLS_SHAPE, opencompiler
 from onnx import TensorProto, helper
 
 
@@ -105,53 +99,3 @@ def test_folder_that_cannot_be_written(tmp_path):
     # Root may write anywhere a mode forbids it, so the folder is one that the system forbids.
     done = opencompiler("compile", CLS, *CLS_SHAPE, "-o", "/proc/nowhere")
     check(tmp_path, done, "/proc/nowhere", "cannot write")
-
-
-def test_a_killed_tuner_loses_nothing_and_a_rerun_continues(tmp_path):
-    database = tmp_path / "tuning.db"
-    command = [CLI, "tune", CLS, *CLS_SHAPE, "--threads", "1", "--db", database]
-
-    def trials():
-        connection = sqlite3.connect(database)
-        try:
-            assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
-            return connection.execute("select count(*) from trial").fetchone()[0]
-        finally:
-            connection.close()
-
-    before = 0
-    for life in (3, 1.5, 2, 1, 2.5):
-        tuner = subprocess.Popen(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(life)
-        tuner.send_signal(signal.SIGKILL)
-        tuner.wait()
-        now = trials()
-        assert now >= before
-        before = now
-        deadline = time.monotonic() + 3
-        while group_alive(tuner.pid) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not group_alive(tuner.pid), "orphans"
-    assert before > 0
-    done = subprocess.run(
-        [*command, "--trials", "3"], check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert trials() == before + 3
-
-
-def group_alive(group):
-    """Whether a process of the session that the tuner led still runs (zombies do not)."""
-    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == group and fields[0] != "Z":
-            return True
-    return False

@@ -174,6 +174,26 @@ TEST_F(DatabaseTest, AWrongResultNeverWins) {
   EXPECT_EQ(best_schedule(), "racy");
 }
 
+TEST_F(DatabaseTest, TrialsOfAnotherBuildAreSuspect) {
+  Trial old = sample_trial("old", {10});
+  old.build = "older";
+  const std::string id = db.add_trial(old);
+  const std::string fresh = db.add_trial(sample_trial("fresh", {100}));
+  db.add_mark({MarkKind::confirm, fresh, 10, ""});
+  db.add_mark({MarkKind::confirm, id, 20, ""});  // later, by somebody who has the older build still
+  const auto best_for = [&](std::string_view build) { return db.best(sample_key(), build)->trial.schedule; };
+  EXPECT_EQ(best_for("build"), "fresh") << "a suspect is not trusted over a fresh measurement";
+  EXPECT_EQ(db.look_up(sample_key(), "build")->trial.schedule, "fresh");
+  EXPECT_EQ(best_for("older"), "old");
+  EXPECT_EQ(best_for(""), "old");
+  EXPECT_EQ(best_for("newer"), "old") << "usable until there is a fresh one";
+  db.add_mark({MarkKind::pin, id, 30, ""});
+  EXPECT_EQ(best_for("build"), "old") << "what a person wants";
+  db.add_mark({MarkKind::clear, id, 40, ""});
+  db.add_mark({MarkKind::quarantine, fresh, 50, ""});
+  EXPECT_EQ(best_for("build"), "old");
+}
+
 TEST_F(DatabaseTest, AMissTriesTheNearestThreadCount) {
   EXPECT_FALSE(db.look_up(sample_key(4)));
   db.add_trial(sample_trial("one", {100}, sample_key(1)));

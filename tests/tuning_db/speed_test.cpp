@@ -1,8 +1,8 @@
-// How long things take with 100,000 trials; prints the times.
+// What things cost with 100,000 trials, and that the answers are right; prints the times.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <fstream>
 #include <random>
 
@@ -18,10 +18,11 @@ namespace fs = std::filesystem;
 constexpr int kTrials = 100'000;
 constexpr int kWorkloads = 500;
 
+// Of this process on a core: what else runs on the machine does not count.
 double seconds(const std::function<void()>& body) {
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
 std::string workload_text(int i) {
@@ -30,9 +31,15 @@ std::string workload_text(int i) {
   return text;
 }
 
-std::string all_lines() {
+struct Made {
+  std::string lines;
+  std::vector<int64_t> best_ns = std::vector<int64_t>(kWorkloads, INT64_MAX);  // by workload
+};
+
+Made make_lines() {
   std::mt19937 random(1);
-  std::string out;
+  Made made;
+  std::string& out = made.lines;
   for (int i = 0; i < kWorkloads; ++i) out += row_line(WorkloadRow{workload_text(i), "window"}) + "\n";
   Trial trial = sample_trial();
   trial.features = "x86-64-linux-avx-avx2-avx512-avx512_skylake-f16c-fma-sse41";
@@ -44,24 +51,29 @@ std::string all_lines() {
     trial.samples_ns.assign(10, 0);
     for (int64_t& sample : trial.samples_ns) sample = 100'000 + static_cast<int64_t>(random() % 100'000);
     trial.unix_ms += 1;
+    int64_t& best = made.best_ns[static_cast<size_t>(i % kWorkloads)];
+    best = std::min(best, median_ns(trial.samples_ns));
     out += row_line(trial) + "\n";
   }
-  return out;
+  return made;
 }
 
 TEST(Speed, OfAHundredThousandTrials) {
   const TempDir dir;
   const fs::path file = dir.path() / "tuning.db", lines = dir.path() / "lines.jsonl";
-  write_file_atomic(lines, all_lines());
+  const Made made = make_lines();
+  write_file_atomic(lines, made.lines);
   const auto report = [](const char* what, double time, const char* unit = "s") {
     fmt::print("{:<44}{:10.3f} {}\n", what, time, unit);
   };
   Database db = Database::open(file, OpenMode::create);
   ImportReport imported;
-  report("import of JSON lines", seconds([&] {
-           std::ifstream stream(lines);
-           imported = db.import_jsonl(stream);
-         }));
+  const double import_seconds = seconds([&] {
+    std::ifstream stream(lines);
+    imported = db.import_jsonl(stream);
+  });
+  report("import of JSON lines", import_seconds);
+  EXPECT_LT(import_seconds, 10);
   EXPECT_EQ(imported.added, kTrials + kWorkloads);
   report("file", static_cast<double>(fs::file_size(file)) / 1e6, "MB");
   report("JSON lines", static_cast<double>(fs::file_size(lines)) / 1e6, "MB");
@@ -76,6 +88,12 @@ TEST(Speed, OfAHundredThousandTrials) {
              }
            });
   };
+  for (int i = 0; i < kWorkloads; ++i) {
+    key.workload = workload_text(i);
+    const auto found = db.best(key);
+    ASSERT_TRUE(found);
+    EXPECT_EQ(median_ns(found->trial.samples_ns), made.best_ns[static_cast<size_t>(i)]);
+  }
   const double bare = look_up_all(db);
   report("look-up, 200 trials a key", bare, "ms");
   report("one transaction a mark", 1e3 / kWorkloads * seconds([&] {
@@ -93,17 +111,22 @@ TEST(Speed, OfAHundredThousandTrials) {
          "ms");
   report("all trials of a key", 1e3 * seconds([&] { EXPECT_EQ(db.trials_of(key).size(), kTrials / kWorkloads); }),
          "ms");
-  report("export", seconds([&] { (void)db.export_jsonl(); }));
+  std::string exported;
+  report("export", seconds([&] { exported = db.export_jsonl(); }));
   report("export of the best", seconds([&] { (void)db.export_jsonl(ExportScope::best); }));
-  report("merge into an empty database in memory", seconds([&] { (void)Database::in_memory().merge(file); }));
+  Database merged = Database::in_memory();
+  report("merge into an empty database in memory", seconds([&] { (void)merged.merge(file); }));
+  EXPECT_EQ(merged.export_jsonl(), exported);
   report("open", 1e3 * seconds([&] { (void)Database::open(file, OpenMode::read_only); }), "ms");
   report("open a foreign file",
          1e3 * seconds([&] { (void)Database::open(file, OpenMode::read_only, Origin::foreign); }), "ms");
   report("doctor", seconds([&] { EXPECT_TRUE(db.doctor().problems.empty()); }));
   const Layers layers = open_layers({.user = file, .teams = {file, file}});
-  report("look-up over three layers", look_up_all(layers), "ms");
+  const double layered = look_up_all(layers);
+  report("look-up over three layers", layered, "ms");
   EXPECT_LT(bare, 1);
   EXPECT_LT(marked, 1);
+  EXPECT_LT(layered, 3);
 }
 
 }  // namespace
