@@ -7,9 +7,9 @@ namespace oc {
 namespace {
 
 constexpr size_t kElite = 12;           // parents: the fastest points told
-constexpr size_t kFirstRandom = 6;      // points drawn blindly before evolution starts, beside the starts
+constexpr size_t kFirstRandom = 2;      // points drawn blindly before evolution starts, beside the starts
 constexpr double kExplore = 0.1;        // share of blind draws afterwards
-constexpr double kPolish = 0.5;         // share of steps along one knob from the best point
+constexpr double kPolish = 0.8;         // share of steps along one knob from the best point
 constexpr double kCross = 0.3;          // of the rest: share of children of two parents
 constexpr int kFruitlessChildren = 64;  // in a row, before a blind draw is taken instead
 
