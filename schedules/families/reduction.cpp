@@ -71,15 +71,15 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
 }  // namespace
 
 const FamilyInfo& family_reduction() {
-  static const FamilyInfo info = {
-      .family = Family::reduction,
-      .version = 1,
-      .grammar = {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks}},
-      .space = space,
-      .fallback = fallback,
-      .why_illegal = reject,
-      .packings = nullptr,
-      .settle = settle};
+  static const FamilyInfo info = {.family = Family::reduction,
+                                  .version = 1,
+                                  .grammar = {{.name = "vector.unroll", .max = 16},
+                                              {.name = "parallel.tasks", .max = kMaxTasks, .of_extents = true}},
+                                  .space = space,
+                                  .fallback = fallback,
+                                  .why_illegal = reject,
+                                  .packings = nullptr,
+                                  .settle = settle};
   return info;
 }
 
