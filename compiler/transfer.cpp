@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
-#include <tuple>
 
 #include "autotune/journal.h"
 #include "base/error.h"
@@ -64,6 +63,10 @@ std::set<char> core_kinds(const Machine& machine) {
   std::ranges::copy_if(machine.core_kinds, std::inserter(kinds, kinds.end()),
                        [](char c) { return c >= 'A' && c <= 'Z'; });
   return kinds;
+}
+
+double time_of(const Trial& trial) {
+  return static_cast<double>(median_ns(trial.samples_ns));
 }
 
 bool sound_cache(int64_t bytes) {
@@ -148,52 +151,40 @@ std::optional<Record> Transfer::fastest(const Key& key, const std::string& build
     const Trial& trial = record.trial;
     const bool of_key = trial.machine == key.machine && trial.features == key.features && trial.threads == key.threads;
     if (!of_key || trial.build != build || trial.status != TrialStatus::ok || record.quarantined) continue;
-    if (!best || median_ns(trial.samples_ns) < median_ns(best->trial.samples_ns)) best = std::move(record);
+    if (!best || time_of(trial) < time_of(best->trial)) best = std::move(record);
   }
   return best;
 }
 
-std::optional<Transfer::Evidence> Transfer::evidence_at(const Kernel& kernel, const Target& target,
-                                                        const Key& key) const {
+std::optional<Transfer::Lesson> Transfer::lesson_of(const Kernel& kernel, const Target& target, const Key& key,
+                                                    const Schedule& base, bool for_other_extents) const {
   const std::optional<LookupResult> found = layers_.best(key);
   if (!found || !found->confirmed) return std::nullopt;
-  std::optional<Schedule> winner = fitting(kernel, target, found->trial.schedule);
-  Schedule base = default_schedule(kernel, target, key.threads);
-  if (!winner || *winner == base) return std::nullopt;
-  const std::optional<Record> of_base = fastest(key, found->trial.build, base);
-  if (!of_base || !of_base->confirmed) return std::nullopt;
-  const int64_t base_ns = median_ns(of_base->trial.samples_ns);
-  const double gain = static_cast<double>(base_ns) / static_cast<double>(median_ns(found->trial.samples_ns));
-  if (gain < kLeastGain) return std::nullopt;
-  return Evidence{.base = std::move(base),
-                  .winner = std::move(*winner),
-                  .build = found->trial.build,
-                  .base_ns = base_ns,
-                  .gain = gain,
-                  .trial = found->id,
-                  .source = found->source};
+  const std::optional<Schedule> winner = fitting(kernel, target, found->trial.schedule);
+  if (!winner) return std::nullopt;
+  Lesson lesson{difference(base, *winner, for_other_extents), time_of(found->trial), found->id, found->source};
+  if (lesson.changes.empty()) return std::nullopt;
+  const std::string& build = found->trial.build;
+  if (const Schedule part = settled(kernel, target, changed(base, lesson.changes)); part != *winner) {
+    const std::optional<Record> timed = fastest(key, build, part);
+    if (!timed) return std::nullopt;
+    lesson = {std::move(lesson.changes), time_of(timed->trial), timed->id, timed->source};
+  }
+  const std::optional<Record> before = fastest(key, build, base);
+  if (!before || !before->confirmed) return std::nullopt;
+  lesson.gain = time_of(before->trial) / lesson.time;
+  // W itself is held against D, too: a part that looks faster than the whole was timed at another moment.
+  const bool won = time_of(before->trial) >= kLeastGain * time_of(found->trial) && lesson.gain >= kLeastGain;
+  return won ? std::optional(std::move(lesson)) : std::nullopt;
 }
 
 std::optional<Transfer::Offer> Transfer::from_donor(Donor& donor, const Recipient& to, bool same_anchor) const {
-  const Key key = key_of(donor.kernel);
-  if (!donor.looked_up) donor.evidence = evidence_at(donor.kernel, target_, key);
-  donor.looked_up = true;
-  if (!donor.evidence || !chose_alike(donor.evidence->base, to.base)) return std::nullopt;
-  const Evidence& evidence = *donor.evidence;
-  const KnobValues changes = difference(evidence.base, evidence.winner, !same_anchor);
-  std::optional<Schedule> schedule = with_changes(to, evidence.base, changes);
-  if (!schedule) return std::nullopt;
-  Offer offer{{std::move(*schedule), evidence.trial, same_anchor ? "other_epilogue" : "nearest_shape", evidence.source},
-              evidence.gain};
-  const Schedule part = settled(donor.kernel, target_, changed(evidence.base, changes));
-  if (part == evidence.winner) return offer;
-  const std::optional<Record> timed = fastest(key, evidence.build, part);
-  if (!timed) return std::nullopt;
-  offer.gain = static_cast<double>(evidence.base_ns) / static_cast<double>(median_ns(timed->trial.samples_ns));
-  if (offer.gain < kLeastGain) return std::nullopt;
-  offer.what.trial = timed->id;
-  offer.what.source = timed->source;
-  return offer;
+  if (!donor.base) donor.base = default_schedule(donor.kernel, target_, threads_);
+  if (!chose_alike(*donor.base, to.base)) return std::nullopt;
+  std::optional<std::optional<Lesson>>& lesson = same_anchor ? donor.whole : donor.part;
+  if (!lesson) lesson = lesson_of(donor.kernel, target_, key_of(donor.kernel), *donor.base, !same_anchor);
+  if (!*lesson) return std::nullopt;
+  return offer_of(**lesson, *donor.base, to, same_anchor ? "other_epilogue" : "nearest_shape");
 }
 
 std::optional<Target> Transfer::sibling_target(const Key& key) const {
@@ -223,23 +214,22 @@ Transfer::Offers Transfer::from_siblings(const Recipient& to) const {
   for (const Key& key : layers_.keys_of(to.kernel.workload.text)) {
     const std::optional<Target> target = sibling_target(key);
     if (!target) continue;
-    const std::optional<Evidence> evidence = evidence_at(to.kernel, *target, key);
-    if (!evidence || evidence->base != to.base) continue;
-    std::optional<Schedule> schedule =
-        with_changes(to, evidence->base, difference(evidence->base, evidence->winner, false));
-    if (schedule)
-      offers.push_back({{std::move(*schedule), evidence->trial, "sibling", evidence->source}, evidence->gain});
+    if (default_schedule(to.kernel, *target, threads_) != to.base) continue;
+    const std::optional<Lesson> lesson = lesson_of(to.kernel, *target, key, to.base, false);
+    std::optional<Offer> offer = lesson ? offer_of(*lesson, to.base, to, "sibling") : std::nullopt;
+    if (offer) offers.push_back(std::move(*offer));
   }
   return offers;
 }
 
-std::optional<Schedule> Transfer::with_changes(const Recipient& to, const Schedule& base,
-                                               const KnobValues& changes) const {
+std::optional<Transfer::Offer> Transfer::offer_of(const Lesson& lesson, const Schedule& base, const Recipient& to,
+                                                  std::string rung) const {
+  const KnobValues& changes = lesson.changes;
   for (const auto& [name, value] : changes)
     if (to.base[name] != base[name]) return std::nullopt;
   Schedule schedule = settled(to.kernel, target_, changed(to.base, changes));
   const bool kept = std::ranges::all_of(changes, [&](const auto& each) { return schedule[each.first] == each.second; });
-  if (changes.empty() || !kept || !why_illegal(to.kernel, target_, schedule).empty() ||
+  if (!kept || !why_illegal(to.kernel, target_, schedule).empty() ||
       !serves_threads(to.kernel, target_, threads_, schedule))
     return std::nullopt;
   const auto speaks_against = [&](const Record& record) {
@@ -247,7 +237,7 @@ std::optional<Schedule> Transfer::with_changes(const Recipient& to, const Schedu
   };
   if (std::ranges::any_of(layers_.records(to.kernel.workload.text, print_schedule(schedule)), speaks_against))
     return std::nullopt;
-  return schedule;
+  return Offer{{std::move(schedule), lesson.trial, std::move(rung), lesson.source}, lesson.gain};
 }
 
 }  // namespace oc

@@ -49,18 +49,19 @@ class Transfer {
   [[nodiscard]] std::optional<Transferred> find(const Kernel& kernel);
 
  private:
-  struct Evidence {
-    Schedule base, winner;  // D, W
-    std::string build;      // of both trials
-    int64_t base_ns = 0;
-    double gain = 1;
+  // What a donor teaches: that the formula's schedule with these changes is faster.
+  struct Lesson {
+    KnobValues changes;
+    double time = 0;  // ns, with them
     std::string trial, source;
+    double gain = 1;
   };
   struct Donor {
     Kernel kernel;
     Anchor anchor;
-    bool looked_up = false;
-    std::optional<Evidence> evidence;  // once looked up
+    std::optional<Schedule> base = {};  // D; this and the others once asked for
+    // For the same anchor, and for other extents.
+    std::optional<std::optional<Lesson>> whole = {}, part = {};
   };
   struct Recipient {
     const Kernel& kernel;
@@ -76,10 +77,12 @@ class Transfer {
   [[nodiscard]] std::map<Rank, std::vector<Donor*>> donors_of(const Kernel& kernel);
   [[nodiscard]] std::optional<Offer> from_donor(Donor& donor, const Recipient& to, bool same_anchor) const;
   [[nodiscard]] Offers from_siblings(const Recipient& to) const;
-  // R with the changes that a donor's D had; nullopt if R differs from D there, or the result is of no use.
-  [[nodiscard]] std::optional<Schedule> with_changes(const Recipient& to, const Schedule& base,
-                                                     const KnobValues& changes) const;
-  [[nodiscard]] std::optional<Evidence> evidence_at(const Kernel& kernel, const Target& target, const Key& key) const;
+  // `base`: D, what the formula gives for the kernel and the target. nullopt where there is no evidence.
+  [[nodiscard]] std::optional<Lesson> lesson_of(const Kernel& kernel, const Target& target, const Key& key,
+                                                const Schedule& base, bool for_other_extents) const;
+  // R with the changes that D had; nullopt if R differs from D in what they change, or the result is of no use.
+  [[nodiscard]] std::optional<Offer> offer_of(const Lesson& lesson, const Schedule& base, const Recipient& to,
+                                              std::string rung) const;
   // The fastest trial of the key and build with this schedule that may be used.
   [[nodiscard]] std::optional<Record> fastest(const Key& key, const std::string& build, const Schedule& schedule) const;
   [[nodiscard]] Key key_of(const Kernel& kernel) const;

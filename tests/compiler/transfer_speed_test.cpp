@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "autotune/journal.h"
 #include "compiler/pick.h"
@@ -88,15 +88,15 @@ TEST(Speed, OfTheLadder) {
   const auto time = [&](const PickSources& sources) {
     std::vector<std::string> warnings;
     std::map<std::string, int> rungs;
-    const auto started = std::chrono::steady_clock::now();
+    const std::clock_t started = std::clock();  // the processor's time: others may be at work beside
     for (const Pick& pick : pick_schedules(kernels, target, machine, 1, sources, warnings)) ++rungs[pick.rung];
-    const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - started;
+    const double taken = 1e3 * static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
     for (const auto& [rung, count] : rungs) fmt::print("{:>6} {}\n", count, rung);
-    return taken.count();
+    return taken;
   };
   const double without = time({.layers = &layers}), with = time({.layers = &layers, .donors = &builtin_ops()});
   fmt::print("{:<44}{:10.3f} ms\n{:<44}{:10.3f} ms\n", "60 kernels without transfer", without, "with transfer", with);
-  EXPECT_LT(with, 200);  // 50 on a machine that has nothing else to do
+  EXPECT_LT(with, 50);
 }
 
 }  // namespace
