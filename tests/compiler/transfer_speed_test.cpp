@@ -1,4 +1,5 @@
-// How long the look-up takes with 2,000 workloads and a model of 60 kernels that none of them is; prints the times.
+// How long the look-up takes with 2,000 workloads, of which a sixth have a winner that is not the formula's (twice the
+// share in the databases of real models), and a model of 60 kernels that none of them is; prints the times.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -76,7 +77,7 @@ TEST(Speed, OfTheLadder) {
       const Knob& knob = space.knobs[static_cast<size_t>(k) % space.knobs.size()];
       other.values.at(knob.name) = knob.values[static_cast<size_t>(k + i) % knob.values.size()];
       const std::string id = add(kernel, settled(kernel, target, other), 900 + 10 * k);
-      if (k == 1 && i % 3 == 0) lines += row_line(Mark{MarkKind::confirm, id, 5, ""}) + "\n";
+      if (k == 1 && i % 6 == 0) lines += row_line(Mark{MarkKind::confirm, id, 5, ""}) + "\n";
     }
   }
   Database database = Database::in_memory();
