@@ -16,15 +16,6 @@ namespace {
 constexpr size_t kMaxSuggestions = 6;
 constexpr double kWorthADuel = 0.97;  // of the incumbent's recorded time
 
-MachineRow machine_row(const Machine& machine) {
-  const nlohmann::json description = {{"vendor", machine.vendor},     {"model", machine.model},
-                                      {"family", machine.family},     {"model_number", machine.model_number},
-                                      {"stepping", machine.stepping}, {"features", machine.features},
-                                      {"l1_bytes", machine.l1_bytes}, {"l2_bytes", machine.l2_bytes},
-                                      {"l3_bytes", machine.l3_bytes}, {"core_kinds", machine.core_kinds}};
-  return {machine.hash(), description.dump()};
-}
-
 std::optional<Schedule> parsed(const std::string& text) {
   try {
     return parse_schedule(text);
@@ -41,6 +32,35 @@ bool quarantined(const Database& database, const std::string& trial) {
 }
 
 }  // namespace
+
+MachineRow describe(const Machine& machine) {
+  const nlohmann::json description = {{"vendor", machine.vendor},     {"model", machine.model},
+                                      {"family", machine.family},     {"model_number", machine.model_number},
+                                      {"stepping", machine.stepping}, {"features", machine.features},
+                                      {"l1_bytes", machine.l1_bytes}, {"l2_bytes", machine.l2_bytes},
+                                      {"l3_bytes", machine.l3_bytes}, {"core_kinds", machine.core_kinds}};
+  return {machine.hash(), description.dump()};
+}
+
+std::optional<Machine> described_machine(const MachineRow& row) {
+  try {
+    const nlohmann::json all = nlohmann::json::parse(row.description);
+    Machine machine{.vendor = all.at("vendor"),
+                    .model = all.at("model"),
+                    .family = all.at("family"),
+                    .model_number = all.at("model_number"),
+                    .stepping = all.at("stepping"),
+                    .features = all.at("features"),
+                    .l1_bytes = all.at("l1_bytes"),
+                    .l2_bytes = all.at("l2_bytes"),
+                    .l3_bytes = all.at("l3_bytes"),
+                    .core_kinds = all.at("core_kinds")};
+    if (machine.hash() != row.hash) return std::nullopt;
+    return machine;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
 
 BuildRow current_build() {
   std::string languages;
@@ -59,7 +79,7 @@ Journal::Journal(Database& database, const Target& target, int threads, std::str
   if (!database.writable())
     user_error("cannot tune into {}: {}; name a database that can be written with --db", database.name(),
                database.read_only_reason());
-  machine_ = database.add_machine(machine_row(host_machine()));
+  machine_ = database.add_machine(describe(host_machine()));
   build_ = database.add_build(current_build());
   run_ = content_hash(fmt::format("{} {} {}", machine_, unix_ms_now(), ::getpid())).substr(0, 16);
 }

@@ -135,6 +135,7 @@ def compile_library(arguments, shapes, threads, untuned=False) -> str:
         command += ["--untuned"]
     elif arguments.db:
         command += ["--db", arguments.db]
+    command += ["--no-shipped"] if arguments.no_shipped else []
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         raise SystemExit(done.returncode)
@@ -317,6 +318,11 @@ def parse_arguments():
         help="an input that our library has as a constant; values as those of --input",
     )
     parser.add_argument("--db")
+    parser.add_argument(
+        "--no-shipped",
+        action="store_true",
+        help="without the schedules that ship with the compiler",
+    )
     parser.add_argument(
         "--untuned",
         action="store_true",

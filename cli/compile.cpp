@@ -49,6 +49,7 @@ CompileOptions compile_options(const Flags& flags) {
   options.default_threads = flags.model.threads;
   options.name = flags.name;
   options.layers = flags.model.layers();
+  options.transfer = !flags.model.no_transfer;
   options.jobs = flags.jobs > 0 ? flags.jobs : usable_cores();
   options.cache = default_cache_path();
   for (const std::string& text : flags.schedules) {

@@ -80,6 +80,11 @@ void print_passes(const std::vector<PassRecord>& passes, bool json) {
   if (json) std::cout << dump({{"passes", rows}}) << '\n';
 }
 
+// "exact 3fa92c01be77": the rung and the first digits of the trial, if there is one.
+std::string where_from(const Pick& pick) {
+  return pick.trial.empty() ? pick.rung : pick.rung + " " + pick.trial.substr(0, 12);
+}
+
 std::string one_line(std::string schedule) {
   std::ranges::replace(schedule, '\n', ';');
   while (schedule.ends_with(';')) schedule.pop_back();
@@ -94,11 +99,10 @@ void print_text(const CompileResult& result) {
       continue;
     }
     const Kernel& kernel = result.model.kernels[k];
-    fmt::print("{} {}\n    kernel {}  {:.3f} GFLOP  {:.2f} MB  -> {} {}\n    schedule ({}{}) {}\n    ends here: {}\n",
+    fmt::print("{} {}\n    kernel {}  {:.3f} GFLOP  {:.2f} MB  -> {} {}\n    schedule ({}) {}\n    ends here: {}\n",
                family_name(kernel.family), group_label(result.model, g), kernel.workload.hash().substr(0, 12),
                kernel.flops / 1e9, static_cast<double>(kernel.bytes) / 1e6, fmt::join(kernel.output().extents(), "x"),
-               layout_tag(kernel.output().layout, kernel.output().shape.size()), result.picks[k].rung,
-               result.picks[k].trial.empty() ? "" : " " + result.picks[k].trial.substr(0, 12),
+               layout_tag(kernel.output().layout, kernel.output().shape.size()), where_from(result.picks[k]),
                one_line(print_schedule(result.picks[k].schedule)), result.model.partition.groups[g].reason);
   }
   fmt::print("{} groups, {} distinct kernels, {} views\n", result.model.partition.groups.size(),
@@ -133,7 +137,7 @@ void print_kernel(const CompileResult& result, size_t k, const Target& target, b
     return;
   }
   fmt::print("== workload {}\n{}\n== schedule ({})\n{}\n", kernel.workload.hash(), kernel.workload.text,
-             result.picks[k].rung, print_schedule(schedule));
+             where_from(result.picks[k]), print_schedule(schedule));
   fmt::print("== loop nest\n{}\n== assembly\n{}", texts.loop_nest, texts.assembly);
 }
 
@@ -143,6 +147,7 @@ int run_explain(const Flags& flags) {
   options.target = flags.model.parsed_target();
   options.threads = flags.model.thread_count();
   options.layers = flags.model.layers();
+  options.transfer = !flags.model.no_transfer;
   std::vector<PassRecord> passes;
   options.model.passes.observe = [&](const PassRecord& pass, const Graph&) { passes.push_back(pass); };
   const CompileResult result = plan_compile(flags.model.file, builtin_ops(), options);

@@ -114,6 +114,7 @@ CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::strin
   options.threads = flags.thread_count();
   options.default_threads = flags.threads;
   options.layers = flags.layers();
+  options.transfer = !flags.no_transfer;
   options.jobs = usable_cores();
   options.cache = default_cache_path();
   if (!runs_on_host(options.target)) user_error("code for {} does not run on this machine", options.target.name());

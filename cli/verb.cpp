@@ -59,10 +59,14 @@ void ModelFlags::add_passes_to(CLI::App& verb) {
 }
 
 void ModelFlags::add_schedule_sources_to(CLI::App& verb) {
-  of_making.insert(of_making.end(),
-                   {add_list(verb, "--team-db", team_databases, "A database of others to look up schedules in, too"),
-                    verb.add_flag("--no-shipped", no_shipped, "Leave out the schedules that ship with the compiler"),
-                    verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold")});
+  of_making.insert(
+      of_making.end(),
+      {add_list(verb, "--team-db", team_databases, "A database of others to look up schedules in, too"),
+       verb.add_flag("--no-shipped", no_shipped, "Leave out the schedules that ship with the compiler"),
+       verb.add_flag("--no-transfer", no_transfer,
+                     "A kernel without trials gets its formula's schedule, whatever trials of kernels like "
+                     "it or of machines like this say"),
+       verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold")});
 }
 
 ModelOptions ModelFlags::model_options() const {

@@ -202,10 +202,11 @@ CompileResult plan_compile(const fs::path& file, const OpTable& ops, const Compi
   const Layers layers = open_layers(options.layers);
   sources.layers = &layers;
   sources.build = row_id(current_build());
+  if (options.transfer) sources.donors = &ops;
   result.model = load_model(file, ops, options.target, options.model);
   result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
   result.picks =
-      pick_schedules(result.model.kernels, options.target, host_machine().hash(), threads, sources, result.warnings);
+      pick_schedules(result.model.kernels, options.target, host_machine(), threads, sources, result.warnings);
   result.warnings.insert(result.warnings.end(), layers.warnings().begin(), layers.warnings().end());
   result.lock = make_lock(result, options.target, threads);
   return result;

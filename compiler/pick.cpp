@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "compiler/transfer.h"
 
 namespace oc {
 namespace {
@@ -57,6 +58,7 @@ Pick from_lock(const Kernel& kernel, const Target& target, const PickSources& so
   return {std::move(*schedule), trial ? entry->trial : "", entry->rung, sources.lock_file, Pick::Origin::lock};
 }
 
+// nullopt: no trial of the kernel serves it.
 std::optional<Pick> from_database(const Kernel& kernel, const Target& target, const std::string& machine, int threads,
                                   const PickSources& sources, std::vector<std::string>& warnings) {
   const std::optional<LookupResult> hit =
@@ -69,7 +71,14 @@ std::optional<Pick> from_database(const Kernel& kernel, const Target& target, co
   }
   warnings.push_back(fmt::format("{}: the schedule of trial {} for kernel {} is not usable ({}); the default is used",
                                  hit->source, hit->id, kernel.workload.hash(), fault));
-  return std::nullopt;
+  return default_pick(kernel, target, threads);
+}
+
+std::optional<Pick> from_donor(const Kernel& kernel, Transfer& transfer) {
+  std::optional<Transferred> found = transfer.find(kernel);
+  if (!found) return std::nullopt;
+  return Pick{std::move(found->schedule), std::move(found->trial), std::move(found->rung), std::move(found->source),
+              Pick::Origin::database};
 }
 
 }  // namespace
@@ -78,8 +87,12 @@ Pick default_pick(const Kernel& kernel, const Target& target, int threads) {
   return {default_schedule(kernel, target, threads), "", "default", "", Pick::Origin::formula};
 }
 
-std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target, const std::string& machine,
+std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target, const Machine& machine,
                                  int threads, const PickSources& sources, std::vector<std::string>& warnings) {
+  const std::string machine_hash = machine.hash();
+  std::optional<Transfer> transfer;
+  if (sources.layers != nullptr && sources.donors != nullptr)
+    transfer.emplace(*sources.layers, *sources.donors, target, machine, threads);
   std::vector<Pick> picks;
   std::set<std::string> used;
   for (const Kernel& kernel : kernels) {
@@ -90,7 +103,8 @@ std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Targe
     } else if (sources.lock != nullptr) {
       found = from_lock(kernel, target, sources);
     } else if (sources.layers != nullptr) {
-      found = from_database(kernel, target, machine, threads, sources, warnings);
+      found = from_database(kernel, target, machine_hash, threads, sources, warnings);
+      if (!found && transfer) found = from_donor(kernel, *transfer);
     }
     picks.push_back(found ? std::move(*found) : default_pick(kernel, target, threads));
   }

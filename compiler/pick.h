@@ -22,7 +22,7 @@ struct ForcedSchedule {
 struct Pick {
   Schedule schedule;
   std::string trial;   // id of the trial it comes from; "" for none
-  std::string rung;    // "forced", "exact", "other_threads", "default"; from a lock: what it says
+  std::string rung;    // forced, exact, other_threads, those of transfer.h, default; from a lock: what it says
   std::string source;  // the file it was found in: the user's, the lock or the database; "" for a formula
   enum class Origin : uint8_t { formula, forced, lock, database } origin = Origin::formula;
 };
@@ -33,14 +33,15 @@ struct PickSources {
   std::string lock_file;                         // for messages
   const Layers* layers = nullptr;
   std::string build = {};  // of this program: its trials outrank those of others in the layers
+  const OpTable* donors = nullptr;  // the ops of workloads whose trials may serve others (transfer.h); null: none may
 };
 
-// Pure: depends on its arguments alone. A database's trials count only if they were measured on `machine`. A schedule
-// from the database that does not fit (foreign rows) falls back to the formula; `warnings` says so. UserError, naming
-// file and kernel, when a forced or locked schedule does not fit, a forced one names no kernel of the model, or the
-// lock lacks a kernel.
+// Pure: depends on its arguments alone. A database's trials of a kernel count only if they were measured on `machine`;
+// where there are none, `donors` are asked. A trial's schedule that does not fit (foreign rows) falls back to the
+// formula; `warnings` says so. UserError, naming file and kernel, when a forced or locked schedule does not fit, a
+// forced one names no kernel of the model, or the lock lacks a kernel.
 [[nodiscard]] std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target,
-                                               const std::string& machine, int threads, const PickSources& sources,
+                                               const Machine& machine, int threads, const PickSources& sources,
                                                std::vector<std::string>& warnings);
 
 // The formula's schedule.

@@ -12,7 +12,11 @@ namespace oc {
 enum class Family : uint8_t { elementwise, reduction, contraction, window, movement, attention };
 [[nodiscard]] std::string_view family_name(Family family);
 
-enum class Role : uint8_t { batch, m, n, channel, spatial, k };  // k: every reduced axis
+enum class Role : uint8_t { batch, m, n, channel, spatial, k, window };
+// k, and window: the taps of a convolution or pooling.
+[[nodiscard]] inline bool is_reduced(Role role) {
+  return role == Role::k || role == Role::window;
+}
 
 // A loop of the anchor: its output dims in shape order first, then the reduced axes in the order of the RDom,
 // where an axis may be two: blocks and the places in a block.

@@ -11,7 +11,7 @@ struct LockEntry {
   std::string workload;  // text
   std::string schedule;  // text
   std::string trial;     // id in the tuning database, or "default"
-  std::string rung;      // how it was found: exact, other_threads, default, forced
+  std::string rung;      // how it was found: compiler/pick.h
   bool operator==(const LockEntry&) const = default;
 };
 

@@ -40,6 +40,9 @@ struct Argument {
   int64_t min = 1, max = 1;        // stated limits; beyond them never reaches Halide
   std::vector<std::string> words;  // if not empty, values are indices into it
   int64_t fallback = 1;            // when the text does not state it
+  // It counts pieces of extents, caches or threads, or what pays depends on them: a value found for other extents says
+  // nothing. Else it says how registers are used, which depends on the machine more than on the extents.
+  bool of_extents = false;
 };
 
 // A finite set of schedules for one kernel on one target.

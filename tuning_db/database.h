@@ -65,6 +65,17 @@ struct LookupResult {
   bool confirmed = false;
 };
 
+// A trial, failed ones too, and what its marks say.
+struct Record {
+  Trial trial;
+  std::string id;      // row_id(trial)
+  std::string source;  // the file or folder it came from
+  bool quarantined = false;
+  bool confirmed = false;
+
+  bool operator==(const Record&) const = default;
+};
+
 // What became of the rows of an import or a merge.
 struct ImportReport {
   int64_t added = 0;

@@ -36,7 +36,7 @@ std::vector<Database::State*> Layers::states() const {
 }
 
 template <class Find>
-std::optional<LookupResult> Layers::find(const Find& find) const {
+auto Layers::find(const Find& find) const -> decltype(find()) {
   open_shipped();
   if (!first_is_default_) return find();
   std::string fault;
@@ -47,7 +47,7 @@ std::optional<LookupResult> Layers::find(const Find& find) const {
   }
   layers_.erase(layers_.begin());
   first_is_default_ = false;
-  std::optional<LookupResult> found = find();  // throws again when the damage is in another layer
+  auto found = find();  // throws again when the damage is in another layer
   warnings_.push_back(fmt::format("{}; it is not used", fault));
   return found;
 }
@@ -60,31 +60,55 @@ std::optional<LookupResult> Layers::look_up(const Key& key, std::string_view bui
   return find([&] { return find_near(states(), key, build); });
 }
 
+std::vector<Record> Layers::records(std::string_view workload, std::string_view schedule) const {
+  return find([&] { return find_records(states(), workload, schedule); });
+}
+
+std::vector<std::string> Layers::contested(std::string_view machine, std::string_view features, int threads) const {
+  return find([&] { return find_contested(states(), machine, features, threads); });
+}
+
 std::vector<WorkloadRow> Layers::workloads(std::string_view family) const {
-  open_shipped();
-  std::map<std::string, std::string> families;  // the later text wins, as in a merge
-  for (const Database& layer : layers_)
-    for (WorkloadRow& row : layer.workloads()) {
-      std::string& known = families[row.text];
-      known = std::max(known, row.family);
-    }
-  std::vector<WorkloadRow> out;
-  for (const auto& [text, row_family] : families)
-    if (family.empty() || row_family == family) out.push_back({text, row_family});
-  return out;
+  return find([&] {
+    std::map<std::string, std::string> families;  // the later text wins, as in a merge
+    for (const Database& layer : layers_)
+      for (WorkloadRow& row : layer.workloads()) {
+        std::string& known = families[row.text];
+        known = std::max(known, row.family);
+      }
+    std::vector<WorkloadRow> out;
+    for (const auto& [text, row_family] : families)
+      if (family.empty() || row_family == family) out.push_back({text, row_family});
+    return out;
+  });
+}
+
+std::vector<MachineRow> Layers::machines() const {
+  return find([&] {
+    std::map<std::string, std::string> descriptions;  // likewise
+    for (const Database& layer : layers_)
+      for (MachineRow& row : layer.machines()) {
+        std::string& known = descriptions[row.hash];
+        known = std::max(known, row.description);
+      }
+    std::vector<MachineRow> out;
+    for (const auto& [hash, description] : descriptions) out.push_back({hash, description});
+    return out;
+  });
 }
 
 std::vector<Key> Layers::keys_of(std::string_view workload) const {
-  open_shipped();
-  std::vector<Key> out;
-  for (const Database& layer : layers_) {
-    std::vector<Key> keys = layer.keys_of(workload);
-    out.insert(out.end(), keys.begin(), keys.end());
-  }
-  std::ranges::sort(out, {}, [](const Key& key) { return std::tie(key.machine, key.features, key.threads); });
-  const auto repeated = std::ranges::unique(out);
-  out.erase(repeated.begin(), repeated.end());
-  return out;
+  return find([&] {
+    std::vector<Key> out;
+    for (const Database& layer : layers_) {
+      std::vector<Key> keys = layer.keys_of(workload);
+      out.insert(out.end(), keys.begin(), keys.end());
+    }
+    std::ranges::sort(out, {}, [](const Key& key) { return std::tie(key.machine, key.features, key.threads); });
+    const auto repeated = std::ranges::unique(out);
+    out.erase(repeated.begin(), repeated.end());
+    return out;
+  });
 }
 
 Layers open_layers(const LayerPaths& paths) {

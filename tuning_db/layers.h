@@ -30,9 +30,15 @@ class Layers {
   // DatabaseError when a layer turns out to be damaged; a default user database is dropped instead, with a warning.
   [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build = {}) const;
   [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build = {}) const;
-  // The union over the layers.
+  // The unions over the layers.
   [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
+  [[nodiscard]] std::vector<MachineRow> machines() const;
+  // Texts of the workloads of which two schedules or more were confirmed there: one took the place of another. By text.
+  [[nodiscard]] std::vector<std::string> contested(std::string_view machine, std::string_view features,
+                                                   int threads) const;
+  // All trials of a schedule for a workload, on any machine, target and thread count, by id.
+  [[nodiscard]] std::vector<Record> records(std::string_view workload, std::string_view schedule) const;
 
   // Look-ups may add to them.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
@@ -43,7 +49,7 @@ class Layers {
   [[nodiscard]] std::vector<Database::State*> states() const;
 
   template <class Find>
-  [[nodiscard]] std::optional<LookupResult> find(const Find& find) const;
+  [[nodiscard]] auto find(const Find& find) const -> decltype(find());
 
   // A layer that look-ups cannot read is found out by them alone.
   mutable std::vector<Database> layers_;

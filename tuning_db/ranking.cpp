@@ -1,6 +1,7 @@
 // Which trial is best: the rule stands at Database::best.
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 #include <tuple>
 #include <unordered_map>
@@ -39,20 +40,26 @@ struct Field {
   Vetoes vetoes;
 };
 
+// What `found` gives, id, median and build, that no earlier layer gave. `build`: the one that asks, "" for any.
+void enter(Query& found, size_t layer, std::string_view build, Field& field) {
+  while (found.step()) {
+    Candidate candidate{.id = found.text(0),
+                        .median_ns = found.integer(1),
+                        .layer = layer,
+                        .suspect = !build.empty() && found.text(2) != build};
+    if (field.by_id.emplace(candidate.id, field.candidates.size()).second)
+      field.candidates.push_back(std::move(candidate));
+  }
+}
+
 void enter_layer(Connection& db, size_t layer, const Key& key, std::string_view build, Field& field) {
   const std::optional<LocalKey> local = local_key(db, key);
   if (!local) return;
   Query ok = db.query(
-      "SELECT id, median_ns, build != ?5 FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = "
-      "?4 AND "
+      "SELECT id, median_ns, build FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = ?4 AND "
       "status = 'ok'",
-      local->workload, local->machine, local->target, key.threads, build);
-  while (ok.step()) {
-    Candidate candidate{
-        .id = ok.text(0), .median_ns = ok.integer(1), .layer = layer, .suspect = ok.integer(2) != 0 && !build.empty()};
-    if (field.by_id.emplace(candidate.id, field.candidates.size()).second)
-      field.candidates.push_back(std::move(candidate));
-  }
+      local->workload, local->machine, local->target, key.threads);
+  enter(ok, layer, build, field);
   Query wrong = db.query(
       "SELECT schedule.text, build FROM trial JOIN schedule ON schedule.key = trial.schedule WHERE workload = ?1 AND "
       "machine = ?2 AND target = ?3 AND threads = ?4 AND status = 'wrong_result'",
@@ -77,6 +84,14 @@ void apply_marks(Connection& db, Field& field) {
     while (marks.step()) {
       if (const auto kind = parse_mark(marks.text(0))) apply_mark(candidate, *kind, {marks.integer(1), marks.text(2)});
     }
+  }
+}
+
+void apply_all_marks(LayerSpan layers, Field& field) {
+  for (Database::State* layer : layers) {
+    Transaction snapshot(layer->db, Transaction::Kind::read);
+    apply_marks(layer->db, field);
+    snapshot.commit();
   }
 }
 
@@ -121,11 +136,7 @@ std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::str
     snapshot.commit();
   }
   if (field.candidates.empty()) return std::nullopt;
-  for (Database::State* layer : layers) {
-    Transaction snapshot(layer->db, Transaction::Kind::read);
-    apply_marks(layer->db, field);
-    snapshot.commit();
-  }
+  apply_all_marks(layers, field);
   std::erase_if(field.candidates, [](const Candidate& c) { return c.standing == MarkKind::quarantine; });
   std::ranges::sort(field.candidates, better);
   for (const Candidate& candidate : field.candidates) {
@@ -158,6 +169,63 @@ std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::str
     }
   }
   return std::nullopt;
+}
+
+std::vector<Record> find_records(LayerSpan layers, std::string_view workload, std::string_view schedule) {
+  Field field;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    Connection& db = layers[i]->db;
+    Transaction snapshot(db, Transaction::Kind::read);
+    const std::optional<int64_t> own_workload = local_workload(db, workload),
+                                 own_schedule = local_schedule(db, schedule);
+    if (own_workload && own_schedule) {
+      Query found = db.query("SELECT id, median_ns, build FROM trial WHERE workload = ?1 AND schedule = ?2", *own_workload,
+                             *own_schedule);
+      enter(found, i, {}, field);
+    }
+    snapshot.commit();
+  }
+  apply_all_marks(layers, field);
+  std::ranges::sort(field.candidates, {}, &Candidate::id);
+  std::vector<Record> out;
+  for (const Candidate& candidate : field.candidates)
+    if (std::optional<Trial> trial = load(layers[candidate.layer]->db, candidate))
+      out.push_back({.trial = std::move(*trial),
+                     .id = candidate.id,
+                     .source = layers[candidate.layer]->db.name(),
+                     .quarantined = candidate.standing == MarkKind::quarantine,
+                     .confirmed = candidate.is_confirmed()});
+  return out;
+}
+
+std::vector<std::string> find_contested(LayerSpan layers, std::string_view machine, std::string_view features,
+                                        int threads) {
+  std::map<std::string, std::set<std::string>> confirmed;  // schedules' hashes by workload
+  std::set<std::string> elsewhere;                         // trials that are not in the layer of their mark
+  const std::string trial_of_key =
+      "JOIN workload ON workload.key = trial.workload JOIN schedule ON schedule.key = trial.schedule "
+      "JOIN machine ON machine.key = trial.machine JOIN target ON target.key = trial.target "
+      "WHERE machine.hash = ?1 AND features = ?2 AND threads = ?3 AND status = 'ok' ";
+  const auto collect = [&](Query found) {
+    while (found.step()) confirmed[found.text(0)].insert(found.text(1));
+  };
+  for (Database::State* layer : layers) {
+    collect(layer->db.query("SELECT workload.text, schedule.hash FROM mark JOIN trial ON trial.id = mark.trial " +
+                                trial_of_key + "AND kind = 'confirm'",
+                            machine, features, threads));
+    Query dangling = layer->db.query(
+        "SELECT trial FROM mark WHERE kind = 'confirm' AND NOT EXISTS(SELECT 1 FROM trial WHERE trial.id = "
+        "mark.trial)");
+    while (dangling.step()) elsewhere.insert(dangling.text(0));
+  }
+  for (const std::string& id : elsewhere)
+    for (Database::State* layer : layers)
+      collect(layer->db.query("SELECT workload.text, schedule.hash FROM trial " + trial_of_key + "AND trial.id = ?4",
+                              machine, features, threads, id));
+  std::vector<std::string> out;
+  for (const auto& [workload, schedules] : confirmed)
+    if (schedules.size() > 1) out.push_back(workload);
+  return out;
 }
 
 }  // namespace oc

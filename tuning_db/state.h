@@ -55,10 +55,15 @@ struct LocalKey {
 };
 [[nodiscard]] std::optional<LocalKey> local_key(sqlite::Connection& db, const Key& key);
 [[nodiscard]] std::optional<int64_t> local_workload(sqlite::Connection& db, std::string_view text);
+[[nodiscard]] std::optional<int64_t> local_schedule(sqlite::Connection& db, std::string_view text);
 
 // Database::best and look_up over several databases together.
 using LayerSpan = std::span<Database::State* const>;
 [[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build);
 [[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build);
+// Layers::records and contested.
+[[nodiscard]] std::vector<Record> find_records(LayerSpan layers, std::string_view workload, std::string_view schedule);
+[[nodiscard]] std::vector<std::string> find_contested(LayerSpan layers, std::string_view machine,
+                                                      std::string_view features, int threads);
 
 }  // namespace oc

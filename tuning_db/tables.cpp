@@ -22,6 +22,7 @@ int64_t last_key(Connection& db) {
 }
 
 constexpr std::string_view kFindWorkload = "SELECT key FROM workload WHERE hash = ?1 AND text = ?2";
+constexpr std::string_view kFindSchedule = "SELECT key FROM schedule WHERE hash = ?1 AND text = ?2";
 
 bool insert(Connection& db, const WorkloadRow& row, const std::string& id) {
   const std::optional<int64_t> known = find_text(db, kFindWorkload, row.text);
@@ -64,7 +65,7 @@ int64_t intern_workload(Connection& db, const std::string& text) {
 }
 
 int64_t intern_schedule(Connection& db, const std::string& text) {
-  if (const auto known = find_text(db, "SELECT key FROM schedule WHERE hash = ?1 AND text = ?2", text)) return *known;
+  if (const auto known = find_text(db, kFindSchedule, text)) return *known;
   db.query("INSERT INTO schedule(hash, text) VALUES(?1, ?2)", content_hash(text), text).run();
   return last_key(db);
 }
@@ -224,6 +225,10 @@ StoredRow read_row(Table table, const Query& q) {
 
 std::optional<int64_t> local_workload(Connection& db, std::string_view text) {
   return find_text(db, kFindWorkload, text);
+}
+
+std::optional<int64_t> local_schedule(Connection& db, std::string_view text) {
+  return find_text(db, kFindSchedule, text);
 }
 
 std::optional<LocalKey> local_key(Connection& db, const Key& key) {

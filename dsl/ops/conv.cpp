@@ -41,8 +41,8 @@ std::vector<Axis> axes(const NodeView& node) {
   const Extents out = infer(node)[0].extents();
   const Extents w = node.in(1).extents();
   return {{"n", Role::batch, out[kN]},   {"c", Role::channel, out[kC]}, {"y", Role::spatial, out[kY]},
-          {"x", Role::spatial, out[kX]}, {"ci", Role::k, w[1]},         {"ky", Role::k, w[2]},
-          {"kx", Role::k, w[3]}};
+          {"x", Role::spatial, out[kX]}, {"ci", Role::k, w[1]},         {"ky", Role::window, w[2]},
+          {"kx", Role::window, w[3]}};
 }
 
 double flops(const NodeView& node) {

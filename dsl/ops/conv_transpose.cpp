@@ -59,8 +59,8 @@ std::vector<Axis> axes(const NodeView& node) {
           {"y", Role::spatial, out[kY]},
           {"x", Role::spatial, out[kX]},
           {"ci", Role::k, w[0] / node.attrs().integer("group", 1)},
-          {"ky", Role::k, taps(window, 0)},
-          {"kx", Role::k, taps(window, 1)}};
+          {"ky", Role::window, taps(window, 0)},
+          {"kx", Role::window, taps(window, 1)}};
 }
 
 double flops(const NodeView& node) {

@@ -28,8 +28,9 @@ std::vector<Type> infer(const NodeView& node) {
 std::vector<Axis> axes(const NodeView& node) {
   const Extents out = infer(node)[0].extents();
   const Window window = pool_window(node);
-  return {{"n", Role::batch, out[kN]},   {"c", Role::channel, out[kC]},     {"y", Role::spatial, out[kY]},
-          {"x", Role::spatial, out[kX]}, {"ky", Role::k, window.kernel[0]}, {"kx", Role::k, window.kernel[1]}};
+  return {
+      {"n", Role::batch, out[kN]},   {"c", Role::channel, out[kC]},          {"y", Role::spatial, out[kY]},
+      {"x", Role::spatial, out[kX]}, {"ky", Role::window, window.kernel[0]}, {"kx", Role::window, window.kernel[1]}};
 }
 
 double flops(const NodeView& node) {

@@ -5,7 +5,7 @@
 namespace oc {
 
 std::vector<Argument> pointwise_grammar() {
-  return {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks}};
+  return {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks, .of_extents = true}};
 }
 
 int64_t innermost_extent(const Type& out) {

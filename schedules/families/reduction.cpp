@@ -96,7 +96,7 @@ const FamilyInfo& family_reduction() {
   static const FamilyInfo info = {
       .family = Family::reduction,
       .version = 1,
-      .grammar = {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks}},
+      .grammar = {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks, .of_extents = true}},
       .space = space,
       .fallback = fallback,
       .why_illegal = reject,

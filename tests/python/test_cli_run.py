@@ -213,6 +213,7 @@ def test_flags_that_come_too_late_for_a_library(opencompiler, good, model):
             ("--db", "t.db"),
             ("--team-db", "t.db"),
             ("--no-shipped",),
+            ("--no-transfer",),
             ("--untuned",),
         ),
     ):

@@ -6,7 +6,7 @@ import sqlite3
 
 import onnx.utils
 import pytest
-from harness import CLI, CLS, ROOT, SHAPES, TARGETS, TOLERANCE, reference, run
+from harness import BUILD, CLI, CLS, ROOT, SHAPES, TARGETS, TOLERANCE, reference, run
 
 TRIALS = 40  # for the model below: several of each kernel
 
@@ -143,6 +143,43 @@ def test_trials_count_on_the_machine_they_were_measured_on(small, database, tmp_
     assert rungs(compiled(small, tmp_path, "--db", moved)) == {"default"}
     rename_machine("f" * 32, own)
     assert rungs(compiled(small, tmp_path, "--db", moved)) == {"exact"}
+
+
+def test_what_a_sibling_machine_found_is_used_unless_no_transfer_is_said(
+    small, tmp_path
+):
+    compiled(small, tmp_path / "plain")
+    sibling = tmp_path / "sibling.db"
+    tool = BUILD / "tests/models/sibling_database"
+    run(tool, tmp_path / "plain/m.lock", sibling)
+    kernels = compiled(small, tmp_path / "transfer", "--db", sibling)
+    assert "sibling" in rungs(kernels) <= {"sibling", "default"}
+    trials = trials_of(sibling)
+    for kernel in kernels:
+        if kernel["rung"] == "sibling":
+            found = (kernel["workload"], kernel["schedule"], 1)
+            assert trials[kernel["trial"]] == found
+
+    sources = (*small.shape_flags, "--threads", "1", "--no-shipped", "--db", sibling)
+    shown = json.loads(run(CLI, "explain", small.model, *sources, "--format", "json"))[
+        "groups"
+    ]
+    assert {group["trial"] for group in shown if group.get("rung") == "sibling"} == {
+        kernel["trial"] for kernel in kernels if kernel["rung"] == "sibling"
+    }
+    off = run(CLI, "explain", small.model, *sources, "--no-transfer")
+    assert "(default)" in off
+    assert "sibling" not in off
+    on = run(CLI, "explain", small.model, *sources)
+    trial = next(k["trial"] for k in kernels if k["rung"] == "sibling")
+    assert f"(sibling {trial[:12]})" in on
+
+    lock = tmp_path / "transfer/m.lock"
+    replayed = compiled(small, tmp_path / "replayed", "--lock", lock)
+    assert replayed == kernels
+    for file in ("libm.so", "m.lock"):
+        before = (tmp_path / "transfer" / file).read_bytes()
+        assert (tmp_path / "replayed" / file).read_bytes() == before
 
 
 @pytest.mark.parametrize("target", TARGETS)

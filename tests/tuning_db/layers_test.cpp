@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "base/files.h"
@@ -15,6 +16,7 @@ namespace fs = std::filesystem;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 struct LayersTest : testing::Test {
   TempDir dir;
@@ -75,6 +77,52 @@ TEST_F(LayersTest, AWrongResultElsewhereCounts) {
   add(paths.teams[0], sample_trial("team", {300}));
   add(*paths.user, failed_trial("racy", TrialStatus::wrong_result));
   EXPECT_EQ(open_layers(paths).best(sample_key())->trial.schedule, "team");
+}
+
+TEST_F(LayersTest, RecordsAreAllTrialsOfAScheduleWithTheMarksOfAllLayers) {
+  const Trial slow = sample_trial("s", {300}), fast = sample_trial("s", {100}, sample_key(2)),
+              failed = failed_trial("s", TrialStatus::crash);
+  const std::string marked = add(*paths.user, slow);
+  add(paths.teams[0], slow);
+  add(paths.teams[0], fast);
+  add_system(failed);
+  add(*paths.user, sample_trial("another", {1}));
+  Database::open(paths.teams[0], OpenMode::read_write).add_mark({MarkKind::quarantine, marked, 1, ""});
+  Database::open(*paths.user, OpenMode::read_write).add_mark({MarkKind::confirm, row_id(fast), 1, ""});
+  const std::vector<Record> found = open_layers(paths).records(sample_key().workload, "s");
+  EXPECT_THAT(found, UnorderedElementsAre(Record{slow, marked, paths.user->string(), true, false},
+                                          Record{fast, row_id(fast), paths.teams[0].string(), false, true},
+                                          Record{failed, row_id(failed), paths.system->string(), false, false}));
+  EXPECT_TRUE(std::ranges::is_sorted(found, {}, &Record::id));
+  EXPECT_THAT(open_layers(paths).records("another workload", "s"), IsEmpty());
+}
+
+TEST_F(LayersTest, ContestedIsWhereTwoSchedulesWereConfirmed) {
+  const auto contested = [&](int threads = 1) {
+    return open_layers(paths).contested(kMachine, sample_key().features, threads);
+  };
+  const std::string user = add(*paths.user, sample_trial("a")), team = add(paths.teams[0], sample_trial("b")),
+                    other = add(paths.teams[0], sample_trial("b", {1}, sample_key(2)));
+  Database marks = Database::open(*paths.user, OpenMode::read_write);
+  marks.add_mark({MarkKind::confirm, user, 1, ""});
+  marks.add_mark({MarkKind::confirm, other, 2, ""});
+  EXPECT_THAT(contested(), IsEmpty());
+  marks.add_mark({MarkKind::confirm, team, 3, ""});  // in another layer
+  EXPECT_THAT(contested(), ElementsAre(sample_key().workload));
+  EXPECT_THAT(contested(2), IsEmpty());
+  EXPECT_THAT(open_layers(paths).contested("another", sample_key().features, 1), IsEmpty());
+}
+
+TEST_F(LayersTest, MachinesAreUnited) {
+  const auto describe = [&](const fs::path& file, const char* hash, const char* description) {
+    Database::open(file, OpenMode::create).add_machine({hash, description});
+  };
+  const std::string other = "00000000000000000000000000000002";
+  describe(*paths.user, kMachine.c_str(), "");
+  describe(paths.teams[0], kMachine.c_str(), R"({"vendor":"x"})");
+  describe(paths.teams[0], other.c_str(), "{}");
+  EXPECT_THAT(open_layers(paths).machines(),
+              ElementsAre(MachineRow{kMachine, R"({"vendor":"x"})"}, MachineRow{other, "{}"}));
 }
 
 TEST_F(LayersTest, AnExactHitAnywhereBeatsOtherThreadCounts) {
