@@ -332,6 +332,10 @@ def test_no_server(tmp_path):
             "DELETE FROM opencompiler.version",
             "the tuning server has no tables yet: `opencompiler db push --migrate` makes them",
         ),
+        (  # There is no older version than 1 yet.
+            "UPDATE opencompiler.version SET number = -1",
+            "the tuning server's tables are of version -1, this program's of 1: `opencompiler db push --migrate` renews them",
+        ),
         (
             "UPDATE opencompiler.version SET number = 99",
             "the tuning server's tables are of version 99, this program knows 1: use a newer OpenCompiler",
