@@ -8,9 +8,9 @@ namespace oc {
 namespace {
 
 constexpr size_t kElite = 12;           // parents: the fastest points told
-constexpr size_t kFirstRandom = 6;      // points drawn blindly before evolution starts, beside the starts
+constexpr size_t kFirstRandom = 2;      // points drawn blindly before evolution starts, beside the starts
 constexpr double kExplore = 0.1;        // share of blind draws afterwards
-constexpr double kPolish = 0.5;         // share of steps along one knob from the best point
+constexpr double kPolish = 0.8;         // share of steps along one knob from the best point
 constexpr double kCross = 0.3;          // of the rest: share of children of two parents
 constexpr double kTrust = 0.8;          // of the other steps: share that a cost model decides, if there is one
 constexpr size_t kPoolChildren = 96;    // that it chooses among, beside the best point's neighbours
