@@ -14,11 +14,11 @@
 namespace oc {
 namespace {
 
-constexpr int kRounds = 60;
+constexpr int kRounds = 100;
 constexpr size_t kLeastRows = 16;  // below, the roofline model answers
 constexpr std::pair<const char*, const char*> kParameters[] = {
     {"nthread", "1"},          {"seed", "0"},     {"verbosity", "0"},         {"objective", "rank:pairwise"},
-    {"tree_method", "hist"},   {"max_bin", "64"}, {"max_depth", "6"},         {"eta", "0.15"},
+    {"tree_method", "hist"},   {"max_bin", "64"}, {"max_depth", "4"},         {"eta", "0.1"},
     {"min_child_weight", "1"}, {"lambda", "1"},   {"colsample_bytree", "0.7"}};
 
 void check(int failed) {

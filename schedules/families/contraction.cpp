@@ -275,7 +275,7 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
   NestTensor a{.element = c.element, .dims = {walks(kM, true), walks(kK, false)}};
   NestTensor b{.role = role, .element = c.element, .dims = {walks(kK, !shared), walks(kN, false)}};
   if (!contiguous(operand_dims(kernel, 0), 1)) std::swap(a.dims[0], a.dims[1]);
-  if (!c.streams_n) std::swap(b.dims[0], b.dims[1]);
+  if (c.along_k || !c.streams_n) std::swap(b.dims[0], b.dims[1]);
   nest.tensors = {a, b, {NestTensor::Role::result, c.element, {walks(kM, true), walks(kN, false)}}};
 
   nest.flops = 2 * count(c.batches) * count(c.m) * count(c.n) * count(c.k);
