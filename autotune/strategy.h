@@ -1,6 +1,5 @@
 // A Strategy proposes schedules from one Space and learns from their times. It knows no clock, no compiler and no
-// database; given the same seed and the same answers, scores included, it proposes the
-// same schedules.
+// database; given the same seed and the same answers, scores included, it proposes the same schedules.
 #pragma once
 
 #include <cstdint>

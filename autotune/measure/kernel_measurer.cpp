@@ -21,9 +21,11 @@ constexpr size_t kKeptBuilds = 256;   // objects kept for duels, a few KiB each
 constexpr int64_t kMaxColdBytes = 256 << 20;
 
 // In a model a kernel's weights come from memory, since all the others' were read meanwhile; from a nearer cache some
-// schedules win that lose in the model. Twice what the last cache holds is cold when read in turns.
-int64_t cold_bytes(const Target& target) {
-  return std::min(2 * std::max(target.l2_bytes, target.l3_bytes), kMaxColdBytes);
+// schedules win that lose in the model. Twice what the last cache of this machine holds is cold when read in turns;
+// where that is very large, others share it.
+int64_t cold_bytes() {
+  const Machine machine = host_machine();
+  return std::min(2 * std::max(machine.l2_bytes, machine.l3_bytes), kMaxColdBytes);
 }
 
 // What a build came to.
@@ -130,7 +132,7 @@ class KernelMeasurer final : public Measurer {
   };
 
   [[nodiscard]] TrialSetup setup(const Kernel& kernel, const WorkloadData& data) const {
-    return {kernel, target_, options_.threads, data, cold_bytes(target_), folder_.path()};
+    return {kernel, target_, options_.threads, data, cold_bytes_, folder_.path()};
   }
 
   // Code says nothing of the layout in which it expects its weights.
@@ -230,6 +232,7 @@ class KernelMeasurer final : public Measurer {
   Target target_;
   const OpTable& ops_;
   MeasureOptions options_;
+  int64_t cold_bytes_ = cold_bytes();
   TempDir folder_;
   std::map<std::string, Reference> references_;  // by workload text
   std::list<KeptInputs> inputs_;                 // latest first

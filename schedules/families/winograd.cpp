@@ -257,18 +257,19 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
       tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
     }
     const RegisterTile tile = streaming_tile(kernel, target, band * grid.points, grid.out_blocks);
-    return make_schedule(family_info(Family::window),
-                         {{"algorithm.form", form},
-                          {"tile.x", tile.rows},
-                          {"tile.c", tile.vectors},
-                          {"unroll.ci", 2},
-                          {"unroll.kx", 0},
-                          {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
-                          {"band.y", band},
-                          {"pad.at", tasks > 1 && axis == kParallelC ? kPadRoot : pad_place(kernel, target)},
-                          {"prefetch.w", weights_stream(kernel, form) && tile.vectors == 1 ? prefetch_distance(target) : 0},
-                          {"parallel.axis", axis},
-                          {"parallel.tasks", tasks}});
+    return make_schedule(
+        family_info(Family::window),
+        {{"algorithm.form", form},
+         {"tile.x", tile.rows},
+         {"tile.c", tile.vectors},
+         {"unroll.ci", 2},
+         {"unroll.kx", 0},
+         {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
+         {"band.y", band},
+         {"pad.at", tasks > 1 && axis == kParallelC ? kPadRoot : pad_place(kernel, target)},
+         {"prefetch.w", weights_stream(kernel, form) && tile.vectors == 1 ? prefetch_distance(target) : 0},
+         {"parallel.axis", axis},
+         {"parallel.tasks", tasks}});
   };
   // Over rows of tiles; over channels and frequencies, each stage for itself, where rows are few or come out uneven, or
   // where every thread would read all weights.
@@ -380,7 +381,7 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double channel_terms =
       static_cast<double>(terms.input) * in_channels + static_cast<double>(terms.output) * out_channels;
   const double transforms = points * channel_terms * kTermCycles / lanes;
-  const bool ahead = s["prefetch.w"] > 0, over_channels = s["parallel.axis"] == kParallelC;
+  const bool ahead = s["prefetch.w"] > 0, over_channels = s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
   return (products + transforms) / sharing + memory_cycles(weight_bytes(kernel, grid), ahead) +
          traffic_cycles(kernel, target, grid, s["band.y"], ahead, sharing, over_channels);
 }
