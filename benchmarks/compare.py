@@ -231,21 +231,33 @@ def disagreement(outputs, reference) -> float:
     return max(err(outputs[name], reference[name]) for name in shared)
 
 
-def open_all(stack, arguments, shapes, folder, threads, untuned):
-    """Ours, the untuned one where it is asked for, the peers; the stack closes them."""
-    known = {"opencompiler": ("opencompiler", False)}
-    known |= {"untuned": ("opencompiler", True)} if untuned else {}
-    opened = []
-
-    def open_one(name, kind, **paths):
-        opened.append(Contestant(name, kind, arguments, folder, threads, **paths))
-        stack.callback(opened[-1].close)
-
-    for name, (kind, empty) in known.items():
-        library = compile_library(arguments, shapes, threads, empty)
-        open_one(name, kind, library=library)
+def open_all(stack, arguments, shapes, folder, threads, untuned, openings=1):
+    """Ours, the untuned one where it is asked for, the peers; the stack closes them. What is said of their first answers
+    are medians over so many processes each, in turns: memory that nobody has used for long is slow to get."""
+    ways = {}
+    for name in ("opencompiler", "untuned") if untuned else ("opencompiler",):
+        library = compile_library(arguments, shapes, threads, name == "untuned")
+        ways[name] = ("opencompiler", {"library": library})
     for peer in filter(None, arguments.against.split(",")):
-        open_one(peer, peer, model=arguments.model)
+        ways[peer] = (peer, {"model": arguments.model})
+
+    def open_one(name):
+        kind, paths = ways[name]
+        return Contestant(name, kind, arguments, folder, threads, **paths)
+
+    first = {name: [] for name in ways}
+    for _ in range(openings - 1):
+        for name in ways:
+            passing = open_one(name)
+            passing.close()
+            first[name].append(passing.about)
+    opened = []
+    for name in ways:
+        opened.append(open_one(name))
+        stack.callback(opened[-1].close)
+        first[name].append(opened[-1].about)
+        for key in ("first_result_ms", "peak_rss_mb"):
+            opened[-1].about[key] = statistics.median(each[key] for each in first[name])
     return opened
 
 
@@ -341,6 +353,12 @@ def parse_arguments():
     parser.add_argument(
         "--cold", type=int, default=0, help="bytes each contestant reads between runs"
     )
+    parser.add_argument(
+        "--openings",
+        type=int,
+        default=1,
+        help="processes each that open the model for the figures of the first answer",
+    )
     parser.add_argument("--json", "--save", help="write the figures here")
     parser.add_argument("--compare", help="figures that were written earlier")
     return parser.parse_args()
@@ -411,7 +429,13 @@ def measure(arguments, folder) -> Figures:
     shapes = {key: value.shape for key, value in inputs.items()}
     with contextlib.ExitStack() as stack:
         contestants = open_all(
-            stack, arguments, shapes, folder, arguments.threads, arguments.untuned
+            stack,
+            arguments,
+            shapes,
+            folder,
+            arguments.threads,
+            arguments.untuned,
+            arguments.openings,
         )
         serial = []
         if arguments.scaling and arguments.threads != 1:

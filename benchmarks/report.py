@@ -164,7 +164,7 @@ def machine_section(folder, results):
     }
     if 1 in models:
         text.append(
-            "### Opening a model and running it once\n\nTime to the first result and memory that a process adds to its imports.\n\n"
+            "### Opening a model and running it once\n\nTime to the first result and memory that a process adds to its imports; medians of three processes each, in turns.\n\n"
             + first_table(models[1])
         )
     if 2 in models:

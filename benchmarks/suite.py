@@ -130,7 +130,7 @@ def run_case(arguments, case, folder):
     command += ["--against", against, "--time", str(arguments.time)]
     command += ["--cold", str(arguments.cold)]
     command += ["--limit"] if flops or arguments.threads > 1 else []
-    command += ["--scaling"] if arguments.suite == "models" else []
+    command += ["--scaling", "--openings", "3"] if arguments.suite == "models" else []
     command += ["--json", figures] + (["--db", arguments.db] if arguments.db else [])
     environment = dict(os.environ)
     if arguments.record:  # what ships, not what this machine's user has tuned
