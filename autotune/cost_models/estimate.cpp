@@ -44,7 +44,6 @@ Estimate estimate(const Setting& setting, double least, const std::vector<Nest>&
                   const std::vector<Traffic>& traffic) {
   const Target& target = setting.target;
   Estimate sum;
-  double bytes = 0;
   for (size_t i = 0; i < nests.size(); ++i) {
     const Nest& nest = nests[i];
     const double fmas = target.vector_fmas, sums = static_cast<double>(nest.sums);
@@ -69,10 +68,9 @@ Estimate estimate(const Setting& setting, double least, const std::vector<Nest>&
     const double all = core + part.l1 + part.l2 + part.l3, most = std::max({core, part.l1, part.l2, part.l3});
     sum.cycles += share * (most + (1 - kHidden) * (all - most) + part.extra);
     if (nest.tasks > 1) sum.cycles += kTaskCycles * static_cast<double>(nest.tasks) / setting.threads;
-    for (const double once : traffic[i].distinct) bytes += once;
   }
   const double peak = 2.0 * target.vector_fmas * target.lanes(4);
-  sum.ideal = std::max(least / peak, bytes / kL3Bytes) / setting.threads;
+  sum.ideal = std::max(least / peak, static_cast<double>(setting.kernel.bytes) / kL3Bytes) / setting.threads;
   sum.cycles = std::max(sum.cycles, 1.0);
   return sum;
 }

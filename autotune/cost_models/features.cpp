@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "autotune/cost_models/estimate.h"
+#include "base/error.h"
 
 namespace oc {
 namespace {
@@ -17,7 +18,8 @@ class Sink {
  public:
   explicit Sink(std::vector<float>* row, std::vector<std::string>* names) : row_(row), names_(names) {}
   void add(std::string_view group, std::string_view name, double value) {
-    if (row_ != nullptr) row_->push_back(std::isfinite(value) ? static_cast<float>(value) : kAbsent);
+    if (!std::isfinite(value)) internal_error("feature {}.{} of a schedule is {}", group, name, value);
+    if (row_ != nullptr) row_->push_back(static_cast<float>(value));
     if (names_ != nullptr) names_->push_back(fmt::format("{}.{}", group, name));
   }
   // Of a size or a count, never negative.
