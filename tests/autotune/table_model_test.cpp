@@ -18,7 +18,7 @@ namespace oc::testing {
 namespace {
 
 constexpr double kWantedSpearman = 0.7;
-constexpr int64_t kTrials = 64, kTrialsPerTraining = 24;
+constexpr int64_t kTrials = 64;
 constexpr uint64_t kSeeds = 3;
 constexpr size_t kTaught = 300;  // rows of each other table
 
@@ -98,7 +98,7 @@ std::vector<double> search(const Case& c, CostModel* model, uint64_t seed) {
       strategy->tell(asked.front(), time);
       best = std::min(best, time.value_or(best));
       if (model != nullptr) {
-        model->learn(known.setting(), known.machine, asked.front(), time);
+        model->learn(known.setting(), known.bench, asked.front(), time);
         if (trial % kTrialsPerTraining == 0) model->train();
       }
     }
