@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "autotune/journal.h"
-#include "autotune/roofline.h"
+#include "autotune/limit.h"
 #include "autotune/scheduler.h"
 #include "autotune/strategy.h"
 #include "base/error.h"
