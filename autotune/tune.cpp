@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "autotune/journal.h"
-#include "autotune/roofline.h"
+#include "autotune/limit.h"
 #include "autotune/scheduler.h"
 #include "autotune/strategy.h"
 #include "base/error.h"
@@ -17,7 +17,6 @@ namespace {
 constexpr double kEarlyStop = 3;      // candidates slower than this many times the incumbent are not timed to the end
 constexpr double kWorthADuel = 0.99;  // of the incumbent's time: slower candidates need no confirming run
 constexpr int kMaxTips = 8;           // winners of other workloads a workload tries, at most
-constexpr int64_t kTrialsPerTraining = 24;
 constexpr int64_t kHopelessFailures = 24;  // in a row without one success: the workload is given up
 
 struct Proposal {

@@ -5,8 +5,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "autotune/limit.h"
 #include "autotune/measure/kernel_measurer.h"
-#include "autotune/roofline.h"
 #include "autotune/stats.h"
 #include "base/error.h"
 #include "base/files.h"

@@ -54,13 +54,14 @@ class ProgressPrinter {
 };
 
 // The cost model learns from what is on record: the user's trials and those of teams.
-void teach_all(CostModel& model, const Database& database, const Flags& flags, const Target& target) {
+void teach_all(CostModel& model, const Database& database, const Flags& flags, const Target& target,
+               std::span<const Kernel> kernels) {
   std::vector<Database> teams;
   for (const std::string& path : flags.model.team_databases)
     teams.push_back(Database::open(path, OpenMode::read_only, Origin::foreign));
   std::vector<const Database*> all{&database};
   for (const Database& team : teams) all.push_back(&team);
-  pretrain(model, all, builtin_ops(), target, host_machine().hash());
+  pretrain(model, all, builtin_ops(), kernels, target, host_machine().hash());
 }
 
 int run_tune(const Flags& flags) {
@@ -87,7 +88,7 @@ int run_tune(const Flags& flags) {
     tasks.push_back({model.kernels[k], static_cast<double>(model.uses[k]), group_label(model, group)});
   }
   const std::unique_ptr<CostModel> cost_model = make_cost_model("xgboost");
-  teach_all(*cost_model, database, flags, target);
+  teach_all(*cost_model, database, flags, target, model.kernels);
   options.cost_model = cost_model.get();
   const auto measurer = make_kernel_measurer(
       target, builtin_ops(),

@@ -21,15 +21,20 @@ struct Setting {
   int threads = 1;
 };
 
+// A model keeps no more trials than that, so that training stays quick; those it forgets are the oldest of what it has
+// most of.
+inline constexpr size_t kMostTrialsLearnt = 5000;
+inline constexpr int64_t kTrialsPerTraining = 24;  // of a search
+
 class CostModel {
  public:
   virtual ~CostModel() = default;
   // One finite score a schedule, the higher the faster; they compare within one setting. The schedules fit the kernel.
   [[nodiscard]] virtual std::vector<double> predict(const Setting& setting,
                                                     std::span<const Schedule> schedules) const = 0;
-  // The time of a schedule that fits the kernel; nullopt: it failed. `machine` tells hosts of one target apart: times
-  // of two are never compared.
-  virtual void learn(const Setting& setting, std::string_view machine, const Schedule& schedule,
+  // The time of a schedule that fits the kernel; nullopt: it failed. `bench` tells hosts of one target and builds
+  // apart: times of two are never compared.
+  virtual void learn(const Setting& setting, std::string_view bench, const Schedule& schedule,
                      std::optional<double> nanoseconds) = 0;
   // Takes in what it was told since the last time. May take a third of a second: not while something is being timed.
   virtual void train() = 0;

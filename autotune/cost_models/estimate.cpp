@@ -6,13 +6,12 @@
 namespace oc {
 namespace {
 
-// Of a current x86 core. Those of tiles, loops and spills were chosen so that schedules of tuned models come out in the
-// order they were measured in.
-constexpr double kLatency = 4;        // cycles of a multiply-add
+// Of a current x86 core; bytes are those at best, without a miss. The others were chosen so that schedules of tuned
+// models come out in the order they were measured in, that of loads too.
+constexpr double kFromL2 = 64;        // bytes a cycle
+constexpr double kFromL3 = 32;        // bytes a cycle
+constexpr double kFromMemory = 8;     // bytes a cycle
 constexpr double kLoads = 4;          // a cycle, from the first level
-constexpr double kL2Bytes = 64;       // a cycle, from the second level
-constexpr double kL3Bytes = 32;       // from the third
-constexpr double kMemoryBytes = 8;    // from memory
 constexpr double kTileCycles = 5;     // to enter and leave a register tile
 constexpr double kSumCycles = 1;      // to begin and store a sum of it
 constexpr double kLoopCycles = 0.5;   // of one turn of an innermost loop
@@ -40,28 +39,29 @@ double imbalance(const Nest& nest, int threads) {
   return std::max(1.0, std::min(rounds * each, pieces) * threads / pieces);
 }
 
+namespace {
+
 Estimate estimate(const Setting& setting, double least, const std::vector<Nest>& nests,
                   const std::vector<Traffic>& traffic) {
   const Target& target = setting.target;
   Estimate sum;
-  double bytes = 0;
   for (size_t i = 0; i < nests.size(); ++i) {
     const Nest& nest = nests[i];
     const double fmas = target.vector_fmas, sums = static_cast<double>(nest.sums);
     const double vectors = nest.flops / 2 * nest.computed / static_cast<double>(nest.lanes);
     const double share = imbalance(nest, setting.threads) / setting.threads;  // of the work, on the busiest thread
     Estimate part;
-    part.arithmetic = vectors / fmas / std::min(1.0, sums / (kLatency * fmas));
+    part.arithmetic = vectors / fmas / std::min(1.0, sums / (kFmaLatency * fmas));
     part.loads = vectors / sums * static_cast<double>(nest.loads) / kLoads;
     const double tiles = tiles_of(nest, vectors);
     part.overhead = tiles * (kTileCycles + kSumCycles * sums) +
                     kLoopCycles * vectors / static_cast<double>(std::max<int64_t>(1, nest.body));
     const auto spilled = static_cast<double>(std::max<int64_t>(0, registers_wanted(nest) - target.vector_registers));
     part.spills = kSpillCycles * spilled * vectors / sums;
-    part.extra = nest.extra_ops / fmas + nest.extra_bytes / kL2Bytes;
-    part.l1 = traffic[i].into(0) / kL2Bytes;
-    part.l2 = traffic[i].into(1) / kL3Bytes;
-    part.l3 = traffic[i].into(2) / kMemoryBytes;
+    part.extra = nest.extra_ops / fmas + nest.extra_bytes / kFromL2;
+    part.l1 = traffic[i].into(0) / kFromL2;
+    part.l2 = traffic[i].into(1) / kFromL3;
+    part.l3 = traffic[i].into(2) / kFromMemory;
     for (const auto member : {&Estimate::arithmetic, &Estimate::loads, &Estimate::overhead, &Estimate::spills,
                               &Estimate::extra, &Estimate::l1, &Estimate::l2, &Estimate::l3})
       sum.*member += part.*member * share;
@@ -69,12 +69,20 @@ Estimate estimate(const Setting& setting, double least, const std::vector<Nest>&
     const double all = core + part.l1 + part.l2 + part.l3, most = std::max({core, part.l1, part.l2, part.l3});
     sum.cycles += share * (most + (1 - kHidden) * (all - most) + part.extra);
     if (nest.tasks > 1) sum.cycles += kTaskCycles * static_cast<double>(nest.tasks) / setting.threads;
-    for (const double once : traffic[i].distinct) bytes += once;
   }
   const double peak = 2.0 * target.vector_fmas * target.lanes(4);
-  sum.ideal = std::max(least / peak, bytes / kL3Bytes) / setting.threads;
+  sum.ideal = std::max(least / peak, static_cast<double>(setting.kernel.bytes) / kFromL3) / setting.threads;
   sum.cycles = std::max(sum.cycles, 1.0);
   return sum;
+}
+
+}  // namespace
+
+ScheduleView look_at(const Setting& setting, double least, const Schedule& schedule) {
+  ScheduleView view{.nests = loop_nests(setting.kernel, setting.target, schedule)};
+  for (const Nest& nest : view.nests) view.traffic.push_back(traffic_of(nest, setting.target));
+  view.estimate = estimate(setting, least, view.nests, view.traffic);
+  return view;
 }
 
 }  // namespace oc

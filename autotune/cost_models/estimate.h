@@ -9,6 +9,8 @@
 
 namespace oc {
 
+inline constexpr double kFmaLatency = 4;  // cycles, of a current x86 core
+
 struct Estimate {
   double arithmetic = 0;          // multiply-adds at the rate that the tile's sums allow
   double loads = 0;               // of the operands, from the first level
@@ -22,9 +24,15 @@ struct Estimate {
   [[nodiscard]] double efficiency() const { return cycles > 0 ? ideal / cycles : 0; }  // 0 … 1 or a little more
 };
 
-// `traffic[i]` is that of `nests[i]`; `least`: least_flops() of the kernel.
-[[nodiscard]] Estimate estimate(const Setting& setting, double least, const std::vector<Nest>& nests,
-                                const std::vector<Traffic>& traffic);
+// What models see of a schedule.
+struct ScheduleView {
+  std::vector<Nest> nests;
+  std::vector<Traffic> traffic;  // of each nest
+  Estimate estimate;
+};
+
+// `least`: least_flops() of the kernel.
+[[nodiscard]] ScheduleView look_at(const Setting& setting, double least, const Schedule& schedule);
 
 // Vector registers that a tile wants: its sums and the operands on their way.
 [[nodiscard]] int64_t registers_wanted(const Nest& nest);

@@ -1,16 +1,20 @@
 #include "autotune/cost_models/experience.h"
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
 
+#include "autotune/journal.h"
 #include "base/error.h"
 
 namespace oc {
 namespace {
 
-constexpr size_t kMostTrials = 5000;
-constexpr size_t kMostOfGroup = 400;  // of one workload; its latest
+constexpr size_t kMostOfKey = 400;  // of one workload, machine, target and thread count; its latest
 
 // What the trial's code was built for. Caches are not part of a target's name but of the machine's description.
 Target target_of(const Key& key, const std::string& description) {
@@ -38,47 +42,130 @@ std::optional<std::pair<Schedule, std::optional<double>>> read_trial(const Trial
   }
 }
 
-}  // namespace
+using Databases = std::span<const Database* const>;
 
-std::vector<Experience> read_experience(const Database& database, const OpTable& ops) {
-  std::map<std::string, std::string> descriptions;
-  for (const MachineRow& row : database.machines()) descriptions[row.hash] = row.description;
-  std::vector<Experience> result;
-  for (const WorkloadRow& row : database.workloads()) {
+// By the latest mark of any of them.
+bool quarantined(Databases databases, const std::string& trial) {
+  std::optional<Mark> latest;
+  for (const Database* database : databases)
+    for (Mark& mark : database->marks_of(trial))
+      if (mark.kind != MarkKind::confirm && (!latest || latest->unix_ms <= mark.unix_ms)) latest = std::move(mark);
+  return latest && latest->kind == MarkKind::quarantine;
+}
+
+// The latest `most` trials of the key, each once however many databases hold it, by time; apart by build.
+std::map<std::string, std::vector<Trial>> trials_by_build(Databases databases, const Key& key, size_t most) {
+  std::map<std::pair<int64_t, std::string>, Trial> trials;
+  for (const Database* database : databases)
+    for (Trial& trial : database->trials_of(key)) {
+      std::pair place(trial.unix_ms, row_id(trial));
+      trials.emplace(std::move(place), std::move(trial));
+    }
+  std::erase_if(trials, [&](const auto& entry) { return quarantined(databases, entry.first.second); });
+  while (trials.size() > most) trials.erase(trials.begin());
+  std::map<std::string, std::vector<Trial>> result;
+  for (auto& [place, trial] : trials) result[trial.build].push_back(std::move(trial));
+  return result;
+}
+
+// Keys of workloads of all databases, each once; `family` as in WorkloadRow.
+struct Place {
+  Key key;
+  std::string family;
+};
+
+std::vector<Place> places(Databases databases) {
+  std::map<std::tuple<std::string, std::string, std::string, int>, Place> result;
+  for (const Database* database : databases)
+    for (const WorkloadRow& row : database->workloads())
+      for (const Key& key : database->keys_of(row.text))
+        result.try_emplace({key.workload, key.machine, key.features, key.threads}, Place{key, row.family});
+  std::vector<Place> list;
+  for (auto& [order, place] : result) list.push_back(std::move(place));
+  return list;
+}
+
+class Reader {
+ public:
+  Reader(Databases databases, const OpTable& ops) : databases_(databases), ops_(ops) {
+    for (const Database* database : databases)
+      for (const MachineRow& row : database->machines()) descriptions_[row.hash] = row.description;
+  }
+
+  // Nothing, where this build does not know the ops or the target.
+  std::vector<Experience> read(const Key& key, size_t most) {
+    std::vector<Experience> result;
     try {
-      const Kernel kernel = analyse({row.text}, ops);
-      for (const Key& key : database.keys_of(row.text)) {
-        Experience group{kernel, target_of(key, descriptions[key.machine]), key.threads, key.machine, {}};
-        for (const Trial& trial : database.trials_of(key))
+      const Kernel kernel = analyse({key.workload}, ops_);
+      const Target target = target_of(key, descriptions_[key.machine]);
+      for (const auto& [build, trials] : trials_by_build(databases_, key, most)) {
+        Experience group{kernel, target, key.threads, bench_of(key.machine, build), {}};
+        for (const Trial& trial : trials)
           if (auto known = read_trial(trial, group)) group.trials.push_back(std::move(*known));
         if (group.trials.size() >= 2) result.push_back(std::move(group));
       }
-    } catch (const UserError&) {  // of ops or targets that this build does not know
-      continue;
+    } catch (const UserError&) {
     }
+    return result;
   }
+
+ private:
+  Databases databases_;
+  const OpTable& ops_;
+  std::map<std::string, std::string> descriptions_;
+};
+
+bool of_arch(const Key& key, const Target& target) {
+  try {
+    return parse_target(key.features).arch == target.arch;
+  } catch (const UserError&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::string bench_of(const std::string& machine, const std::string& build) {
+  static const std::string kOurs = row_id(current_build());
+  return build == kOurs ? machine : machine + " " + build;
+}
+
+std::vector<Experience> read_experience(const Database& database, const OpTable& ops) {
+  const Database* const databases[] = {&database};
+  Reader reader(databases, ops);
+  std::vector<Experience> result;
+  for (const Place& place : places(databases))
+    std::ranges::move(reader.read(place.key, std::numeric_limits<size_t>::max()), std::back_inserter(result));
   return result;
 }
 
 void teach(CostModel& model, const Experience& experience) {
   for (const auto& [schedule, time] : experience.trials)
-    model.learn(experience.setting(), experience.machine, schedule, time);
+    model.learn(experience.setting(), experience.bench, schedule, time);
 }
 
-void pretrain(CostModel& model, std::span<const Database* const> databases, const OpTable& ops, const Target& target,
-              const std::string& machine) {
-  std::vector<Experience> all;
-  for (const Database* database : databases)
-    std::ranges::move(read_experience(*database, ops), std::back_inserter(all));
-  std::erase_if(all, [&](const Experience& e) { return e.target.arch != target.arch; });
-  std::ranges::stable_partition(
-      all, [&](const Experience& e) { return e.machine == machine && e.target.name() == target.name(); });
-  size_t taught = 0;
-  for (Experience& group : all) {
-    if (group.trials.size() > kMostOfGroup)
-      group.trials.erase(group.trials.begin(), group.trials.end() - static_cast<std::ptrdiff_t>(kMostOfGroup));
-    if (taught += group.trials.size(); taught > kMostTrials) break;
-    teach(model, group);
+void pretrain(CostModel& model, std::span<const Database* const> databases, const OpTable& ops,
+              std::span<const Kernel> kernels, const Target& target, const std::string& machine) {
+  std::set<std::string> workloads, families;
+  for (const Kernel& kernel : kernels) {
+    workloads.insert(kernel.workload.text);
+    families.emplace(family_name(kernel.family));
+  }
+  std::vector<Place> all = places(databases);
+  std::erase_if(all, [&](const Place& place) { return !of_arch(place.key, target); });
+  std::ranges::stable_sort(all, std::greater(), [&](const Place& place) {
+    const bool here = place.key.machine == machine && place.key.features == target.name();
+    return std::tuple(here && workloads.contains(place.key.workload), here && families.contains(place.family), here,
+                      families.contains(place.family));
+  });
+  Reader reader(databases, ops);
+  size_t left = kMostTrialsLearnt;
+  for (const Place& place : all) {
+    if (left == 0) break;
+    for (const Experience& group : reader.read(place.key, std::min(kMostOfKey, left))) {
+      teach(model, group);
+      left -= group.trials.size();
+    }
   }
   model.train();
 }

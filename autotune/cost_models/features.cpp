@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "autotune/cost_models/estimate.h"
+#include "base/error.h"
 
 namespace oc {
 namespace {
@@ -17,7 +18,8 @@ class Sink {
  public:
   explicit Sink(std::vector<float>* row, std::vector<std::string>* names) : row_(row), names_(names) {}
   void add(std::string_view group, std::string_view name, double value) {
-    if (row_ != nullptr) row_->push_back(std::isfinite(value) ? static_cast<float>(value) : kAbsent);
+    if (!std::isfinite(value)) internal_error("feature {}.{} of a schedule is {}", group, name, value);
+    if (row_ != nullptr) row_->push_back(static_cast<float>(value));
     if (names_ != nullptr) names_->push_back(fmt::format("{}.{}", group, name));
   }
   // Of a size or a count, never negative.
@@ -42,9 +44,7 @@ struct Facts {
   double flops = 0, least = 0, bytes = 0, weights = 0, nodes = 0;
 
   const Schedule* schedule = nullptr;
-  std::vector<Nest> nests{Nest{}};
-  std::vector<Traffic> traffic{Traffic{}};
-  Estimate estimate;
+  ScheduleView view{{Nest{}}, {Traffic{}}, {}};
   size_t main = 0;  // the nest with the most work
 };
 
@@ -66,11 +66,8 @@ double work(const Nest& nest) {
 
 void look_at(Facts& facts, const Setting& setting, const Schedule& schedule) {
   facts.schedule = &schedule;
-  facts.nests = loop_nests(setting.kernel, setting.target, schedule);
-  facts.traffic.clear();
-  for (const Nest& nest : facts.nests) facts.traffic.push_back(traffic_of(nest, setting.target));
-  facts.main = static_cast<size_t>(std::ranges::max_element(facts.nests, {}, work) - facts.nests.begin());
-  facts.estimate = estimate(setting, facts.least, facts.nests, facts.traffic);
+  facts.view = look_at(setting, facts.least, schedule);
+  facts.main = static_cast<size_t>(std::ranges::max_element(facts.view.nests, {}, work) - facts.view.nests.begin());
 }
 
 void add_kernel(Sink& sink, const Facts& f) {
@@ -94,12 +91,12 @@ void add_target(Sink& sink, const Facts& f) {
 }
 
 void add_tile(Sink& sink, const Facts& f) {
-  const Nest& nest = f.nests[f.main];
+  const Nest& nest = f.view.nests[f.main];
   const auto sums = static_cast<double>(nest.sums), registers = static_cast<double>(f.target.vector_registers);
   sink.add("tile", "lanes_used", static_cast<double>(nest.lanes) / f.target.lanes(4));
   sink.add("tile", "sums", sums);
   sink.add("tile", "registers", static_cast<double>(registers_wanted(nest)) / registers);
-  sink.add("tile", "latency", std::min(1.0, sums / (4.0 * f.target.vector_fmas)));
+  sink.add("tile", "latency", std::min(1.0, sums / (kFmaLatency * f.target.vector_fmas)));
   sink.add("tile", "loads_per_sum", static_cast<double>(nest.loads) / sums);
   sink.add_log("tile", "loads", static_cast<double>(nest.loads));
   sink.add_log("tile", "depth", static_cast<double>(nest.depth));
@@ -107,7 +104,7 @@ void add_tile(Sink& sink, const Facts& f) {
   sink.add_log("tile", "unrolled", static_cast<double>(nest.body) / sums);
   sink.add("tile", "waste", nest.computed);
   double flops = 0, computed = 0;
-  for (const Nest& each : f.nests) {
+  for (const Nest& each : f.view.nests) {
     flops += each.flops;
     computed += work(each);
   }
@@ -116,14 +113,14 @@ void add_tile(Sink& sink, const Facts& f) {
 }
 
 void add_memory(Sink& sink, const Facts& f) {
-  const Traffic& traffic = f.traffic[f.main];
+  const Traffic& traffic = f.view.traffic[f.main];
   sink.add_ratio("memory", "tile_in_l1", traffic.tile, static_cast<double>(f.target.l1_bytes));
   sink.add_ratio("memory", "tile_in_l2", traffic.tile, static_cast<double>(f.target.l2_bytes));
   constexpr std::string_view kLevels[kCacheLevels] = {"l1", "l2", "l3"};
   constexpr std::string_view kRoles[kTensorRoles] = {"input", "weight", "result"};
   for (size_t level = 0; level < kCacheLevels; ++level) {
     double all = 0;
-    for (const Traffic& each : f.traffic) all += each.into(level);
+    for (const Traffic& each : f.view.traffic) all += each.into(level);
     sink.add_ratio(kLevels[level], "bytes_per_flop", all, f.flops);
     sink.add_ratio(kLevels[level], "bytes_again", all, f.bytes);
     sink.add(kLevels[level], "held", traffic.held[level]);
@@ -131,16 +128,16 @@ void add_memory(Sink& sink, const Facts& f) {
       sink.add_ratio(kLevels[level], kRoles[role], traffic.bytes[level][role], traffic.distinct[role]);
   }
   double extra_bytes = 0, extra_ops = 0;
-  for (const Nest& nest : f.nests) {
+  for (const Nest& nest : f.view.nests) {
     extra_bytes += nest.extra_bytes;
     extra_ops += nest.extra_ops;
   }
   sink.add("memory", "copied", extra_bytes / std::max(1.0, f.bytes));
-  sink.add("memory", "extra_ops", extra_ops * static_cast<double>(f.nests[f.main].lanes) / std::max(1.0, f.flops));
+  sink.add("memory", "extra_ops", extra_ops * static_cast<double>(f.view.nests[f.main].lanes) / std::max(1.0, f.flops));
 }
 
 void add_parallel(Sink& sink, const Facts& f) {
-  const Nest& nest = f.nests[f.main];
+  const Nest& nest = f.view.nests[f.main];
   sink.add_log("parallel", "tasks", static_cast<double>(nest.tasks));
   sink.add_log("parallel", "pieces", static_cast<double>(nest.pieces));
   sink.add("parallel", "imbalance", imbalance(nest, f.threads));
@@ -148,7 +145,7 @@ void add_parallel(Sink& sink, const Facts& f) {
 }
 
 void add_estimate(Sink& sink, const Facts& f) {
-  const Estimate& e = f.estimate;
+  const Estimate& e = f.view.estimate;
   sink.add("estimate", "efficiency", e.efficiency());
   const std::pair<std::string_view, double> parts[] = {{"arithmetic", e.arithmetic},
                                                        {"loads", e.loads},

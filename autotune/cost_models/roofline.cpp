@@ -9,12 +9,8 @@ class RooflineCostModel final : public CostModel {
   std::vector<double> predict(const Setting& setting, std::span<const Schedule> schedules) const override {
     std::vector<double> scores;
     const double least = least_flops(setting.kernel);
-    for (const Schedule& schedule : schedules) {
-      const std::vector<Nest> of_schedule = loop_nests(setting.kernel, setting.target, schedule);
-      std::vector<Traffic> traffic;
-      for (const Nest& nest : of_schedule) traffic.push_back(traffic_of(nest, setting.target));
-      scores.push_back(estimate(setting, least, of_schedule, traffic).efficiency());
-    }
+    for (const Schedule& schedule : schedules)
+      scores.push_back(look_at(setting, least, schedule).estimate.efficiency());
     return scores;
   }
   void learn(const Setting&, std::string_view, const Schedule&, std::optional<double>) override {}

@@ -68,13 +68,14 @@ class XgboostCostModel final : public CostModel {
     return {scores, scores + count};
   }
 
-  void learn(const Setting& setting, std::string_view machine, const Schedule& schedule,
+  void learn(const Setting& setting, std::string_view bench, const Schedule& schedule,
              std::optional<double> nanoseconds) override {
-    Group& group = groups_[fmt::format("{} {} {} {}", machine, setting.target.name(), setting.threads,
+    Group& group = groups_[fmt::format("{} {} {} {}", bench, setting.target.name(), setting.threads,
                                        setting.kernel.workload.text)];
     const std::vector<float> row = features(setting, {&schedule, 1});
     group.values.insert(group.values.end(), row.begin(), row.end());
     group.times.push_back(nanoseconds);
+    if (++kept_ > kMostTrialsLearnt) forget_one();
     fresh_ = true;
   }
 
@@ -105,8 +106,17 @@ class XgboostCostModel final : public CostModel {
   }
 
  private:
+  void forget_one() {
+    Group& largest =
+        std::ranges::max_element(groups_, {}, [](const auto& entry) { return entry.second.times.size(); })->second;
+    largest.values.erase(largest.values.begin(), largest.values.begin() + static_cast<long>(feature_names().size()));
+    largest.times.erase(largest.times.begin());
+    --kept_;
+  }
+
   std::unique_ptr<CostModel> roofline_ = make_roofline_cost_model();
   std::map<std::string, Group> groups_;
+  size_t kept_ = 0;  // rows of all groups
   Booster booster_;
   bool fresh_ = false;
 };

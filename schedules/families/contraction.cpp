@@ -267,16 +267,18 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
                   {kK, block_k}, {kN, c.columns},          {kM, c.rows},
                   {kK, step_k}};
   const bool shared = c.weight || kernel.graph[kernel.anchor_node().inputs[1]].type.shape.size() == 2;  // by batches
-  const auto walks = [&](int axis, bool batched) {
-    return batched ? std::vector<std::pair<int, int64_t>>{{kB, c.k}, {axis, 1}}
-                   : std::vector<std::pair<int, int64_t>>{{axis, 1}};
+  // One matrix, or one after the other of a batch.
+  const auto matrix = [&](int outer, int inner, bool batched) {
+    std::vector<std::pair<int, int64_t>> rows{{outer, 1}};
+    if (batched) rows.emplace_back(kB, nest.extents[static_cast<size_t>(outer)]);
+    return decltype(NestTensor::dims){rows, {{inner, 1}}};
   };
   const auto role = c.weight ? NestTensor::Role::weight : NestTensor::Role::input;
-  NestTensor a{.element = c.element, .dims = {walks(kM, true), walks(kK, false)}};
-  NestTensor b{.role = role, .element = c.element, .dims = {walks(kK, !shared), walks(kN, false)}};
-  if (!contiguous(operand_dims(kernel, 0), 1)) std::swap(a.dims[0], a.dims[1]);
-  if (c.along_k || !c.streams_n) std::swap(b.dims[0], b.dims[1]);
-  nest.tensors = {a, b, {NestTensor::Role::result, c.element, {walks(kM, true), walks(kN, false)}}};
+  const bool k_outside = !contiguous(operand_dims(kernel, 0), 1), n_outside = c.along_k || !c.streams_n;
+  nest.tensors = {
+      {.element = c.element, .dims = k_outside ? matrix(kK, kM, true) : matrix(kM, kK, true)},
+      {.role = role, .element = c.element, .dims = n_outside ? matrix(kN, kK, !shared) : matrix(kK, kN, !shared)},
+      {NestTensor::Role::result, c.element, matrix(kM, kN, true)}};
 
   nest.flops = 2 * count(c.batches) * count(c.m) * count(c.n) * count(c.k);
   nest.computed = 1 / (coverage(c.m, c.rows) * coverage(c.n, c.columns));

@@ -72,7 +72,8 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
 std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
   enum : int { kRow, kInner };
   const ReductionRows rows = look_at_rows(kernel, target);
-  const int64_t elements = physical_size(kernel.input(0).layout, kernel.input(0).extents());
+  const Type& reduced = kernel.graph[kernel.anchor_node().inputs[0]].type;
+  const int64_t elements = physical_size(reduced.layout, reduced.extents());
   const int64_t inner = rows.along ? rows.inner : std::max<int64_t>(1, elements / (rows.iterations * rows.lanes));
   const int64_t step = rows.along ? rows.lanes * s["vector.unroll"] : 1;
   Nest nest{.extents = {rows.iterations, inner}, .loops = {{kRow, 1}, {kInner, step}}};

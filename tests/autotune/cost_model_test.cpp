@@ -131,6 +131,22 @@ TEST(Xgboost, LearnsWhatSchedulesItNeverSawAreWorth) {
   EXPECT_GE(spearman(model->predict({kernel, avx2(), 1}, unseen), speeds(kernel, unseen)).value_or(0), 0.9);
 }
 
+TEST(Xgboost, ForgetsTheOldestOfManyTrials) {
+  const Kernel kernel = matmul_task("", 96, 128, 160).kernel;
+  const std::vector<Schedule> all = draw(kernel, 100);
+  const std::unique_ptr<CostModel> model = make_cost_model("xgboost");
+  const auto teach_times = [&](size_t trials, double sign) {  // -1: the slowest seem fastest
+    for (size_t i = 0; i < trials; ++i) {
+      const Schedule& schedule = all[i % all.size()];
+      model->learn({kernel, avx2(), 1}, "here", schedule, std::pow(planted_time(kernel, schedule), sign));
+    }
+  };
+  teach_times(kMostTrialsLearnt, -1);
+  teach_times(kMostTrialsLearnt, 1);
+  model->train();
+  EXPECT_GE(spearman(model->predict({kernel, avx2(), 1}, all), speeds(kernel, all)).value_or(0), 0.9);
+}
+
 TEST(Xgboost, PutsWhatFailsLast) {
   const Kernel kernel = matmul_task("", 96, 128, 160).kernel;
   const std::vector<Schedule> all = draw(kernel, 500);
@@ -218,6 +234,30 @@ TEST(Experience, LeavesOutRowsThatNobodyCanRead) {
   EXPECT_EQ(read_experience(database, builtin_ops()).size(), groups);
 }
 
+TEST(Experience, KeepsBuildsApartAndLeavesOutWhatIsQuarantined) {
+  Database database = tuned(products(), 40);
+  const std::vector<Experience> before = read_experience(database, builtin_ops());
+  const std::string known = before.front().kernel.workload.text;
+  const std::vector<Trial> trials = database.trials_of(known);
+  for (Trial trial : trials) {
+    trial.build = database.add_build({"another", "toolchain", "hash"});
+    database.add_trial(trial);
+  }
+  std::vector<Experience> after = read_experience(database, builtin_ops());
+  std::erase_if(after, [&](const Experience& group) { return group.kernel.workload.text != known; });
+  ASSERT_EQ(after.size(), 2U);
+  EXPECT_NE(after[0].bench, after[1].bench);
+  EXPECT_EQ(after[0].trials.size(), after[1].trials.size());
+  EXPECT_TRUE(after[0].bench == before.front().bench || after[1].bench == before.front().bench);
+
+  for (const Trial& trial : trials) database.add_mark({MarkKind::quarantine, row_id(trial), unix_ms_now(), ""});
+  database.add_mark({MarkKind::clear, row_id(trials[0]), unix_ms_now(), ""});
+  database.add_mark({MarkKind::clear, row_id(trials[1]), unix_ms_now(), ""});
+  after = read_experience(database, builtin_ops());
+  std::erase_if(after, [&](const Experience& group) { return group.bench != before.front().bench; });
+  EXPECT_EQ(after.front().trials.size(), 2U);
+}
+
 TEST(Quality, OfAModelThatLearnsIsThatOnWorkloadsItNeverSaw) {
   const Database database = tuned(products(), 400);
   const std::vector<Experience> experience = read_experience(database, builtin_ops());
@@ -236,26 +276,42 @@ TEST(Pretrain, GuidesTheFirstTrialsOfAnUnseenWorkload) {
   const Database database = tuned(tasks, 400);
   const Database* const databases[] = {&database};
   const std::unique_ptr<CostModel> model = make_cost_model("xgboost");
-  pretrain(*model, databases, builtin_ops(), avx2(), host_machine().hash());
   const Kernel unseen = matmul_task("", 112, 144, 192).kernel;
+  pretrain(*model, databases, builtin_ops(), {&unseen, 1}, avx2(), host_machine().hash());
   const std::vector<Schedule> schedules = draw(unseen, 200);
   EXPECT_GE(spearman(model->predict({unseen, avx2(), 1}, schedules), speeds(unseen, schedules)).value_or(0), 0.8);
 }
 
-// --- in the tuning loop ----------------------------------------------------------------------------------------------
-
 class CountingModel final : public CostModel {
  public:
   int learnt = 0, failed = 0, trained = 0;
+  std::vector<std::string> workloads;  // in the order of the first trial
   std::vector<double> predict(const Setting&, std::span<const Schedule> schedules) const override {
     return std::vector<double>(schedules.size(), 0);
   }
-  void learn(const Setting&, std::string_view, const Schedule&, std::optional<double> time) override {
+  void learn(const Setting& setting, std::string_view, const Schedule&, std::optional<double> time) override {
     ++learnt;
     failed += !time;
+    if (std::ranges::find(workloads, setting.kernel.workload.text) == workloads.end())
+      workloads.push_back(setting.kernel.workload.text);
   }
   void train() override { ++trained; }
 };
+
+TEST(Pretrain, TeachesTheKernelsOwnTrialsFirstAndEachOnce) {
+  const std::vector<TuneTask> tasks = products();
+  const Database database = tuned(tasks, 80);
+  const Database* const databases[] = {&database, &database};
+  for (const TuneTask& task : tasks) {
+    CountingModel model;
+    pretrain(model, databases, builtin_ops(), {&task.kernel, 1}, avx2(), host_machine().hash());
+    EXPECT_EQ(model.workloads.front(), task.kernel.workload.text);
+    EXPECT_EQ(model.learnt, 80);
+    EXPECT_EQ(model.trained, 1);
+  }
+}
+
+// --- in the tuning loop ----------------------------------------------------------------------------------------------
 
 TEST(Tune, TellsTheCostModelEveryTrialAndTrainsItNowAndThen) {
   const std::vector<TuneTask> tasks = products();
@@ -269,7 +325,7 @@ TEST(Tune, TellsTheCostModelEveryTrialAndTrainsItNowAndThen) {
   for (const TaskProgress& task : report.tasks) failed += task.failed;
   EXPECT_EQ(model.learnt, 100);
   EXPECT_EQ(model.failed, failed);
-  EXPECT_EQ(model.trained, 100 / 24);
+  EXPECT_EQ(model.trained, 100 / kTrialsPerTraining);
 }
 
 }  // namespace

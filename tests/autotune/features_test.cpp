@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <array>
 #include <map>
 #include <random>
 #include <set>
@@ -45,7 +45,6 @@ TEST(Features, AreFiniteAndTellSchedulesOfEveryFamilyApart) {
           for (const Schedule& schedule : some_schedules(setting, 24)) {
             const std::vector<float> row = features(setting, {&schedule, 1});
             ASSERT_EQ(row.size(), feature_names().size());
-            for (size_t i = 0; i < row.size(); ++i) ASSERT_TRUE(std::isfinite(row[i])) << feature_names()[i];
             const std::string text = print_schedule(schedule);
             const auto [place, fresh] = schedule_of.try_emplace(row, text);
             EXPECT_TRUE(fresh || place->second == text) << place->second << text << kernel.workload.text;
@@ -83,6 +82,47 @@ TEST(Traffic, WhatDoesNotFitComesAgainForEveryLoopAround) {
   EXPECT_EQ(traffic.bytes[0][0], 512 * 256 * 4);       // a's rows stay while b's columns pass by
   EXPECT_EQ(traffic.bytes[0][1], 64 * 256 * 256 * 4);  // all of b for each of 64 tiles of rows
   EXPECT_EQ(traffic.bytes[0][2], 512 * 256 * 4);
+}
+
+// Bytes of a tensor, and as many as whole lines along its innermost dim.
+std::pair<double, double> in_lines(const Type& type) {
+  const int64_t inner = physical_extents(type.layout, type.extents()).back() * 4;
+  const auto bytes = static_cast<double>(type.bytes());
+  return {bytes, bytes / static_cast<double>(inner) * static_cast<double>((inner + 63) / 64 * 64)};
+}
+
+// Left out is what nests leave out or sum up differently: results of reductions, padded inputs, Winograd's transforms.
+TEST(Traffic, WhatIsTouchedAtAllIsAsLargeAsTheTensor) {
+  constexpr size_t kInput = 0, kWeight = 1, kResult = 2;
+  size_t tensors = 0;
+  for (const char* name : {"x86-64-avx2", "x86-64-avx512"})
+    for (const Kernel& kernel : test::kernels(64, parse_target(name))) {
+      const Target target = parse_target(name);
+      if (kernel.family == Family::reduction) continue;
+      std::array<std::pair<double, double>, kTensorRoles> expected{};
+      expected[kResult] = in_lines(kernel.output());
+      if (kernel.family == Family::contraction)
+        for (size_t i = 0; i < 2; ++i) {
+          auto& [least, most] =
+              expected[kernel.is_weight(static_cast<size_t>(kernel.input_of_anchor(i))) ? kWeight : kInput];
+          const auto [bytes, lines] = in_lines(kernel.graph[kernel.anchor_node().inputs[i]].type);
+          least += bytes;
+          most += lines;
+        }
+      for (const Schedule& schedule : some_schedules({kernel, target, 4}, 24)) {
+        if (const auto form = schedule.values.find("algorithm.form");
+            form != schedule.values.end() && form->second != 0)
+          continue;
+        const Traffic traffic = traffic_of(loop_nests(kernel, target, schedule).back(), target);
+        for (const size_t role : {kInput, kWeight, kResult}) {
+          if (expected[role].second == 0) continue;
+          ++tensors;
+          EXPECT_GE(traffic.distinct[role], expected[role].first) << print_schedule(schedule) << kernel.workload.text;
+          EXPECT_LE(traffic.distinct[role], expected[role].second) << print_schedule(schedule) << kernel.workload.text;
+        }
+      }
+    }
+  EXPECT_GT(tensors, 100U);
 }
 
 TEST(Features, OfTheMatrixProductSayWhatItsTilesDo) {

@@ -36,6 +36,9 @@ Table parse_header(std::string_view line) {
               .machine = json.at("machine"),
               .toolchain = json.at("toolchain"),
               .date = json.at("date"),
+              .l1 = json.at("l1"),
+              .l2 = json.at("l2"),
+              .l3 = json.at("l3"),
               .threads = json.at("threads"),
               .family = family_of(json.at("family")),
               .version = json.at("version"),
@@ -89,6 +92,14 @@ Values Table::values_of(const Schedule& schedule) const {
   return values;
 }
 
+Target Table::built_for() const {
+  Target result = parse_target(target);
+  result.l1_bytes = l1;
+  result.l2_bytes = l2;
+  result.l3_bytes = l3;
+  return result;
+}
+
 std::string print_header(const Table& table) {
   Json knobs = Json::object();
   for (const Knob& knob : table.knobs) knobs[knob.name] = knob.values;
@@ -98,6 +109,9 @@ std::string print_header(const Table& table) {
                   {"threads", table.threads},
                   {"toolchain", table.toolchain},
                   {"date", table.date},
+                  {"l1", table.l1},
+                  {"l2", table.l2},
+                  {"l3", table.l3},
                   {"family", family_name(table.family)},
                   {"version", table.version},
                   {"fixed", table.fixed},

@@ -40,6 +40,7 @@ struct Retimed {
 
 struct Table {
   std::string workload, target, machine, toolchain, date;
+  int64_t l1 = 0, l2 = 0, l3 = 0;  // bytes of the machine's caches, of which the target's name says nothing
   int threads = 1;
   Family family = Family::elementwise;
   int version = 1;
@@ -52,6 +53,7 @@ struct Table {
 
   [[nodiscard]] Schedule schedule(const Values& values) const;
   [[nodiscard]] Values values_of(const Schedule& schedule) const;
+  [[nodiscard]] Target built_for() const;
 };
 
 [[nodiscard]] std::string print_header(const Table& table);  // one line

@@ -72,6 +72,9 @@ Table some_table() {
               .machine = "a machine",
               .toolchain = "a compiler",
               .date = "2024-02-29",
+              .l1 = 48 << 10,
+              .l2 = 3 << 20,
+              .l3 = 5 << 20,
               .family = Family::window,
               .fixed = cut.fixed,
               .knobs = cut.knobs,
@@ -93,6 +96,8 @@ TEST(Table, TextRoundTripsAndGivesTheSchedulesBack) {
   EXPECT_EQ(print_table(read), print_table(table));
   EXPECT_EQ(read.rows.size(), table.rows.size());
   EXPECT_EQ(read.retimed, table.retimed);
+  EXPECT_EQ(read.built_for().name(), some_target().name());
+  EXPECT_EQ(read.built_for().l2_bytes, 3 << 20);
   const Kernel kernel = kernel_of(read.workload);
   for (const TableRow& row : read.rows) {
     const Schedule schedule = read.schedule(row.values);

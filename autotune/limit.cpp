@@ -1,4 +1,4 @@
-#include "autotune/roofline.h"
+#include "autotune/limit.h"
 
 #include <algorithm>
 
