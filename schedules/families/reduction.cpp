@@ -94,16 +94,16 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
 }  // namespace
 
 const FamilyInfo& family_reduction() {
-  static const FamilyInfo info = {
-      .family = Family::reduction,
-      .version = 1,
-      .grammar = {{.name = "vector.unroll", .max = 16}, {.name = "parallel.tasks", .max = kMaxTasks, .of_extents = true}},
-      .space = space,
-      .fallback = fallback,
-      .why_illegal = reject,
-      .packings = nullptr,
-      .settle = settle,
-      .nests = nests};
+  static const FamilyInfo info = {.family = Family::reduction,
+                                  .version = 1,
+                                  .grammar = {{.name = "vector.unroll", .max = 16},
+                                              {.name = "parallel.tasks", .max = kMaxTasks, .of_extents = true}},
+                                  .space = space,
+                                  .fallback = fallback,
+                                  .why_illegal = reject,
+                                  .packings = nullptr,
+                                  .settle = settle,
+                                  .nests = nests};
   return info;
 }
 
