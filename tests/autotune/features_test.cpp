@@ -86,9 +86,9 @@ TEST(Traffic, WhatDoesNotFitComesAgainForEveryLoopAround) {
 
 // Bytes of a tensor, and as many as whole lines along its innermost dim.
 std::pair<double, double> in_lines(const Type& type) {
-  const int64_t inner = physical_extents(type.layout, type.extents()).back() * 4;
+  const int64_t inner = physical_extents(type.layout, type.extents()).back() * 4, lines = (inner + 63) / 64;
   const auto bytes = static_cast<double>(type.bytes());
-  return {bytes, bytes / static_cast<double>(inner) * static_cast<double>((inner + 63) / 64 * 64)};
+  return {bytes, bytes / static_cast<double>(inner) * static_cast<double>(lines * 64)};
 }
 
 // Left out is what nests leave out or sum up differently: results of reductions, padded inputs, Winograd's transforms.
