@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "generators/build.h"
 
 namespace oc {
 namespace {
@@ -32,47 +31,6 @@ bool quarantined(const Database& database, const std::string& trial) {
 }
 
 }  // namespace
-
-MachineRow describe(const Machine& machine) {
-  const nlohmann::json description = {{"vendor", machine.vendor},     {"model", machine.model},
-                                      {"family", machine.family},     {"model_number", machine.model_number},
-                                      {"stepping", machine.stepping}, {"features", machine.features},
-                                      {"l1_bytes", machine.l1_bytes}, {"l2_bytes", machine.l2_bytes},
-                                      {"l3_bytes", machine.l3_bytes}, {"core_kinds", machine.core_kinds}};
-  return {machine.hash(), description.dump()};
-}
-
-std::optional<Machine> described_machine(const MachineRow& row) {
-  try {
-    const nlohmann::json all = nlohmann::json::parse(row.description);
-    Machine machine{.vendor = all.at("vendor"),
-                    .model = all.at("model"),
-                    .family = all.at("family"),
-                    .model_number = all.at("model_number"),
-                    .stepping = all.at("stepping"),
-                    .features = all.at("features"),
-                    .l1_bytes = all.at("l1_bytes"),
-                    .l2_bytes = all.at("l2_bytes"),
-                    .l3_bytes = all.at("l3_bytes"),
-                    .core_kinds = all.at("core_kinds")};
-    if (machine.hash() != row.hash) return std::nullopt;
-    return machine;
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
-  }
-}
-
-BuildRow current_build() {
-  std::string languages;
-  for (const Family family : kFamilies) {
-    const FamilyInfo& info = family_info(family);
-    languages += fmt::format("{} v{}", family_name(family), info.version);
-    for (const Argument& argument : info.grammar)
-      languages +=
-          fmt::format(" {}:{}..{}:{}", argument.name, argument.min, argument.max, fmt::join(argument.words, ","));
-  }
-  return {toolchain_id(), OC_VERSION, content_hash(languages)};
-}
 
 Journal::Journal(Database& database, const Target& target, int threads, std::string author)
     : database_(database), features_(target.name()), author_(std::move(author)), threads_(threads) {

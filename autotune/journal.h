@@ -48,11 +48,4 @@ class Journal {
   std::set<std::string> added_;  // workloads, by text
 };
 
-[[nodiscard]] MachineRow describe(const Machine& machine);
-// What a row says of its machine, but for `cores`; nullopt if it does not say it, or not in our words.
-[[nodiscard]] std::optional<Machine> described_machine(const MachineRow& row);
-
-// Our version, the toolchain and the schedule languages: trials of another build are suspect.
-[[nodiscard]] BuildRow current_build();
-
 }  // namespace oc

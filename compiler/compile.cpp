@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"

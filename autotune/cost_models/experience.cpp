@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "autotune/provenance.h"
 #include "base/error.h"
 
 namespace oc {
@@ -12,18 +12,12 @@ namespace {
 constexpr size_t kMostTrials = 5000;
 constexpr size_t kMostOfGroup = 400;  // of one workload; its latest
 
-// What the trial's code was built for. Caches are not part of a target's name but of the machine's description.
-Target target_of(const Key& key, const std::string& description) {
-  Target target = parse_target(key.features);
-  const auto json = nlohmann::json::parse(description, nullptr, false);
-  const auto read = [&](const char* name, int64_t& bytes) {
-    if (!json.is_object() || !json.contains(name) || !json[name].is_number_integer()) return;
-    if (const auto stated = json[name].get<int64_t>(); stated > 0) bytes = stated;
-  };
-  read("l1_bytes", target.l1_bytes);
-  read("l2_bytes", target.l2_bytes);
-  read("l3_bytes", target.l3_bytes);
-  return target;
+// What the trial's code was built for; with typical caches where nobody described the machine.
+Target target_of(const Key& key, const std::map<std::string, Machine>& machines) {
+  const auto machine = machines.find(key.machine);
+  const std::optional<Target> target =
+      machine == machines.end() ? std::nullopt : target_on(key.features, machine->second);
+  return target ? *target : parse_target(key.features);
 }
 
 std::optional<std::pair<Schedule, std::optional<double>>> read_trial(const Trial& trial, const Experience& group) {
@@ -41,14 +35,15 @@ std::optional<std::pair<Schedule, std::optional<double>>> read_trial(const Trial
 }  // namespace
 
 std::vector<Experience> read_experience(const Database& database, const OpTable& ops) {
-  std::map<std::string, std::string> descriptions;
-  for (const MachineRow& row : database.machines()) descriptions[row.hash] = row.description;
+  std::map<std::string, Machine> machines;
+  for (const MachineRow& row : database.machines())
+    if (std::optional<Machine> machine = described_machine(row)) machines.emplace(row.hash, std::move(*machine));
   std::vector<Experience> result;
   for (const WorkloadRow& row : database.workloads()) {
     try {
       const Kernel kernel = analyse({row.text}, ops);
       for (const Key& key : database.keys_of(row.text)) {
-        Experience group{kernel, target_of(key, descriptions[key.machine]), key.threads, key.machine, {}};
+        Experience group{kernel, target_of(key, machines), key.threads, key.machine, {}};
         for (const Trial& trial : database.trials_of(key))
           if (auto known = read_trial(trial, group)) group.trials.push_back(std::move(*known));
         if (group.trials.size() >= 2) result.push_back(std::move(group));

@@ -7,6 +7,7 @@
 
 #include "autotune/interrupt.h"
 #include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "tests/autotune/fakes.h"
 #include "tests/autotune/workloads.h"

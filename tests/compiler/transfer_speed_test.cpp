@@ -5,7 +5,7 @@
 
 #include <ctime>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "compiler/pick.h"
 #include "compiler/transfer.h"
 #include "opencompiler/dsl.h"

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <random>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "compiler/pick.h"
 #include "generators/lock.h"
 #include "opencompiler/dsl.h"
