@@ -76,7 +76,7 @@ History Journal::history(const Kernel& kernel) const {
   } else {
     suggest(best);
   }
-  for (const Key& key : database_.keys_of(workload)) suggest(database_.best(key));
+  for (const Key& key : database_.keys_of(workload)) suggest(database_.best(key, kAnyBuild));
 
   if (history.incumbent && !best->pinned)
     for (const KnownTrial& known : history.trials)

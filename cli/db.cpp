@@ -288,7 +288,7 @@ std::function<int()> add_db(CLI::App& app) {
                      "Instead: rank correlation of cost models with the trials of workloads they were not taught");
   CLI::App* exporting = add("export", "Write canonical JSON lines", export_rows);
   exporting->add_option("file", flags->file, "- for standard output")->required();
-  exporting->add_flag("--best", flags->best, "Only the winning trials");
+  exporting->add_flag("--best", flags->best, "Only the winning trials, those of all builds ranked alike");
   add("import", "Add rows from JSON lines", import_rows)->add_option("file", flags->file, "File")->required();
   add("merge", "Add all rows of another database", merge)->add_option("file", flags->file, "Database file")->required();
   const char* const server =

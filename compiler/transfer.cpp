@@ -69,13 +69,15 @@ double time_of(const Trial& trial) {
 
 }  // namespace
 
-Transfer::Transfer(const Layers& layers, const OpTable& ops, const Target& target, const Machine& machine, int threads)
+Transfer::Transfer(const Layers& layers, const OpTable& ops, const Target& target, const Machine& machine, int threads,
+                   std::string build)
     : layers_(layers),
       ops_(ops),
       target_(target),
       machine_(machine),
       machine_hash_(machine.hash()),
-      threads_(threads) {}
+      threads_(threads),
+      build_(std::move(build)) {}
 
 void Transfer::index() {
   if (indexed_) return;
@@ -141,18 +143,21 @@ Key Transfer::key_of(const Kernel& kernel) const {
 
 std::optional<Record> Transfer::fastest(const Key& key, const std::string& build, const Schedule& schedule) const {
   std::optional<Record> best;
+  bool confirmed = false;
   for (Record& record : layers_.records(key.workload, print_schedule(schedule))) {
     const Trial& trial = record.trial;
     const bool of_key = trial.machine == key.machine && trial.features == key.features && trial.threads == key.threads;
     if (!of_key || trial.build != build || trial.status != TrialStatus::ok || record.quarantined) continue;
+    confirmed |= record.confirmed;
     if (!best || time_of(trial) < time_of(best->trial)) best = std::move(record);
   }
+  if (best) best->confirmed = confirmed;
   return best;
 }
 
 std::optional<Transfer::Lesson> Transfer::lesson_of(const Kernel& kernel, const Target& target, const Key& key,
                                                     const Schedule& base, bool for_other_extents) const {
-  const std::optional<LookupResult> found = layers_.best(key);
+  const std::optional<LookupResult> found = layers_.best(key, build_);
   if (!found || !found->confirmed) return std::nullopt;
   const std::optional<Schedule> winner = fitting(kernel, target, found->trial.schedule);
   if (!winner) return std::nullopt;

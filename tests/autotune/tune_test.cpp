@@ -90,7 +90,7 @@ TEST_F(Tune, FindsAScheduleMuchFasterThanTheDefaultAndRecordsEveryTrial) {
   EXPECT_LT(*task.best_ns, 0.8 * *task.first_ns);
   EXPECT_EQ(report.total_best_ns(), *task.best_ns);
 
-  const auto best = database.best(key(matmul_task("a", 64, 96, 80)));
+  const auto best = database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild);
   ASSERT_TRUE(best);
   EXPECT_TRUE(best->confirmed);
   EXPECT_EQ(parse_schedule(best->trial.schedule), *task.best);
@@ -133,7 +133,7 @@ TEST_F(Tune, AWrongResultNeverWinsHoweverFast) {
   const TuneReport report = run();
   EXPECT_GT(report.tasks[0].failed, 0);
   EXPECT_NE((*report.tasks[0].best)["unroll.k"], 1);
-  EXPECT_NE(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule)["unroll.k"], 1);
+  EXPECT_NE(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule)["unroll.k"], 1);
 }
 
 TEST_F(Tune, NoisePromotesNobody) {
@@ -143,7 +143,8 @@ TEST_F(Tune, NoisePromotesNobody) {
   const TuneReport report = run();
   EXPECT_GT(measurer.duels, 20) << "lucky measurements are challenged";
   EXPECT_EQ(*report.tasks[0].best, first_default());
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule), first_default())
+  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule),
+            first_default())
       << "a lucky median on record does not beat a confirmed incumbent";
 }
 
@@ -184,13 +185,14 @@ TEST_F(Tune, AnUnconfirmedFasterTrialOnRecordGetsItsDuel) {
   const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
   Journal journal(database, target, 1, "");
   journal.commit(kernel, faster, {.samples_ns = {static_cast<int64_t>(formula(kernel, faster))}}, false);
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule), first_default());
+  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule),
+            first_default());
   options.trials = 0;
   const TuneReport report = run();
   EXPECT_EQ(measurer.measured.size(), 1U);
   options.trials = 1;
   EXPECT_EQ(*run().tasks[0].best, faster);
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule), faster);
+  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule), faster);
 }
 
 TEST_F(Tune, TrialsOfAnotherBuildAreTimedAnewAndFirst) {
@@ -214,7 +216,7 @@ TEST_F(Tune, AConfirmedTrialOfAnotherBuildDoesNotUnseatTheIncumbent) {
   add_of_older_build(task, slow);
   for (const Trial& trial : trials())
     if (trial.unix_ms == 1) database.add_mark({MarkKind::confirm, row_id(trial), INT64_C(4'000'000'000'000), ""});
-  ASSERT_EQ(parse_schedule(database.best(key(task))->trial.schedule), slow);
+  ASSERT_EQ(parse_schedule(database.best(key(task), kAnyBuild)->trial.schedule), slow);
   measurer.measured.clear();
   options.trials = 1;
   EXPECT_EQ(*run({task}).tasks[0].best, best);
@@ -373,7 +375,7 @@ TEST_F(Tune, EverythingFailsAndTheWorkloadIsGivenUp) {
   EXPECT_EQ(report.tasks[0].best, std::nullopt);
   EXPECT_EQ(report.tasks[0].message, "as the test wants");
   EXPECT_LT(report.trials, 100);
-  EXPECT_FALSE(database.best(key(matmul_task("a", 64, 96, 80))));
+  EXPECT_FALSE(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild));
 }
 
 TEST_F(Tune, WithoutAReferenceNothingIsRecorded) {

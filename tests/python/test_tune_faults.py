@@ -264,7 +264,7 @@ UNUSABLE = {
         lambda db: edit(db, "pragma user_version = 99"),
         (
             "{db}: cannot be written, so nothing that tuning finds would be kept: its schema version 99 is newer than this"
-            " program's 1; update OpenCompiler to write to it"
+            " program's 2; update OpenCompiler to write to it"
         ),
     ),
     "newer with other tables": (
@@ -272,7 +272,7 @@ UNUSABLE = {
             db,
             "alter table trial rename column samples to sketches; pragma user_version = 99",
         ),
-        "tuning database {db}: its schema version 99 cannot be read by this program, which knows 1; update OpenCompiler",
+        "tuning database {db}: its schema version 99 cannot be read by this program, which knows 2; update OpenCompiler",
     ),
     "a read-only file": (
         lambda db: db.chmod(0o444),
