@@ -32,8 +32,8 @@ bool quarantined(const Database& database, const std::string& trial) {
 
 }  // namespace
 
-Journal::Journal(Database& database, const Target& target, int threads, std::string author)
-    : database_(database), features_(target.name()), author_(std::move(author)), threads_(threads) {
+Journal::Journal(Database& database, const Layers* layers, const Target& target, int threads, std::string author)
+    : database_(database), layers_(layers), features_(target.name()), author_(std::move(author)), threads_(threads) {
   if (!database.writable())
     user_error("cannot tune into {}: {}; name a database that can be written with --db", database.name(),
                database.read_only_reason());
@@ -68,16 +68,20 @@ History Journal::history(const Kernel& kernel) const {
         std::ranges::find(history.suggestions, *schedule) == history.suggestions.end())
       history.suggestions.push_back(std::move(*schedule));
   };
-  const std::optional<LookupResult> best = database_.look_up(key_of(workload), build_);
-  const bool ours = best && best->rung == Rung::exact && best->trial.build == build_;
-  if (ours) {
+  const auto suggest_winners = [&](const auto& known) {
+    suggest(known.look_up(key_of(workload), build_));
+    for (const Key& key : known.keys_of(workload)) suggest(known.best(key, kAnyBuild));
+  };
+  if (layers_ != nullptr)
+    suggest_winners(*layers_);
+  else
+    suggest_winners(database_);
+
+  const std::optional<LookupResult> best = database_.best(key_of(workload), build_);
+  if (best && best->trial.build == build_) {
     const auto of_build = std::ranges::find(history.trials, parsed(best->trial.schedule), &KnownTrial::schedule);
     if (of_build != history.trials.end() && of_build->nanoseconds) history.incumbent = *of_build;
-  } else {
-    suggest(best);
   }
-  for (const Key& key : database_.keys_of(workload)) suggest(database_.best(key, kAnyBuild));
-
   if (history.incumbent && !best->pinned)
     for (const KnownTrial& known : history.trials)
       if (known.nanoseconds && *known.nanoseconds < kWorthADuel * *history.incumbent->nanoseconds &&

@@ -52,18 +52,21 @@ class Tune : public ::testing::Test {
   }
   // As if another build had found the schedule to be the fastest.
   void add_of_older_build(const TuneTask& task, const Schedule& schedule) {
-    (void)database.add_machine({host_machine().hash(), ""});
-    (void)database.add_trial({.workload = task.kernel.workload.text,
-                              .schedule = print_schedule(schedule),
-                              .machine = host_machine().hash(),
-                              .features = target.name(),
-                              .threads = 1,
-                              .build = database.add_build({"an older toolchain", "0.0.1", "x"}),
-                              .samples_ns = {1},
-                              .message = {},
-                              .unix_ms = 1,
-                              .author = {},
-                              .run = {}});
+    add_of_older_build(database, task, schedule);
+  }
+  void add_of_older_build(Database& to, const TuneTask& task, const Schedule& schedule) const {
+    (void)to.add_machine({host_machine().hash(), ""});
+    (void)to.add_trial({.workload = task.kernel.workload.text,
+                        .schedule = print_schedule(schedule),
+                        .machine = host_machine().hash(),
+                        .features = target.name(),
+                        .threads = 1,
+                        .build = to.add_build({"an older toolchain", "0.0.1", "x"}),
+                        .samples_ns = {1},
+                        .message = {},
+                        .unix_ms = 1,
+                        .author = {},
+                        .run = {}});
   }
   // The same kernel as the settled schedule, written in another way.
   [[nodiscard]] static Schedule unsettled(Schedule schedule) {
@@ -183,7 +186,7 @@ TEST_F(Tune, AnUnconfirmedFasterTrialOnRecordGetsItsDuel) {
   for (const auto& [knob, value] : {std::pair{"tile.m", 5}, {"tile.n", 2}, {"unroll.k", 1}, {"block.m", 0}})
     faster.values[knob] = value;  // nothing is faster by the formula
   const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
-  Journal journal(database, target, 1, "");
+  Journal journal(database, nullptr, target, 1, "");
   journal.commit(kernel, faster, {.samples_ns = {static_cast<int64_t>(formula(kernel, faster))}}, false);
   EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule),
             first_default());
@@ -225,6 +228,64 @@ TEST_F(Tune, AConfirmedTrialOfAnotherBuildDoesNotUnseatTheIncumbent) {
   EXPECT_EQ(parse_schedule(database.best(key(task), build)->trial.schedule), best);
 }
 
+TEST_F(Tune, AShortRunDoesNotReplaceTheWinnersOfOthers) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  Schedule winner = first_default();
+  winner.values["tile.m"] = 5;
+  winner.values["block.m"] = 0;
+  const auto all = [&](Database user) {
+    std::vector<Database> layers;
+    layers.push_back(std::move(user));
+    layers.push_back(Database::in_memory("team"));
+    add_of_older_build(layers.back(), task, winner);
+    return Layers(std::move(layers));
+  };
+  const auto compiled = [&](const Layers& layers) {
+    return parse_schedule(layers.best(key(task), row_id(current_build()))->trial.schedule);
+  };
+  const Layers known = all(Database::in_memory());
+  ASSERT_EQ(compiled(known), winner);
+  options.layers = &known;
+  options.trials = 1;
+  const TuneReport report = run({task});
+  EXPECT_EQ(report.tasks[0].best, winner);
+  EXPECT_EQ(trials().size(), 1U) << "it was timed anew, into the user's database";
+  EXPECT_EQ(compiled(all(std::move(database))), winner);
+}
+
+TEST_F(Tune, AWinnerOfOthersIsTimedAgainstOurIncumbent) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  options.trials = 1;
+  ASSERT_EQ(run({task}).tasks[0].best, first_default());
+  Schedule winner = first_default();
+  winner.values["tile.m"] = 5;
+  winner.values["block.m"] = 0;
+  std::vector<Database> team;
+  team.push_back(Database::in_memory("team"));
+  add_of_older_build(team.back(), task, winner);
+  const Layers known(std::move(team));
+  options.layers = &known;
+  measurer.measured.clear();
+  EXPECT_EQ(run({task}).tasks[0].best, winner);
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(winner));
+}
+
+TEST_F(Tune, WhatCompileTakesIsTimedFirst) {
+  TuneTask task = matmul_task("a", 64, 96, 80);
+  Schedule of_older_build = first_default(), taken = first_default();
+  of_older_build.values["unroll.k"] = 8;
+  add_of_older_build(task, of_older_build);
+  taken.values["unroll.k"] = 1;
+  taken = settled(task.kernel, target, taken);
+  ASSERT_NE(taken, first_default());
+  task.start = taken;
+  options.trials = 3;
+  (void)run({task});
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(taken));
+  EXPECT_EQ(measurer.measured.at(1).second, print_schedule(of_older_build));
+  EXPECT_EQ(measurer.measured.at(2).second, print_schedule(first_default()));
+}
+
 TEST_F(Tune, SchedulesOnRecordAreSettledBeforeTheyAreTimed) {
   const TuneTask task = matmul_task("a", 64, 96, 80);
   const Schedule old = unsettled(first_default()), once = settled(task.kernel, target, old);
@@ -240,7 +301,7 @@ TEST_F(Tune, WhatIsOnRecordUnsettledIsNotTimedAgain) {
   const Schedule old = unsettled(default_schedule(task.kernel, target, 1)), once = settled(task.kernel, target, old);
   ASSERT_NE(old, once);
   ASSERT_EQ(why_illegal(task.kernel, target, old), "");
-  Journal(database, target, 1, "").commit(task.kernel, old, {.samples_ns = {1000}}, true);
+  Journal(database, nullptr, target, 1, "").commit(task.kernel, old, {.samples_ns = {1000}}, true);
   options.trials = 1000;
   EXPECT_EQ(run({task}).end, TuneEnd::finished);
   EXPECT_THAT(measurer.measured,
@@ -249,7 +310,7 @@ TEST_F(Tune, WhatIsOnRecordUnsettledIsNotTimedAgain) {
 
 TEST_F(Tune, HostileRowsAreSkipped) {
   const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
-  Journal journal(database, target, 1, "");
+  Journal journal(database, nullptr, target, 1, "");
   const std::string build = database.add_build(current_build());
   for (const char* text : {"contraction v1\ntile m=1000000000\n", "nonsense", "contraction v7\n", ""}) try {
       (void)database.add_trial({.workload = kernel.workload.text,
