@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "generators/build.h"
 
 namespace oc {
 namespace {
@@ -33,49 +32,8 @@ bool quarantined(const Database& database, const std::string& trial) {
 
 }  // namespace
 
-MachineRow describe(const Machine& machine) {
-  const nlohmann::json description = {{"vendor", machine.vendor},     {"model", machine.model},
-                                      {"family", machine.family},     {"model_number", machine.model_number},
-                                      {"stepping", machine.stepping}, {"features", machine.features},
-                                      {"l1_bytes", machine.l1_bytes}, {"l2_bytes", machine.l2_bytes},
-                                      {"l3_bytes", machine.l3_bytes}, {"core_kinds", machine.core_kinds}};
-  return {machine.hash(), description.dump()};
-}
-
-std::optional<Machine> described_machine(const MachineRow& row) {
-  try {
-    const nlohmann::json all = nlohmann::json::parse(row.description);
-    Machine machine{.vendor = all.at("vendor"),
-                    .model = all.at("model"),
-                    .family = all.at("family"),
-                    .model_number = all.at("model_number"),
-                    .stepping = all.at("stepping"),
-                    .features = all.at("features"),
-                    .l1_bytes = all.at("l1_bytes"),
-                    .l2_bytes = all.at("l2_bytes"),
-                    .l3_bytes = all.at("l3_bytes"),
-                    .core_kinds = all.at("core_kinds")};
-    if (machine.hash() != row.hash) return std::nullopt;
-    return machine;
-  } catch (const nlohmann::json::exception&) {
-    return std::nullopt;
-  }
-}
-
-BuildRow current_build() {
-  std::string languages;
-  for (const Family family : kFamilies) {
-    const FamilyInfo& info = family_info(family);
-    languages += fmt::format("{} v{}", family_name(family), info.version);
-    for (const Argument& argument : info.grammar)
-      languages +=
-          fmt::format(" {}:{}..{}:{}", argument.name, argument.min, argument.max, fmt::join(argument.words, ","));
-  }
-  return {toolchain_id(), OC_VERSION, content_hash(languages)};
-}
-
-Journal::Journal(Database& database, const Target& target, int threads, std::string author)
-    : database_(database), features_(target.name()), author_(std::move(author)), threads_(threads) {
+Journal::Journal(Database& database, const Layers* layers, const Target& target, int threads, std::string author)
+    : database_(database), layers_(layers), features_(target.name()), author_(std::move(author)), threads_(threads) {
   if (!database.writable())
     user_error("cannot tune into {}: {}; name a database that can be written with --db", database.name(),
                database.read_only_reason());
@@ -110,16 +68,20 @@ History Journal::history(const Kernel& kernel) const {
         std::ranges::find(history.suggestions, *schedule) == history.suggestions.end())
       history.suggestions.push_back(std::move(*schedule));
   };
-  const std::optional<LookupResult> best = database_.look_up(key_of(workload), build_);
-  const bool ours = best && best->rung == Rung::exact && best->trial.build == build_;
-  if (ours) {
+  const auto suggest_winners = [&](const auto& known) {
+    suggest(known.look_up(key_of(workload), build_));
+    for (const Key& key : known.keys_of(workload)) suggest(known.best(key, kAnyBuild));
+  };
+  if (layers_ != nullptr)
+    suggest_winners(*layers_);
+  else
+    suggest_winners(database_);
+
+  const std::optional<LookupResult> best = database_.best(key_of(workload), build_);
+  if (best && best->trial.build == build_) {
     const auto of_build = std::ranges::find(history.trials, parsed(best->trial.schedule), &KnownTrial::schedule);
     if (of_build != history.trials.end() && of_build->nanoseconds) history.incumbent = *of_build;
-  } else {
-    suggest(best);
   }
-  for (const Key& key : database_.keys_of(workload)) suggest(database_.best(key));
-
   if (history.incumbent && !best->pinned)
     for (const KnownTrial& known : history.trials)
       if (known.nanoseconds && *known.nanoseconds < kWorthADuel * *history.incumbent->nanoseconds &&

@@ -1,4 +1,4 @@
-// What the tuning loop asks of the database and tells it, for one target, thread count and machine.
+// What the tuning loop asks of the databases and tells the user's, for one target, thread count and machine.
 #pragma once
 
 #include <optional>
@@ -9,7 +9,7 @@
 #include "autotune/measurer.h"
 #include "base/target.h"
 #include "dsl/kernel.h"
-#include "tuning_db/database.h"
+#include "tuning_db/layers.h"
 
 namespace oc {
 
@@ -21,18 +21,19 @@ struct KnownTrial {
 
 struct History {
   std::vector<KnownTrial> trials;       // measured on such a machine with this build: not to be repeated
-  std::optional<KnownTrial> incumbent;  // the one of them that compile would take
+  std::optional<KnownTrial> incumbent;  // the one of them that compile would take if others were not there
   // The fastest of them, when it looks better than the incumbent by more than chance: it came from another database, or
   // the run that measured it ended before the confirming duel.
   std::optional<KnownTrial> challenger;
-  // From other builds, thread counts and machines, best first: worth a trial here.
+  // From all layers, other builds, thread counts and machines, best first: worth a trial here.
   std::vector<Schedule> suggestions;
 };
 
 class Journal {
  public:
-  // UserError when the database cannot be written.
-  Journal(Database& database, const Target& target, int threads, std::string author);
+  // UserError when the database cannot be written. `layers`: what compile looks schedules up in, the database first;
+  // null: the database alone.
+  Journal(Database& database, const Layers* layers, const Target& target, int threads, std::string author);
   [[nodiscard]] History history(const Kernel& kernel) const;
   [[nodiscard]] const std::string& machine() const { return machine_; }
   void record(const Calibration& calibration);
@@ -43,16 +44,10 @@ class Journal {
  private:
   [[nodiscard]] Key key_of(const std::string& workload) const;
   Database& database_;
+  const Layers* layers_;
   std::string features_, machine_, build_, author_, run_;
   int threads_;
   std::set<std::string> added_;  // workloads, by text
 };
-
-[[nodiscard]] MachineRow describe(const Machine& machine);
-// What a row says of its machine, but for `cores`; nullopt if it does not say it, or not in our words.
-[[nodiscard]] std::optional<Machine> described_machine(const MachineRow& row);
-
-// Our version, the toolchain and the schedule languages: trials of another build are suspect.
-[[nodiscard]] BuildRow current_build();
 
 }  // namespace oc

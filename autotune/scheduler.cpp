@@ -11,9 +11,13 @@ constexpr double kFloor = 0.002;  // momentum never reaches zero: a large worklo
 constexpr double kShareReached = 0.95;  // limit / best from which a workload counts as done
 constexpr double kUnknownFactor = 10;   // a task without a time is taken to be this far from its limit
 
+double assumed_best(const std::optional<double>& best_ns, double limit_ns) {
+  return best_ns.value_or(kUnknownFactor * limit_ns);
+}
+
 double promise(const TaskOutlook& task) {
-  const double best = task.best_ns.value_or(kUnknownFactor * task.limit_ns);
-  return task.weight * std::max(best - task.limit_ns, 0.02 * best) * (task.momentum + kFloor);
+  const double least = 0.02 * task.weight * assumed_best(task.best_ns, task.limit_ns);
+  return std::max(left_to_gain(task.weight, task.best_ns, task.limit_ns), least) * (task.momentum + kFloor);
 }
 
 // The index with the smallest key among the open tasks that `wanted` admits.
@@ -33,6 +37,10 @@ std::optional<size_t> next_task(std::span<const TaskOutlook> tasks) {
   const auto warming = [](const TaskOutlook& task) { return task.trials < kWarmUpTrials; };
   if (auto next = least(tasks, warming, [](const TaskOutlook& task) { return task.trials; })) return next;
   return least(tasks, [](const TaskOutlook&) { return true; }, [](const TaskOutlook& task) { return -promise(task); });
+}
+
+double left_to_gain(double weight, const std::optional<double>& best_ns, double limit_ns) {
+  return weight * (assumed_best(best_ns, limit_ns) - limit_ns);
 }
 
 double after_trial(double momentum, double gain) {

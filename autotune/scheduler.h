@@ -21,6 +21,9 @@ struct TaskOutlook {
 // none open.
 [[nodiscard]] std::optional<size_t> next_task(std::span<const TaskOutlook> tasks);
 
+// weight × (best − limit), in nanoseconds of the model; a task without a time is taken to be far from its limit.
+[[nodiscard]] double left_to_gain(double weight, const std::optional<double>& best_ns, double limit_ns);
+
 // The momentum after a trial that improved the best by `gain` (0.1 = 10 %; 0 when it did not).
 [[nodiscard]] double after_trial(double momentum, double gain);
 

@@ -46,7 +46,7 @@ class Tuner {
         measurer_(measurer),
         options_(options),
         callback_(callback),
-        journal_(database, target, threads, options.author),
+        journal_(database, options.layers, target, threads, options.author),
         start_(now()) {}
 
   TuneReport run() {
@@ -98,8 +98,10 @@ class Tuner {
     shown.limit_ns = limit_ns(task.kernel, target_, progress_.calibration);
     shown.known = static_cast<int64_t>(history.trials.size());
 
-    // What another build or thread count found comes first: until it is timed anew nothing should take its place.
+    // What compile takes now comes first, then what other builds, people and thread counts found: until it is timed
+    // anew nothing should take its place. A trial of this build does, of whatever schedule.
     std::vector<Schedule> starts, others;
+    if (task.start) starts.push_back(settled(task.kernel, target_, *task.start));
     for (const Schedule& schedule : history.suggestions)
       if (why_illegal(task.kernel, target_, schedule).empty())
         (serves_threads(task.kernel, target_, threads_, schedule) ? starts : others)

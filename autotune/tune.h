@@ -13,7 +13,7 @@
 #include "autotune/measurer.h"
 #include "base/target.h"
 #include "dsl/kernel.h"
-#include "tuning_db/database.h"
+#include "tuning_db/layers.h"
 
 namespace oc {
 
@@ -21,6 +21,8 @@ struct TuneTask {
   Kernel kernel;
   double weight = 1;  // how often the model runs it
   std::string name;   // for people
+  // What compile would take now, if the caller knows: timed first, so that nothing slower takes its place.
+  std::optional<Schedule> start = {};
 };
 
 using Seconds = std::chrono::duration<double>;
@@ -36,6 +38,8 @@ struct TuneOptions {
   std::string strategy = "evolution";
   // Guides the search and learns from its trials; null: none. See pretrain() in cost_models/experience.h.
   CostModel* cost_model = nullptr;
+  // What compile looks schedules up in, the tuned database first: winners in there are timed first. null: that alone.
+  const Layers* layers = nullptr;
   std::function<bool()> stop;  // asked between trials; true ends the run (see InterruptGuard in interrupt.h)
   // Seconds since any fixed moment, never backwards; the steady clock when empty.
   std::function<Seconds()> clock;

@@ -9,7 +9,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <mutex>
 #include <random>
 #include <system_error>
@@ -147,11 +149,20 @@ void remove_temp_dirs(const std::function<bool(const fs::path&, int)>& unwanted)
   for (const fs::path& path : found) fs::remove_all(path, ignored);
 }
 
+// Zombies are: a container's first process may be long in collecting them, or never do.
+bool is_no_more(int process) {
+  if (::kill(process, 0) != 0) return errno == ESRCH;
+  std::ifstream file(fmt::format("/proc/{}/stat", process));  // "25086 (the name) Z …"
+  const std::string stat{std::istreambuf_iterator<char>(file), {}};
+  const size_t name_end = stat.rfind(')');
+  return name_end != std::string::npos && stat.substr(name_end).starts_with(") Z");
+}
+
 void sweep_temp_dirs() {
   remove_temp_dirs([](const fs::path& path, int process) {
     std::error_code error;
     const auto written = fs::last_write_time(path, error);
-    return !error && fs::file_time_type::clock::now() - written > kStale && ::kill(process, 0) != 0 && errno == ESRCH;
+    return !error && fs::file_time_type::clock::now() - written > kStale && is_no_more(process);
   });
 }
 

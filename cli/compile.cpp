@@ -43,15 +43,9 @@ std::set<Emit> parse_emit(const std::vector<std::string>& words) {
 }
 
 CompileOptions compile_options(const Flags& flags) {
-  CompileOptions options;
-  options.model = flags.model.model_options();
-  options.threads = flags.model.thread_count();
-  options.default_threads = flags.model.threads;
+  CompileOptions options = flags.model.compile_options();
   options.name = flags.name;
-  options.layers = flags.model.layers();
-  options.transfer = !flags.model.no_transfer;
-  options.jobs = flags.jobs > 0 ? flags.jobs : usable_cores();
-  options.cache = default_cache_path();
+  if (flags.jobs > 0) options.jobs = flags.jobs;
   for (const std::string& text : flags.schedules) {
     const auto [kernel, file] = parse_file_assignment(text, "--schedule");
     options.forced[kernel] = {read_file(file), file};

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "autotune/cost_models/quality.h"
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/verb.h"
@@ -75,12 +75,12 @@ std::string this_build() {
   return row_id(current_build());
 }
 
-void print_trial(const Trial& trial, bool best) {
+void print_trial(const Trial& trial, bool best, const std::string& build) {
   const std::string time =
       trial.samples_ns.empty() ? "-" : fmt::format("{:.3f} us", static_cast<double>(median_ns(trial.samples_ns)) / 1e3);
   fmt::print("{} {}  {:<13} {:>12}  threads {}  machine {}  build {}{}  {}{}{}\n", best ? "*" : " ", row_id(trial),
              status_name(trial.status), time, trial.threads, short_id(trial.machine), short_id(trial.build),
-             trial.build == this_build() ? "" : " suspect", trial.author.empty() ? "" : "by " + trial.author + "  ",
+             trial.build == build ? "" : " suspect", trial.author.empty() ? "" : "by " + trial.author + "  ",
              trial.run.empty() ? "" : "run " + trial.run + "  ", trial.message);
 }
 
@@ -102,21 +102,24 @@ int show(const Flags& flags) {
   const Database db = open(flags, OpenMode::read_only);
   const WorkloadRow row = find_workload(db, flags.workload);
   fmt::print("{}\n", row.text);
+  const std::string build = this_build();
   std::vector<std::string> winners;
   for (const Key& key : db.keys_of(row.text))
-    if (const auto best = db.best(key, this_build())) winners.push_back(best->id);
+    if (const auto best = db.best(key, build)) winners.push_back(best->id);
   const std::vector<Trial> trials = db.trials_of(row.text);
-  for (const Trial& trial : trials) print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end());
+  for (const Trial& trial : trials)
+    print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end(), build);
   print_origins(db, trials);
   return kOk;
 }
 
 int best(const Flags& flags) {
   const Database db = open(flags, OpenMode::read_only);
+  const std::string build = this_build();
   for (const WorkloadRow& row : db.workloads())
     for (const Key& key : db.keys_of(row.text))
-      if (const auto hit = db.best(key, this_build())) {
-        print_trial(hit->trial, true);
+      if (const auto hit = db.best(key, build)) {
+        print_trial(hit->trial, true, build);
         if (!flags.workload.empty() && row_id(row).starts_with(flags.workload)) fmt::print("{}\n", hit->trial.schedule);
       }
   return kOk;
@@ -285,7 +288,7 @@ std::function<int()> add_db(CLI::App& app) {
                      "Instead: rank correlation of cost models with the trials of workloads they were not taught");
   CLI::App* exporting = add("export", "Write canonical JSON lines", export_rows);
   exporting->add_option("file", flags->file, "- for standard output")->required();
-  exporting->add_flag("--best", flags->best, "Only the winning trials");
+  exporting->add_flag("--best", flags->best, "Only the winning trials, those of all builds ranked alike");
   add("import", "Add rows from JSON lines", import_rows)->add_option("file", flags->file, "File")->required();
   add("merge", "Add all rows of another database", merge)->add_option("file", flags->file, "Database file")->required();
   const char* const server =

@@ -142,12 +142,8 @@ void print_kernel(const CompileResult& result, size_t k, const Target& target, b
 }
 
 int run_explain(const Flags& flags) {
-  CompileOptions options;
-  options.model = flags.model.model_options();
+  CompileOptions options = flags.model.compile_options();
   options.target = flags.model.parsed_target();
-  options.threads = flags.model.thread_count();
-  options.layers = flags.model.layers();
-  options.transfer = !flags.model.no_transfer;
   std::vector<PassRecord> passes;
   options.model.passes.observe = [&](const PassRecord& pass, const Graph&) { passes.push_back(pass); };
   const CompileResult result = plan_compile(flags.model.file, builtin_ops(), options);

@@ -107,16 +107,9 @@ std::map<std::string, Tensor> parse_constants(const std::vector<std::string>& fl
 }
 
 CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given) {
-  CompileOptions options;
-  options.model = flags.model_options();
+  CompileOptions options = flags.compile_options();
   for (const auto& [name, tensor] : given) options.model.shapes.emplace(name, tensor.shape);
   options.target = flags.parsed_target();
-  options.threads = flags.thread_count();
-  options.default_threads = flags.threads;
-  options.layers = flags.layers();
-  options.transfer = !flags.no_transfer;
-  options.jobs = usable_cores();
-  options.cache = default_cache_path();
   if (!runs_on_host(options.target)) user_error("code for {} does not run on this machine", options.target.name());
   CompileResult result = compile_to_cache(flags.file, builtin_ops(), options);
   warn(result.warnings);

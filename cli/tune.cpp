@@ -9,6 +9,7 @@
 #include "autotune/cost_models/experience.h"
 #include "autotune/interrupt.h"
 #include "autotune/measure/kernel_measurer.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "cli/cells.h"
 #include "cli/live_table.h"
@@ -64,6 +65,26 @@ void teach_all(CostModel& model, const Database& database, const Flags& flags, c
   pretrain(model, all, builtin_ops(), kernels, target, host_machine().hash());
 }
 
+// Each kernel starts from the schedule that compile would take.
+std::vector<TuneTask> tasks_of(const Model& model, const Flags& flags, const Target& target, const Layers& layers) {
+  const PickSources sources{
+      .layers = &layers, .build = row_id(current_build()), .transfer = true, .ops = &builtin_ops()};
+  std::vector<std::string> warnings;
+  const std::vector<Pick> picks =
+      pick_schedules(model.kernels, target, host_machine(), flags.model.thread_count(), sources, warnings);
+  warn(warnings);
+  warn(layers.warnings());
+  std::vector<TuneTask> tasks;
+  for (size_t k = 0; k < model.kernels.size(); ++k) {
+    const size_t group = static_cast<size_t>(std::ranges::find(model.kernel_of, k) - model.kernel_of.begin());
+    tasks.push_back({.kernel = model.kernels[k],
+                     .weight = static_cast<double>(model.uses[k]),
+                     .name = group_label(model, group),
+                     .start = picks[k].schedule});
+  }
+  return tasks;
+}
+
 int run_tune(const Flags& flags) {
   const Target target = flags.model.parsed_target();
   const int threads = flags.model.thread_count();
@@ -82,11 +103,9 @@ int run_tune(const Flags& flags) {
   if (!database.writable())
     user_error("{}: cannot be written, so nothing that tuning finds would be kept: {}", database.name(),
                database.read_only_reason());
-  std::vector<TuneTask> tasks;
-  for (size_t k = 0; k < model.kernels.size(); ++k) {
-    const size_t group = static_cast<size_t>(std::ranges::find(model.kernel_of, k) - model.kernel_of.begin());
-    tasks.push_back({model.kernels[k], static_cast<double>(model.uses[k]), group_label(model, group)});
-  }
+  const Layers layers = open_layers(flags.model.layers());
+  options.layers = &layers;
+  const std::vector<TuneTask> tasks = tasks_of(model, flags, target, layers);
   const std::unique_ptr<CostModel> cost_model = make_cost_model("xgboost");
   teach_all(*cost_model, database, flags, target, model.kernels);
   options.cost_model = cost_model.get();
@@ -118,7 +137,7 @@ std::function<int()> add_tune(CLI::App& app) {
   verb->add_option("--time", flags->time, "Budget: 90s, 10m, 2h (default 10m unless --trials is given)");
   verb->add_option("--trials", flags->trials, "Budget in trials")->check(CLI::PositiveNumber);
   verb->add_option("--seed", flags->seed, "Of the search and the inputs")->capture_default_str();
-  add_list(*verb, "--team-db", flags->model.team_databases, "A database of others whose trials guide the search, too");
+  flags->model.add_databases_to(*verb);
   verb->add_option("--author", flags->author, "Recorded with each trial");
   return [flags] { return run_tune(*flags); };
 }

@@ -6,13 +6,13 @@
 #include <iterator>
 #include <optional>
 
+#include "autotune/scheduler.h"
 #include "cli/cells.h"
 
 namespace oc::cli {
 namespace {
 
 constexpr size_t kMinName = 20, kMaxName = 60;  // cells; a name goes below the first only when columns have gone
-constexpr double kUnknownFactor = 10;           // a workload without a time is taken to be this far from its limit
 
 std::string milliseconds(const std::optional<double>& ns) {
   return ns ? fmt::format("{:.3f} ms", *ns / 1e6) : "-";
@@ -56,16 +56,13 @@ bool closed(const TaskProgress& task) {
   return task.state != TaskState::waiting && task.state != TaskState::searching;
 }
 
-double left_to_gain(const TaskProgress& task) {
-  return task.weight * (task.best_ns.value_or(kUnknownFactor * task.limit_ns) - task.limit_ns);
-}
-
 std::vector<const TaskProgress*> by_gain(const std::vector<TaskProgress>& tasks) {
   std::vector<const TaskProgress*> order;
   for (const TaskProgress& task : tasks) order.push_back(&task);
-  std::ranges::stable_sort(order, [](const TaskProgress* a, const TaskProgress* b) {
+  const auto gain = [](const TaskProgress* task) { return left_to_gain(task->weight, task->best_ns, task->limit_ns); };
+  std::ranges::stable_sort(order, [&](const TaskProgress* a, const TaskProgress* b) {
     if (closed(*a) != closed(*b)) return closed(*b);
-    return left_to_gain(*a) > left_to_gain(*b);
+    return gain(a) > gain(b);
   });
   return order;
 }

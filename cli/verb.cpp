@@ -58,12 +58,17 @@ void ModelFlags::add_passes_to(CLI::App& verb) {
   verb.add_option("--stop-after", stop_after, "Stop the graph passes after this one");
 }
 
+void ModelFlags::add_databases_to(CLI::App& verb) {
+  of_making.insert(of_making.end(),
+                   {add_list(verb, "--team-db", team_databases, "A database of others to look up schedules in, too"),
+                    verb.add_flag("--no-shipped", no_shipped, "Leave out the schedules that ship with the compiler")});
+}
+
 void ModelFlags::add_schedule_sources_to(CLI::App& verb) {
+  add_databases_to(verb);
   of_making.insert(
       of_making.end(),
-      {add_list(verb, "--team-db", team_databases, "A database of others to look up schedules in, too"),
-       verb.add_flag("--no-shipped", no_shipped, "Leave out the schedules that ship with the compiler"),
-       verb.add_flag("--no-transfer", no_transfer,
+      {verb.add_flag("--no-transfer", no_transfer,
                      "A kernel without trials gets its formula's schedule, whatever trials of kernels like "
                      "it or of machines like this say"),
        verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold")});
@@ -78,6 +83,18 @@ ModelOptions ModelFlags::model_options() const {
   options.constants = parse_constants(constants, file);
   options.passes.disabled = disabled_passes;
   options.passes.stop_after = stop_after;
+  return options;
+}
+
+CompileOptions ModelFlags::compile_options() const {
+  CompileOptions options;
+  options.model = model_options();
+  options.threads = thread_count();
+  options.default_threads = threads;
+  options.layers = layers();
+  options.transfer = !no_transfer;
+  options.jobs = usable_cores();
+  options.cache = default_cache_path();
   return options;
 }
 

@@ -8,8 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "compiler/model.h"
-#include "tuning_db/layers.h"
+#include "compiler/compile.h"
 
 namespace oc::cli {
 
@@ -40,10 +39,13 @@ struct ModelFlags {
 
   void add_to(CLI::App& verb);
   void add_passes_to(CLI::App& verb);
+  void add_databases_to(CLI::App& verb);
   void add_schedule_sources_to(CLI::App& verb);
   // UserError when a flag's value makes no sense.
   [[nodiscard]] Target parsed_target() const { return parse_target(target); }
   [[nodiscard]] ModelOptions model_options() const;
+  // All that they say but the target, with the cache and as many builds at once as there are cores.
+  [[nodiscard]] CompileOptions compile_options() const;
   // --threads, else what a compiled library would take: the environment's number or what the process may use.
   [[nodiscard]] int thread_count() const;
   // The databases that schedules are looked up in.

@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
@@ -202,7 +202,8 @@ CompileResult plan_compile(const fs::path& file, const OpTable& ops, const Compi
   const Layers layers = open_layers(options.layers);
   sources.layers = &layers;
   sources.build = row_id(current_build());
-  if (options.transfer) sources.donors = &ops;
+  sources.transfer = options.transfer;
+  sources.ops = &ops;
   result.model = load_model(file, ops, options.target, options.model);
   result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
   result.picks =

@@ -58,20 +58,20 @@ Pick from_lock(const Kernel& kernel, const Target& target, const PickSources& so
   return {std::move(*schedule), trial ? entry->trial : "", entry->rung, sources.lock_file, Pick::Origin::lock};
 }
 
-// nullopt: no trial of the kernel serves it.
+// nullopt: no trial of the kernel serves it; if the one that would is unusable, `fault` says what is wrong with it.
 std::optional<Pick> from_database(const Kernel& kernel, const Target& target, const std::string& machine, int threads,
-                                  const PickSources& sources, std::vector<std::string>& warnings) {
+                                  const PickSources& sources, std::string& fault) {
   const std::optional<LookupResult> hit =
       sources.layers->look_up({kernel.workload.text, machine, target.name(), threads}, sources.build);
   if (!hit) return std::nullopt;
-  std::string fault;
-  if (std::optional<Schedule> schedule = usable(kernel, target, hit->trial.schedule, fault)) {
+  std::string why_not;
+  if (std::optional<Schedule> schedule = usable(kernel, target, hit->trial.schedule, why_not)) {
     if (hit->rung == Rung::other_threads && !serves_threads(kernel, target, threads, *schedule)) return std::nullopt;
     return Pick{std::move(*schedule), hit->id, std::string(rung_name(hit->rung)), hit->source, Pick::Origin::database};
   }
-  warnings.push_back(fmt::format("{}: the schedule of trial {} for kernel {} is not usable ({}); the default is used",
-                                 hit->source, hit->id, kernel.workload.hash(), fault));
-  return default_pick(kernel, target, threads);
+  fault = fmt::format("{}: the schedule of trial {} for kernel {} is not usable ({})", hit->source, hit->id,
+                      kernel.workload.hash(), why_not);
+  return std::nullopt;
 }
 
 std::optional<Pick> from_donor(const Kernel& kernel, Transfer& transfer) {
@@ -79,6 +79,10 @@ std::optional<Pick> from_donor(const Kernel& kernel, Transfer& transfer) {
   if (!found) return std::nullopt;
   return Pick{std::move(found->schedule), std::move(found->trial), std::move(found->rung), std::move(found->source),
               Pick::Origin::database};
+}
+
+std::string named(const Pick& pick) {
+  return pick.trial.empty() ? "the default" : fmt::format("that of trial {} ({})", pick.trial, pick.rung);
 }
 
 }  // namespace
@@ -91,22 +95,24 @@ std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Targe
                                  int threads, const PickSources& sources, std::vector<std::string>& warnings) {
   const std::string machine_hash = machine.hash();
   std::optional<Transfer> transfer;
-  if (sources.layers != nullptr && sources.donors != nullptr)
-    transfer.emplace(*sources.layers, *sources.donors, target, machine, threads);
+  if (sources.layers != nullptr && sources.transfer)
+    transfer.emplace(*sources.layers, *sources.ops, target, machine, threads, sources.build);
   std::vector<Pick> picks;
   std::set<std::string> used;
   for (const Kernel& kernel : kernels) {
     std::optional<Pick> found;
+    std::string fault;
     if (const auto* forced = forced_for(sources, kernel.workload.hash())) {
       used.insert(forced->first);
       found = force(kernel, target, forced->first, forced->second);
     } else if (sources.lock != nullptr) {
       found = from_lock(kernel, target, sources);
     } else if (sources.layers != nullptr) {
-      found = from_database(kernel, target, machine_hash, threads, sources, warnings);
+      found = from_database(kernel, target, machine_hash, threads, sources, fault);
       if (!found && transfer) found = from_donor(kernel, *transfer);
     }
     picks.push_back(found ? std::move(*found) : default_pick(kernel, target, threads));
+    if (!fault.empty()) warnings.push_back(fmt::format("{}; {} is used", fault, named(picks.back())));
   }
   for (const auto& [key, forced] : sources.forced)
     if (!used.contains(key))

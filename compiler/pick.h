@@ -32,14 +32,15 @@ struct PickSources {
   const Lock* lock = nullptr;                    // gives every kernel that is not forced
   std::string lock_file;                         // for messages
   const Layers* layers = nullptr;
-  std::string build = {};  // of this program: its trials outrank those of others in the layers
-  const OpTable* donors = nullptr;  // the ops of workloads whose trials may serve others (transfer.h); null: none may
+  std::string build = {};        // of this program: its trials outrank those of others in the layers
+  bool transfer = false;         // may trials of other workloads and machines serve (transfer.h)?
+  const OpTable* ops = nullptr;  // what the workloads in the layers are made of; asked for by `transfer` alone
 };
 
 // Pure: depends on its arguments alone. A database's trials of a kernel count only if they were measured on `machine`;
-// where there are none, `donors` are asked. A trial's schedule that does not fit (foreign rows) falls back to the
-// formula; `warnings` says so. UserError, naming file and kernel, when a forced or locked schedule does not fit, a
-// forced one names no kernel of the model, or the lock lacks a kernel.
+// where none serves, those of others are asked if `transfer` says so. A trial's schedule that does not fit (foreign
+// rows) is passed over; `warnings` says so, and what is used instead. UserError, naming file and kernel, when a forced
+// or locked schedule does not fit, a forced one names no kernel of the model, or the lock lacks a kernel.
 [[nodiscard]] std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target,
                                                const Machine& machine, int threads, const PickSources& sources,
                                                std::vector<std::string>& warnings);

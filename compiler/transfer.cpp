@@ -4,13 +4,11 @@
 #include <iterator>
 #include <set>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 
 namespace oc {
 namespace {
-
-constexpr int64_t kMostCacheBytes = int64_t{1} << 40;  // of a machine that is described in earnest
 
 // What the text makes of the kernel; nullopt if it does not fit. Rows are data: of another version, by another hand.
 std::optional<Schedule> fitting(const Kernel& kernel, const Target& target, const std::string& text) {
@@ -69,19 +67,17 @@ double time_of(const Trial& trial) {
   return static_cast<double>(median_ns(trial.samples_ns));
 }
 
-bool sound_cache(int64_t bytes) {
-  return bytes > 0 && bytes <= kMostCacheBytes;
-}
-
 }  // namespace
 
-Transfer::Transfer(const Layers& layers, const OpTable& ops, const Target& target, const Machine& machine, int threads)
+Transfer::Transfer(const Layers& layers, const OpTable& ops, const Target& target, const Machine& machine, int threads,
+                   std::string build)
     : layers_(layers),
       ops_(ops),
       target_(target),
       machine_(machine),
       machine_hash_(machine.hash()),
-      threads_(threads) {}
+      threads_(threads),
+      build_(std::move(build)) {}
 
 void Transfer::index() {
   if (indexed_) return;
@@ -147,18 +143,21 @@ Key Transfer::key_of(const Kernel& kernel) const {
 
 std::optional<Record> Transfer::fastest(const Key& key, const std::string& build, const Schedule& schedule) const {
   std::optional<Record> best;
+  bool confirmed = false;
   for (Record& record : layers_.records(key.workload, print_schedule(schedule))) {
     const Trial& trial = record.trial;
     const bool of_key = trial.machine == key.machine && trial.features == key.features && trial.threads == key.threads;
     if (!of_key || trial.build != build || trial.status != TrialStatus::ok || record.quarantined) continue;
+    confirmed |= record.confirmed;
     if (!best || time_of(trial) < time_of(best->trial)) best = std::move(record);
   }
+  if (best) best->confirmed = confirmed;
   return best;
 }
 
 std::optional<Transfer::Lesson> Transfer::lesson_of(const Kernel& kernel, const Target& target, const Key& key,
                                                     const Schedule& base, bool for_other_extents) const {
-  const std::optional<LookupResult> found = layers_.best(key);
+  const std::optional<LookupResult> found = layers_.best(key, build_);
   if (!found || !found->confirmed) return std::nullopt;
   const std::optional<Schedule> winner = fitting(kernel, target, found->trial.schedule);
   if (!winner) return std::nullopt;
@@ -193,20 +192,11 @@ std::optional<Target> Transfer::sibling_target(const Key& key) const {
   const Machine& machine = described->second;
   const bool sibling = machine.vendor == machine_.vendor && core_kinds(machine) == core_kinds(machine_) &&
                        is_subset(machine.features, machine_.features);
-  if (!sibling || !sound_cache(machine.l1_bytes) || !sound_cache(machine.l2_bytes) || !sound_cache(machine.l3_bytes))
+  std::optional<Target> target = sibling ? target_on(key.features, machine) : std::nullopt;
+  if (!target || target->arch != target_.arch || target->os != target_.os ||
+      !is_subset(target->features, target_.features))
     return std::nullopt;
-  try {
-    Target target = parse_target(key.features);
-    if (target.arch != target_.arch || target.os != target_.os || !is_subset(target.features, target_.features))
-      return std::nullopt;
-    if (target.features != machine.features) return target;  // not its own: with caches of the typical
-    target.l1_bytes = machine.l1_bytes;
-    target.l2_bytes = machine.l2_bytes;
-    target.l3_bytes = machine.l3_bytes;
-    return target;
-  } catch (const UserError&) {  // rows are data
-    return std::nullopt;
-  }
+  return target;
 }
 
 Transfer::Offers Transfer::from_siblings(const Recipient& to) const {

@@ -36,7 +36,9 @@ struct Transferred {
 
 class Transfer {
  public:
-  Transfer(const Layers& layers, const OpTable& ops, const Target& target, const Machine& machine, int threads);
+  // `build`: the asking program's, as for Database::best.
+  Transfer(const Layers& layers, const OpTable& ops, const Target& target, const Machine& machine, int threads,
+           std::string build);
 
   // In this order:
   //   other_epilogue  a donor whose anchor is the same, on this machine: W's choices whole
@@ -83,7 +85,7 @@ class Transfer {
   // R with the changes that D had; nullopt if R differs from D in what they change, or the result is of no use.
   [[nodiscard]] std::optional<Offer> offer_of(const Lesson& lesson, const Schedule& base, const Recipient& to,
                                               std::string rung) const;
-  // The fastest trial of the key and build with this schedule that may be used.
+  // The fastest trial of the key and build with this schedule that may be used; `confirmed` if any of them is.
   [[nodiscard]] std::optional<Record> fastest(const Key& key, const std::string& build, const Schedule& schedule) const;
   [[nodiscard]] Key key_of(const Kernel& kernel) const;
   // What the formula took for the target on the machine of this key; nullopt if it is no sibling.
@@ -96,6 +98,7 @@ class Transfer {
   Machine machine_;
   std::string machine_hash_;
   int threads_;
+  std::string build_;
 
   bool indexed_ = false;
   std::vector<std::string> texts_;  // of the workloads that may have evidence

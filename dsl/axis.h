@@ -12,9 +12,17 @@ namespace oc {
 enum class Family : uint8_t { elementwise, reduction, contraction, window, movement, attention };
 [[nodiscard]] std::string_view family_name(Family family);
 
-enum class Role : uint8_t { batch, m, n, channel, spatial, k, window };
-// k, and window: the taps of a convolution or pooling.
-[[nodiscard]] inline bool is_reduced(Role role) {
+enum class Role : uint8_t {
+  batch,
+  m,
+  n,
+  channel,
+  spatial,
+  k,      // what a product or a sum runs over
+  window  // taps of a convolution or pooling
+};
+// Is the result a sum, or another reduction, over such an axis?
+[[nodiscard]] inline bool sums_over(Role role) {
   return role == Role::k || role == Role::window;
 }
 

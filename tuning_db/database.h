@@ -52,6 +52,9 @@ enum class OpenMode : uint8_t {
 // `foreign`: a file somebody else wrote. It is opened strictly read-only, checked as a whole, and limited in size.
 enum class Origin : uint8_t { own, foreign };
 
+// The asker holds trials of all builds to be equally good.
+inline constexpr std::string_view kAnyBuild;
+
 // How far a look-up had to go for its answer.
 enum class Rung : uint8_t { exact, other_threads };
 [[nodiscard]] std::string_view rung_name(Rung rung);
@@ -106,7 +109,7 @@ struct DoctorReport {
 
 enum class ExportScope : uint8_t {
   everything,
-  best  // the winning trial of every key, with its marks and all it refers to
+  best  // the winning trial of every key, whatever build it is of, with its marks and all it refers to
 };
 
 class Database {
@@ -148,11 +151,11 @@ class Database {
   //   2. else the one confirmed last: it beat the incumbent in an interleaved run, which says more than a median taken
   //      at another time;
   //   3. else the lowest median; equal ones by id.
-  // Given `build`, the asking program's, trials of other builds are suspect: where one of this build is left they count
-  // only when pinned.
-  [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build = {}) const;
+  // Unless `build`, the asking program's, is kAnyBuild, trials of other builds are suspect: where one of this build is
+  // left they count only when pinned.
+  [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build) const;
   // best(key, build), else the best of the nearest other thread count: by ratio, the smaller count first.
-  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build = {}) const;
+  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build) const;
 
   // All trials of this key, failed ones included, by time.
   [[nodiscard]] std::vector<Trial> trials_of(const Key& key) const;

@@ -201,7 +201,7 @@ std::string Database::export_jsonl(ExportScope scope) const {
   if (scope == ExportScope::best) {
     for (const WorkloadRow& workload : workloads())
       for (const Key& key : keys_of(workload.text))
-        if (const auto result = best(key)) chosen.add(*result);
+        if (const auto result = best(key, kAnyBuild)) chosen.add(*result);
   }
   std::string out;
   Transaction snapshot(state_->db, Transaction::Kind::read);

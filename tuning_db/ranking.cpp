@@ -40,13 +40,13 @@ struct Field {
   Vetoes vetoes;
 };
 
-// What `found` gives, id, median and build, that no earlier layer gave. `build`: the one that asks, "" for any.
+// What `found` gives, id, median and build, that no earlier layer gave. `build`: the one that asks, or kAnyBuild.
 void enter(Query& found, size_t layer, std::string_view build, Field& field) {
   while (found.step()) {
     Candidate candidate{.id = found.text(0),
                         .median_ns = found.integer(1),
                         .layer = layer,
-                        .suspect = !build.empty() && found.text(2) != build};
+                        .suspect = build != kAnyBuild && found.text(2) != build};
     if (field.by_id.emplace(candidate.id, field.candidates.size()).second)
       field.candidates.push_back(std::move(candidate));
   }
@@ -56,7 +56,8 @@ void enter_layer(Connection& db, size_t layer, const Key& key, std::string_view 
   const std::optional<LocalKey> local = local_key(db, key);
   if (!local) return;
   Query ok = db.query(
-      "SELECT id, median_ns, build FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = ?4 AND "
+      "SELECT id, median_ns, build FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = ?4 "
+      "AND "
       "status = 'ok'",
       local->workload, local->machine, local->target, key.threads);
   enter(ok, layer, build, field);
@@ -179,9 +180,9 @@ std::vector<Record> find_records(LayerSpan layers, std::string_view workload, st
     const std::optional<int64_t> own_workload = local_workload(db, workload),
                                  own_schedule = local_schedule(db, schedule);
     if (own_workload && own_schedule) {
-      Query found = db.query("SELECT id, median_ns, build FROM trial WHERE workload = ?1 AND schedule = ?2", *own_workload,
-                             *own_schedule);
-      enter(found, i, {}, field);
+      Query found = db.query("SELECT id, median_ns, build FROM trial WHERE workload = ?1 AND schedule = ?2",
+                             *own_workload, *own_schedule);
+      enter(found, i, kAnyBuild, field);
     }
     snapshot.commit();
   }

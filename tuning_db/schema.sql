@@ -67,7 +67,7 @@ CREATE TABLE trial(
   author TEXT NOT NULL,
   run TEXT NOT NULL
 ) STRICT;
--- Covers the ranking of a key's trials: nothing but the winner's row is read.
+-- Made anew in version 2.
 CREATE INDEX trial_by_key ON trial(workload, machine, target, threads, status, median_ns, id);
 
 CREATE TABLE mark(

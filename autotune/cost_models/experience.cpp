@@ -4,11 +4,10 @@
 #include <functional>
 #include <limits>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 
 namespace oc {
@@ -16,18 +15,12 @@ namespace {
 
 constexpr size_t kMostOfKey = 400;  // of one workload, machine, target and thread count; its latest
 
-// What the trial's code was built for. Caches are not part of a target's name but of the machine's description.
-Target target_of(const Key& key, const std::string& description) {
-  Target target = parse_target(key.features);
-  const auto json = nlohmann::json::parse(description, nullptr, false);
-  const auto read = [&](const char* name, int64_t& bytes) {
-    if (!json.is_object() || !json.contains(name) || !json[name].is_number_integer()) return;
-    if (const auto stated = json[name].get<int64_t>(); stated > 0) bytes = stated;
-  };
-  read("l1_bytes", target.l1_bytes);
-  read("l2_bytes", target.l2_bytes);
-  read("l3_bytes", target.l3_bytes);
-  return target;
+// What the trial's code was built for; with typical caches where nobody described the machine.
+Target target_of(const Key& key, const std::map<std::string, Machine>& machines) {
+  const auto machine = machines.find(key.machine);
+  const std::optional<Target> target =
+      machine == machines.end() ? std::nullopt : target_on(key.features, machine->second);
+  return target ? *target : parse_target(key.features);
 }
 
 std::optional<std::pair<Schedule, std::optional<double>>> read_trial(const Trial& trial, const Experience& group) {
@@ -89,7 +82,9 @@ class Reader {
  public:
   Reader(Databases databases, const OpTable& ops) : databases_(databases), ops_(ops) {
     for (const Database* database : databases)
-      for (const MachineRow& row : database->machines()) descriptions_[row.hash] = row.description;
+      for (const MachineRow& row : database->machines())
+        if (std::optional<Machine> machine = described_machine(row))
+          machines_.insert_or_assign(row.hash, std::move(*machine));
   }
 
   // Nothing, where this build does not know the ops or the target.
@@ -97,7 +92,7 @@ class Reader {
     std::vector<Experience> result;
     try {
       const Kernel kernel = analyse({key.workload}, ops_);
-      const Target target = target_of(key, descriptions_[key.machine]);
+      const Target target = target_of(key, machines_);
       for (const auto& [build, trials] : trials_by_build(databases_, key, most)) {
         Experience group{kernel, target, key.threads, bench_of(key.machine, build), {}};
         for (const Trial& trial : trials)
@@ -112,7 +107,7 @@ class Reader {
  private:
   Databases databases_;
   const OpTable& ops_;
-  std::map<std::string, std::string> descriptions_;
+  std::map<std::string, Machine> machines_;  // by hash; those that are described
 };
 
 bool of_arch(const Key& key, const Target& target) {

@@ -101,7 +101,7 @@ void fill_integers(Tensor& tensor, Noise& noise, int64_t highest) {
 double reduced_elements(const Kernel& kernel) {
   double k = 1;
   for (const Axis& axis : kernel.axes)
-    if (is_reduced(axis.role)) k *= static_cast<double>(axis.extent);
+    if (sums_over(axis.role)) k *= static_cast<double>(axis.extent);
   return k;
 }
 

@@ -100,10 +100,10 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
   std::vector<RVar> unrolled, asks;  // asks: where weights are asked for, of which loop
   int64_t channels_a_step = 1;       // of that loop
   size_t reduced = 0;
-  const auto summed = std::ranges::count_if(call.kernel.axes, is_reduced, &Axis::role);
+  const auto summed = std::ranges::count_if(call.kernel.axes, sums_over, &Axis::role);
   std::vector<VarOrRVar> window;  // kx, ky
   for (const Axis& axis : call.kernel.axes) {
-    if (!is_reduced(axis.role)) continue;
+    if (!sums_over(axis.role)) continue;
     if (axis.name == "ci" && acc.domain.dimensions() > summed)  // block by block (dsl/ops/window_rule.h)
       outer_loops.emplace_back(acc.reduced(reduced++));
     const RVar r = acc.reduced(reduced);

@@ -13,7 +13,7 @@
 
 namespace oc {
 
-inline constexpr int64_t kMostTall = 28;    // points of a tile of one channel block: they leave registers to the rest
+inline constexpr int64_t kMostTall = 28;  // points of a tile of one channel block: they leave registers to the rest
 
 inline constexpr double kClearlyFaster = 0.92;  // of the cycles of another form or way to share
 

@@ -13,8 +13,8 @@
 #include <map>
 #include <set>
 
-#include "autotune/journal.h"
 #include "autotune/measure/kernel_measurer.h"
+#include "autotune/provenance.h"
 #include "autotune/strategies/points.h"
 #include "base/error.h"
 #include "base/files.h"

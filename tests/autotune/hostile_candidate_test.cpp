@@ -226,7 +226,7 @@ TEST_F(HostileCandidate, NoneOfThemWinsAndNoneIsTriedAgain) {
   EXPECT_EQ(report.tasks[0].failed, 3);
   EXPECT_EQ(database.stats().trials_by_status,
             (std::map<std::string, int64_t>{{"ok", 1}, {"wrong_result", 1}, {"crash", 1}, {"run_timeout", 1}}));
-  const auto best = database.best({kernel.workload.text, host_machine().hash(), target.name(), 1});
+  const auto best = database.best({kernel.workload.text, host_machine().hash(), target.name(), 1}, kAnyBuild);
   ASSERT_TRUE(best);
   EXPECT_EQ(parse_schedule(best->trial.schedule)["vector.unroll"], 1);
   EXPECT_EQ(tuned().trials, 0);

@@ -7,6 +7,7 @@
 
 #include "autotune/interrupt.h"
 #include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "tests/autotune/fakes.h"
 #include "tests/autotune/workloads.h"
@@ -51,18 +52,21 @@ class Tune : public ::testing::Test {
   }
   // As if another build had found the schedule to be the fastest.
   void add_of_older_build(const TuneTask& task, const Schedule& schedule) {
-    (void)database.add_machine({host_machine().hash(), ""});
-    (void)database.add_trial({.workload = task.kernel.workload.text,
-                              .schedule = print_schedule(schedule),
-                              .machine = host_machine().hash(),
-                              .features = target.name(),
-                              .threads = 1,
-                              .build = database.add_build({"an older toolchain", "0.0.1", "x"}),
-                              .samples_ns = {1},
-                              .message = {},
-                              .unix_ms = 1,
-                              .author = {},
-                              .run = {}});
+    add_of_older_build(database, task, schedule);
+  }
+  void add_of_older_build(Database& to, const TuneTask& task, const Schedule& schedule) const {
+    (void)to.add_machine({host_machine().hash(), ""});
+    (void)to.add_trial({.workload = task.kernel.workload.text,
+                        .schedule = print_schedule(schedule),
+                        .machine = host_machine().hash(),
+                        .features = target.name(),
+                        .threads = 1,
+                        .build = to.add_build({"an older toolchain", "0.0.1", "x"}),
+                        .samples_ns = {1},
+                        .message = {},
+                        .unix_ms = 1,
+                        .author = {},
+                        .run = {}});
   }
   // The same kernel as the settled schedule, written in another way.
   [[nodiscard]] static Schedule unsettled(Schedule schedule) {
@@ -89,7 +93,7 @@ TEST_F(Tune, FindsAScheduleMuchFasterThanTheDefaultAndRecordsEveryTrial) {
   EXPECT_LT(*task.best_ns, 0.8 * *task.first_ns);
   EXPECT_EQ(report.total_best_ns(), *task.best_ns);
 
-  const auto best = database.best(key(matmul_task("a", 64, 96, 80)));
+  const auto best = database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild);
   ASSERT_TRUE(best);
   EXPECT_TRUE(best->confirmed);
   EXPECT_EQ(parse_schedule(best->trial.schedule), *task.best);
@@ -132,7 +136,7 @@ TEST_F(Tune, AWrongResultNeverWinsHoweverFast) {
   const TuneReport report = run();
   EXPECT_GT(report.tasks[0].failed, 0);
   EXPECT_NE((*report.tasks[0].best)["unroll.k"], 1);
-  EXPECT_NE(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule)["unroll.k"], 1);
+  EXPECT_NE(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule)["unroll.k"], 1);
 }
 
 TEST_F(Tune, NoisePromotesNobody) {
@@ -142,7 +146,8 @@ TEST_F(Tune, NoisePromotesNobody) {
   const TuneReport report = run();
   EXPECT_GT(measurer.duels, 20) << "lucky measurements are challenged";
   EXPECT_EQ(*report.tasks[0].best, first_default());
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule), first_default())
+  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule),
+            first_default())
       << "a lucky median on record does not beat a confirmed incumbent";
 }
 
@@ -181,15 +186,16 @@ TEST_F(Tune, AnUnconfirmedFasterTrialOnRecordGetsItsDuel) {
   for (const auto& [knob, value] : {std::pair{"tile.m", 5}, {"tile.n", 2}, {"unroll.k", 1}, {"block.m", 0}})
     faster.values[knob] = value;  // nothing is faster by the formula
   const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
-  Journal journal(database, target, 1, "");
+  Journal journal(database, nullptr, target, 1, "");
   journal.commit(kernel, faster, {.samples_ns = {static_cast<int64_t>(formula(kernel, faster))}}, false);
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule), first_default());
+  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule),
+            first_default());
   options.trials = 0;
   const TuneReport report = run();
   EXPECT_EQ(measurer.measured.size(), 1U);
   options.trials = 1;
   EXPECT_EQ(*run().tasks[0].best, faster);
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)))->trial.schedule), faster);
+  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule), faster);
 }
 
 TEST_F(Tune, TrialsOfAnotherBuildAreTimedAnewAndFirst) {
@@ -213,13 +219,71 @@ TEST_F(Tune, AConfirmedTrialOfAnotherBuildDoesNotUnseatTheIncumbent) {
   add_of_older_build(task, slow);
   for (const Trial& trial : trials())
     if (trial.unix_ms == 1) database.add_mark({MarkKind::confirm, row_id(trial), INT64_C(4'000'000'000'000), ""});
-  ASSERT_EQ(parse_schedule(database.best(key(task))->trial.schedule), slow);
+  ASSERT_EQ(parse_schedule(database.best(key(task), kAnyBuild)->trial.schedule), slow);
   measurer.measured.clear();
   options.trials = 1;
   EXPECT_EQ(*run({task}).tasks[0].best, best);
   EXPECT_EQ(measurer.measured.at(0).second, print_schedule(slow)) << "the suspect is timed anew";
   const std::string build = row_id(current_build());
   EXPECT_EQ(parse_schedule(database.best(key(task), build)->trial.schedule), best);
+}
+
+TEST_F(Tune, AShortRunDoesNotReplaceTheWinnersOfOthers) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  Schedule winner = first_default();
+  winner.values["tile.m"] = 5;
+  winner.values["block.m"] = 0;
+  const auto all = [&](Database user) {
+    std::vector<Database> layers;
+    layers.push_back(std::move(user));
+    layers.push_back(Database::in_memory("team"));
+    add_of_older_build(layers.back(), task, winner);
+    return Layers(std::move(layers));
+  };
+  const auto compiled = [&](const Layers& layers) {
+    return parse_schedule(layers.best(key(task), row_id(current_build()))->trial.schedule);
+  };
+  const Layers known = all(Database::in_memory());
+  ASSERT_EQ(compiled(known), winner);
+  options.layers = &known;
+  options.trials = 1;
+  const TuneReport report = run({task});
+  EXPECT_EQ(report.tasks[0].best, winner);
+  EXPECT_EQ(trials().size(), 1U) << "it was timed anew, into the user's database";
+  EXPECT_EQ(compiled(all(std::move(database))), winner);
+}
+
+TEST_F(Tune, AWinnerOfOthersIsTimedAgainstOurIncumbent) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  options.trials = 1;
+  ASSERT_EQ(run({task}).tasks[0].best, first_default());
+  Schedule winner = first_default();
+  winner.values["tile.m"] = 5;
+  winner.values["block.m"] = 0;
+  std::vector<Database> team;
+  team.push_back(Database::in_memory("team"));
+  add_of_older_build(team.back(), task, winner);
+  const Layers known(std::move(team));
+  options.layers = &known;
+  measurer.measured.clear();
+  EXPECT_EQ(run({task}).tasks[0].best, winner);
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(winner));
+}
+
+TEST_F(Tune, WhatCompileTakesIsTimedFirst) {
+  TuneTask task = matmul_task("a", 64, 96, 80);
+  Schedule of_older_build = first_default(), taken = first_default();
+  of_older_build.values["unroll.k"] = 8;
+  add_of_older_build(task, of_older_build);
+  taken.values["unroll.k"] = 1;
+  taken = settled(task.kernel, target, taken);
+  ASSERT_NE(taken, first_default());
+  task.start = taken;
+  options.trials = 3;
+  (void)run({task});
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(taken));
+  EXPECT_EQ(measurer.measured.at(1).second, print_schedule(of_older_build));
+  EXPECT_EQ(measurer.measured.at(2).second, print_schedule(first_default()));
 }
 
 TEST_F(Tune, SchedulesOnRecordAreSettledBeforeTheyAreTimed) {
@@ -237,7 +301,7 @@ TEST_F(Tune, WhatIsOnRecordUnsettledIsNotTimedAgain) {
   const Schedule old = unsettled(default_schedule(task.kernel, target, 1)), once = settled(task.kernel, target, old);
   ASSERT_NE(old, once);
   ASSERT_EQ(why_illegal(task.kernel, target, old), "");
-  Journal(database, target, 1, "").commit(task.kernel, old, {.samples_ns = {1000}}, true);
+  Journal(database, nullptr, target, 1, "").commit(task.kernel, old, {.samples_ns = {1000}}, true);
   options.trials = 1000;
   EXPECT_EQ(run({task}).end, TuneEnd::finished);
   EXPECT_THAT(measurer.measured,
@@ -246,7 +310,7 @@ TEST_F(Tune, WhatIsOnRecordUnsettledIsNotTimedAgain) {
 
 TEST_F(Tune, HostileRowsAreSkipped) {
   const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
-  Journal journal(database, target, 1, "");
+  Journal journal(database, nullptr, target, 1, "");
   const std::string build = database.add_build(current_build());
   for (const char* text : {"contraction v1\ntile m=1000000000\n", "nonsense", "contraction v7\n", ""}) try {
       (void)database.add_trial({.workload = kernel.workload.text,
@@ -372,7 +436,7 @@ TEST_F(Tune, EverythingFailsAndTheWorkloadIsGivenUp) {
   EXPECT_EQ(report.tasks[0].best, std::nullopt);
   EXPECT_EQ(report.tasks[0].message, "as the test wants");
   EXPECT_LT(report.trials, 100);
-  EXPECT_FALSE(database.best(key(matmul_task("a", 64, 96, 80))));
+  EXPECT_FALSE(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild));
 }
 
 TEST_F(Tune, WithoutAReferenceNothingIsRecorded) {

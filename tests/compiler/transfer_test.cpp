@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <random>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "compiler/pick.h"
 #include "generators/lock.h"
 #include "opencompiler/dsl.h"
@@ -16,6 +16,8 @@
 namespace oc {
 namespace {
 
+using testing::EndsWith;
+using testing::HasSubstr;
 using testing::IsEmpty;
 
 const std::string kBuild = row_id(BuildRow{"tools", "0", "space"});
@@ -58,6 +60,7 @@ struct TransferTest : testing::Test {
   const Kernel longer = conv(64, 64, 1568);
   Database database = Database::in_memory();
   bool transfer = true;
+  std::string build{kAnyBuild};  // the asking program's
 
   [[nodiscard]] Schedule formula(const Kernel& kernel) const { return default_schedule(kernel, target, threads); }
   [[nodiscard]] Schedule changed(const Kernel& kernel, const KnobValues& changes) const {
@@ -111,19 +114,23 @@ struct TransferTest : testing::Test {
       const bool spread =
           line.find(R"("samples_ns":)") != std::string::npos || line.find(R"("kind":"mark")") != std::string::npos;
       for (size_t i = 0; i < count; ++i) {
+        if (spread && i != number % count) continue;
         std::istringstream one(line);
-        if (!spread || i == number % count) EXPECT_EQ(result[i].import_jsonl(one).skipped, 0);
+        EXPECT_EQ(result[i].import_jsonl(one).skipped, 0);
       }
     }
     return Layers(std::move(result));
   }
-  [[nodiscard]] Pick pick(const Kernel& kernel, size_t count = 1) const {
+  // `warned`, if given, is told the warnings; else there must be none.
+  [[nodiscard]] Pick pick(const Kernel& kernel, size_t count = 1, std::vector<std::string>* warned = nullptr) const {
     const Layers all = layers(count);
-    PickSources sources{.layers = &all};
-    if (transfer) sources.donors = &builtin_ops();
+    const PickSources sources{.layers = &all, .build = build, .transfer = transfer, .ops = &builtin_ops()};
     std::vector<std::string> warnings;
     std::vector<Pick> picks = pick_schedules({kernel}, target, host, threads, sources, warnings);
-    EXPECT_THAT(warnings, IsEmpty());
+    if (warned != nullptr)
+      *warned = warnings;
+    else
+      EXPECT_THAT(warnings, IsEmpty());
     return picks.at(0);
   }
   [[nodiscard]] Pick pick() const { return pick(recipient); }
@@ -165,6 +172,49 @@ TEST_F(TransferTest, WhatIsCarriedMustHaveGainedToo) {
   measure(longer, {.changes = {{"unroll.ci", 4}, {"parallel.tasks", tasks / 2}}});
   add(longer, changed(longer, {{"unroll.ci", 4}}), 980, host);
   EXPECT_EQ(pick().rung, "default");
+}
+
+TEST_F(TransferTest, TheWinnerOfTheAskingBuildIsEvidence) {
+  measure(with_relu, {.changes = {{"unroll.ci", 4}}});
+  const Schedule other = changed(with_relu, {{"unroll.ci", 8}});
+  mark(add(with_relu, formula(with_relu), 1000, host, "another"), MarkKind::confirm, 5);
+  mark(add(with_relu, other, 800, host, "another"), MarkKind::confirm, 6);
+  EXPECT_EQ(pick().schedule, changed(recipient, {{"unroll.ci", 8}})) << "confirmed last";
+  build = kBuild;
+  EXPECT_EQ(pick().schedule, changed(recipient, {{"unroll.ci", 4}}));
+  build = "another";
+  EXPECT_EQ(pick().schedule, changed(recipient, {{"unroll.ci", 8}}));
+}
+
+TEST_F(TransferTest, OneOfTheDefaultsTrialsIsConfirmed) {
+  const std::string winner = measure(with_relu);
+  add(with_relu, formula(with_relu), 990, host);  // timed again without a duel, a little faster
+  EXPECT_EQ(pick().trial, winner);
+  add(with_relu, formula(with_relu), 901, host);
+  EXPECT_EQ(pick().rung, "default") << "the fastest counts";
+}
+
+TEST_F(TransferTest, ATrialThatDoesNotFitDoesNotEndTheLadder) {
+  const std::string donor = measure(with_relu);
+  const auto add_text = [&](const std::string& schedule) {
+    return database.add_trial({.workload = recipient.workload.text,
+                               .schedule = schedule,
+                               .machine = host.hash(),
+                               .features = target.name(),
+                               .build = kBuild,
+                               .samples_ns = {1},
+                               .unix_ms = 1});
+  };
+  const std::string unusable = add_text("nonsense");
+  std::vector<std::string> warnings;
+  EXPECT_EQ(pick(recipient, 1, &warnings).trial, donor);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0], HasSubstr("trial " + unusable));
+  EXPECT_THAT(warnings[0], EndsWith("; that of trial " + donor + " (other_epilogue) is used"));
+  transfer = false;
+  EXPECT_EQ(pick(recipient, 1, &warnings).rung, "default");
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings[0], EndsWith("; the default is used"));
 }
 
 TEST_F(TransferTest, ASiblingGivesItsWinner) {
@@ -281,8 +331,9 @@ TEST_F(TransferTest, AMachineSaysWhatItIsOrIsNoSibling) {
   std::istringstream exported(database.export_jsonl());
   database = Database::in_memory();
   for (std::string line; std::getline(exported, line);) {
+    if (line.find(R"("kind":"machine")") != std::string::npos) continue;
     std::istringstream one(line);
-    if (line.find(R"("kind":"machine")") == std::string::npos) (void)database.import_jsonl(one);
+    EXPECT_EQ(database.import_jsonl(one).added, 1) << line;
   }
   EXPECT_EQ(pick().rung, "default");
 }
@@ -402,17 +453,76 @@ TEST_F(TransferTest, DepthwiseConvolutionsOfOtherChannelsAreNear) {
 }
 
 TEST_F(TransferTest, HostileWorkloadsArePassedOver) {
+  size_t likely = 0;
   for (const char* text : {"graph {", "graph {\n  %0: f32[1,64,1,784] aBcd16b = conv(%0, %1, %2) {\n}\n", "\n: = (\n",
-                           "graph {\n  %3: f32[1,64,1,784] aBcd16b = conv(\n"})
-    database.add_trial({.workload = text,
-                        .schedule = "window v1",
-                        .machine = host.hash(),
-                        .features = target.name(),
-                        .samples_ns = {1},
-                        .unix_ms = 1});
+                           "graph {\n  %3: f32[1,64,1,784] aBcd16b = conv(\n"}) {
+    for (const char* schedule : {"window v1", "window v1\nunroll ci=4"})
+      mark(database.add_trial({.workload = text,
+                               .schedule = schedule,
+                               .machine = host.hash(),
+                               .features = target.name(),
+                               .samples_ns = {1},
+                               .unix_ms = 1}),
+           MarkKind::confirm, 1);
+    const std::vector<std::string> wanted = node_outlines(recipient.workload.text), found = node_outlines(text);
+    likely += std::ranges::any_of(found, [&](const auto& each) { return std::ranges::count(wanted, each) != 0; });
+  }
+  ASSERT_EQ(layers(1).contested(host.hash(), target.name(), threads).size(), 4U) << "all are looked at";
+  ASSERT_GT(likely, 0U) << "and some of them parsed";
   EXPECT_EQ(pick().rung, "default");
   measure(with_relu);
   EXPECT_EQ(pick().rung, "other_epilogue");
+}
+
+TEST_F(TransferTest, HostileWinnersOfDonorsArePassedOver) {
+  const Schedule illegal = [&] {
+    Schedule schedule = formula(with_relu);
+    schedule.values.at("tile.c") = 6;  // of 4 blocks
+    return schedule;
+  }();
+  ASSERT_NE(why_illegal(with_relu, target, illegal), "");
+  for (const std::string& text : {std::string("nonsense"), std::string("window v99\n"), print_schedule(illegal)}) {
+    database = Database::in_memory();
+    measure(with_relu);
+    ASSERT_EQ(pick().rung, "other_epilogue");
+    mark(database.add_trial({.workload = with_relu.workload.text,
+                             .schedule = text,
+                             .machine = host.hash(),
+                             .features = target.name(),
+                             .build = kBuild,
+                             .samples_ns = {1},
+                             .unix_ms = 1}),
+         MarkKind::confirm, 9);
+    EXPECT_EQ(pick().rung, "default") << text;
+  }
+}
+
+TEST_F(TransferTest, SiblingsWithAbsurdCachesArePassedOver) {
+  for (const int64_t bytes : {INT64_C(-1), INT64_C(0), INT64_MAX, (INT64_C(1) << 40) + 1}) {
+    database = Database::in_memory();
+    Machine machine = sibling();
+    machine.l2_bytes = bytes;
+    EXPECT_EQ(described_machine(describe(machine)), machine);
+    EXPECT_FALSE(target_on(target.name(), machine));
+    measure(recipient, {}, machine);
+    EXPECT_EQ(pick().rung, "default") << bytes;
+  }
+}
+
+TEST_F(TransferTest, FeaturesThatAreNoTargetArePassedOver) {
+  for (const char* features : {"", "nonsense", "x86-64-linux-avx1024", "x86-64-linux-\xff"})
+    EXPECT_FALSE(target_on(features, sibling())) << features;
+  measure(recipient, {}, sibling());
+  ASSERT_EQ(pick().rung, "sibling");
+  mark(database.add_trial({.workload = recipient.workload.text,
+                           .schedule = print_schedule(formula(recipient)),
+                           .machine = sibling().hash(),
+                           .features = "nonsense",
+                           .build = kBuild,
+                           .samples_ns = {1},
+                           .unix_ms = 1}),
+       MarkKind::confirm, 9);
+  EXPECT_EQ(pick().rung, "sibling") << "the other key's trials serve still";
 }
 
 }  // namespace

@@ -4,11 +4,12 @@
 
 #include <cstdio>
 
-#include "autotune/journal.h"
+#include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "generators/lock.h"
 #include "opencompiler/dsl.h"
+#include "schedules/schedule.h"
 #include "tuning_db/database.h"
 
 namespace {

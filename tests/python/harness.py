@@ -1,6 +1,8 @@
 """What the tests share: the command line, the models with their inputs, onnxruntime as the reference."""
 
+import ctypes
 import dataclasses
+import json
 import os
 import pathlib
 import subprocess
@@ -36,6 +38,29 @@ LARGE = {
         for kind in ("key", "value")
     },
 }
+
+
+def content_hash(text):
+    """As base/hash.h makes it; the library comes with the headers that the build takes."""
+
+    class Hash(ctypes.Structure):
+        _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
+
+    xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_128bits
+    xxh3.restype = Hash
+    data = text.encode()
+    found = xxh3(data, ctypes.c_size_t(len(data)))
+    return f"{found.high:016x}{found.low:016x}"
+
+
+def resigned(row):
+    """The line of a row of the tuning database, with the id that is right for it."""
+    row.pop("id", None)
+    canonical = lambda: json.dumps(
+        row, sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    row["id"] = content_hash(canonical())
+    return canonical() + "\n"
 
 
 def opencompiler(*arguments, **environment) -> subprocess.CompletedProcess:

@@ -2,7 +2,6 @@
 be written. The messages are compared whole."""
 
 import contextlib
-import ctypes
 import json
 import os
 import pathlib
@@ -16,7 +15,7 @@ import time
 import numpy as np
 import onnx
 import pytest
-from harness import CLI, CLS, CLS_SHAPE, opencompiler
+from harness import CLI, CLS, CLS_SHAPE, opencompiler, resigned
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -85,10 +84,22 @@ def session_alive(leader):
 
 def committed(database):
     """The trials on record while a tuner runs; none before the tables are there."""
+    if not database.exists():
+        return set()
     try:
         return trials(database)
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith("no such table"):
+            raise
         return set()
+
+
+def wait_for_a_trial(tuner, database, kept):
+    deadline = time.monotonic() + 300
+    while not committed(database) - kept:
+        assert tuner.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline, "no trial in five minutes"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +110,8 @@ def test_a_killed_tuner_loses_nothing_and_a_rerun_resumes(tmp_path, kills):
     scratch.mkdir()
     environment = {**os.environ, "TMPDIR": str(scratch)}
     chance = random.Random(kills)
-    kept, productive = set(), 0
-    for _ in range(kills):
+    kept = set()
+    for kill in range(kills):
         tuner = subprocess.Popen(
             command(CLS, database, "--time", "10m"),
             stdout=subprocess.DEVNULL,
@@ -108,8 +119,11 @@ def test_a_killed_tuner_loses_nothing_and_a_rerun_resumes(tmp_path, kills):
             start_new_session=True,
             env=environment,
         )
+        # At any moment of its start, or of its work: builds, timings, commits.
+        if kill % 2 == 1:
+            wait_for_a_trial(tuner, database, kept)
         time.sleep(chance.uniform(0, 3))
-        seen = committed(database) if database.exists() else set()
+        seen = committed(database)
         time.sleep(chance.uniform(0, 0.1))
         tuner.kill()
         assert tuner.wait() == -signal.SIGKILL, "it ended by itself"
@@ -123,9 +137,7 @@ def test_a_killed_tuner_loses_nothing_and_a_rerun_resumes(tmp_path, kills):
         assert healthy(database)
         now = trials(database)
         assert now >= kept | seen
-        productive += len(now) > len(kept)
         kept = now
-    assert productive >= kills / 4, "most kills came before a first trial"
 
     # What the killed have left of temporary files goes once it is ten minutes old and its process is no more.
     long_ago = time.time() - 11 * 60
@@ -252,7 +264,7 @@ UNUSABLE = {
         lambda db: edit(db, "pragma user_version = 99"),
         (
             "{db}: cannot be written, so nothing that tuning finds would be kept: its schema version 99 is newer than this"
-            " program's 1; update OpenCompiler to write to it"
+            " program's 2; update OpenCompiler to write to it"
         ),
     ),
     "newer with other tables": (
@@ -260,7 +272,7 @@ UNUSABLE = {
             db,
             "alter table trial rename column samples to sketches; pragma user_version = 99",
         ),
-        "tuning database {db}: its schema version 99 cannot be read by this program, which knows 1; update OpenCompiler",
+        "tuning database {db}: its schema version 99 cannot be read by this program, which knows 2; update OpenCompiler",
     ),
     "a read-only file": (
         lambda db: db.chmod(0o444),
@@ -303,29 +315,6 @@ def test_a_file_that_cannot_be_tuned_into_is_left_alone(model, tmp_path, fault):
         assert database.read_bytes() == before
     folder.chmod(0o755)
     assert [each.name for each in folder.iterdir()] in ([], ["tuning.db"])
-
-
-def content_hash(text):
-    """As base/hash.h makes it; the library comes with the headers that the build takes."""
-
-    class Hash(ctypes.Structure):
-        _fields_ = [("low", ctypes.c_uint64), ("high", ctypes.c_uint64)]
-
-    xxh3 = ctypes.CDLL("libxxhash.so.0").XXH3_128bits
-    xxh3.restype = Hash
-    data = text.encode()
-    found = xxh3(data, ctypes.c_size_t(len(data)))
-    return f"{found.high:016x}{found.low:016x}"
-
-
-def resigned(row):
-    """The line of a row that was changed, with the id that is right for it now."""
-    row.pop("id")
-    canonical = lambda: json.dumps(
-        row, sort_keys=True, separators=(",", ":"), ensure_ascii=False
-    )
-    row["id"] = content_hash(canonical())
-    return canonical() + "\n"
 
 
 HOSTILE_SCHEDULES = {

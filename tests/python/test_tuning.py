@@ -31,7 +31,7 @@ def database(small, tmp_path_factory):
 def tune(model, database, *flags):
     run(
         *(CLI, "tune", model.model, *model.shape_flags, "--threads", "1"),
-        *("--db", database, *flags),
+        *("--no-shipped", "--db", database, *flags),
     )
     statuses = trial_counts(database)
     assert statuses["ok"] > 0
@@ -167,6 +167,13 @@ def test_what_a_sibling_machine_found_is_used_unless_no_transfer_is_said(
     assert {group["trial"] for group in shown if group.get("rung") == "sibling"} == {
         kernel["trial"] for kernel in kernels if kernel["rung"] == "sibling"
     }
+    mine = tmp_path / "mine.db"
+    tune(small, mine, "--trials", "1", "--team-db", sibling)
+    tuned = compiled(small, tmp_path / "tuned", "--db", mine, "--team-db", sibling)
+    schedules = lambda kernels: {k["workload"]: k["schedule"] for k in kernels}
+    assert "exact" in rungs(tuned)
+    assert schedules(tuned) == schedules(kernels), "one trial makes nothing slower"
+
     off = run(CLI, "explain", small.model, *sources, "--no-transfer")
     assert "(default)" in off
     assert "sibling" not in off

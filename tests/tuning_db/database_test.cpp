@@ -18,7 +18,7 @@ using testing::SizeIs;
 struct DatabaseTest : testing::Test {
   Database db = Database::in_memory();
   std::string best_schedule(const Key& key = sample_key()) {
-    const auto found = db.best(key);
+    const auto found = db.best(key, kAnyBuild);
     return found ? found->trial.schedule : "none";
   }
 };
@@ -97,7 +97,7 @@ TEST_F(DatabaseTest, TheLowestMedianIsBest) {
   db.add_trial(sample_trial("lucky once", {1, 400, 400}));
   db.add_trial(sample_trial("fast", {100, 900, 110}));
   db.add_trial(failed_trial("crashed", TrialStatus::crash));
-  const auto found = db.best(sample_key());
+  const auto found = db.best(sample_key(), kAnyBuild);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->trial.schedule, "fast");
   EXPECT_EQ(found->rung, Rung::exact);
@@ -114,7 +114,7 @@ TEST_F(DatabaseTest, OnlyTheExactKeyCounts) {
     if (field == 1) other.machine[0] = 'f';
     if (field == 2) other.features += "-fma";
     ++field;
-    EXPECT_FALSE(db.best(other));
+    EXPECT_FALSE(db.best(other, kAnyBuild));
     EXPECT_TRUE(db.trials_of(other).empty());
   }
 }
@@ -125,7 +125,7 @@ TEST_F(DatabaseTest, TheLastConfirmedBeatsALowerMedian) {
   db.add_trial(sample_trial("fast", {100}));
   db.add_mark({MarkKind::confirm, middle, 10, ""});
   EXPECT_EQ(best_schedule(), "middle");
-  EXPECT_TRUE(db.best(sample_key())->confirmed);
+  EXPECT_TRUE(db.best(sample_key(), kAnyBuild)->confirmed);
   db.add_mark({MarkKind::confirm, slow, 20, ""});
   EXPECT_EQ(best_schedule(), "slow");
 }
@@ -136,7 +136,7 @@ TEST_F(DatabaseTest, PinsAndQuarantines) {
   db.add_mark({MarkKind::confirm, fast, 10, ""});
   db.add_mark({MarkKind::pin, slow, 20, ""});
   EXPECT_EQ(best_schedule(), "slow");
-  EXPECT_TRUE(db.best(sample_key())->pinned);
+  EXPECT_TRUE(db.best(sample_key(), kAnyBuild)->pinned);
   db.add_mark({MarkKind::clear, slow, 30, ""});
   EXPECT_EQ(best_schedule(), "fast");
   db.add_mark({MarkKind::quarantine, fast, 40, ""});
@@ -195,16 +195,16 @@ TEST_F(DatabaseTest, TrialsOfAnotherBuildAreSuspect) {
 }
 
 TEST_F(DatabaseTest, AMissTriesTheNearestThreadCount) {
-  EXPECT_FALSE(db.look_up(sample_key(4)));
+  EXPECT_FALSE(db.look_up(sample_key(4), kAnyBuild));
   db.add_trial(sample_trial("one", {100}, sample_key(1)));
   db.add_trial(sample_trial("sixteen", {100}, sample_key(16)));
   db.add_trial(failed_trial("four", TrialStatus::crash));
-  EXPECT_EQ(db.look_up(sample_key(4))->trial.schedule, "one");
-  EXPECT_EQ(db.look_up(sample_key(5))->trial.schedule, "sixteen");
-  EXPECT_EQ(db.look_up(sample_key(5))->rung, Rung::other_threads);
+  EXPECT_EQ(db.look_up(sample_key(4), kAnyBuild)->trial.schedule, "one");
+  EXPECT_EQ(db.look_up(sample_key(5), kAnyBuild)->trial.schedule, "sixteen");
+  EXPECT_EQ(db.look_up(sample_key(5), kAnyBuild)->rung, Rung::other_threads);
   db.add_trial(sample_trial("five", {1000}, sample_key(5)));
-  EXPECT_EQ(db.look_up(sample_key(5))->trial.schedule, "five");
-  EXPECT_EQ(db.look_up(sample_key(5))->rung, Rung::exact);
+  EXPECT_EQ(db.look_up(sample_key(5), kAnyBuild)->trial.schedule, "five");
+  EXPECT_EQ(db.look_up(sample_key(5), kAnyBuild)->rung, Rung::exact);
 }
 
 TEST_F(DatabaseTest, StatsCount) {

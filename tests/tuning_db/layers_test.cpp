@@ -39,8 +39,8 @@ struct LayersTest : testing::Test {
 
 TEST_F(LayersTest, NothingAtAll) {
   const Layers layers = open_layers({});
-  EXPECT_FALSE(layers.best(sample_key()));
-  EXPECT_FALSE(layers.look_up(sample_key()));
+  EXPECT_FALSE(layers.best(sample_key(), kAnyBuild));
+  EXPECT_FALSE(layers.look_up(sample_key(), kAnyBuild));
   EXPECT_THAT(layers.workloads(), IsEmpty());
 }
 
@@ -50,7 +50,7 @@ TEST_F(LayersTest, TheBestOfAllWins) {
   add_system(sample_trial("system", {100}));
   const Layers layers = open_layers(paths);
   EXPECT_THAT(layers.warnings(), IsEmpty());
-  const auto found = layers.best(sample_key());
+  const auto found = layers.best(sample_key(), kAnyBuild);
   ASSERT_TRUE(found);
   EXPECT_EQ(found->trial.schedule, "system");
   EXPECT_EQ(found->source, paths.system->string());
@@ -63,20 +63,20 @@ TEST_F(LayersTest, AMarkHoldsInEveryLayer) {
   add(paths.teams[0], sample_trial("team", {300}));
   Database user = Database::open(*paths.user, OpenMode::create);
   user.add_mark({MarkKind::quarantine, shipped, 1, "slow here"});
-  EXPECT_EQ(open_layers(paths).best(sample_key())->trial.schedule, "team");
+  EXPECT_EQ(open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule, "team");
   user.add_mark({MarkKind::pin, shipped, 2, ""});
-  EXPECT_EQ(open_layers(paths).best(sample_key())->trial.schedule, "system");
+  EXPECT_EQ(open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule, "system");
   Database::open(paths.teams[0], OpenMode::read_write).add_mark({MarkKind::clear, shipped, 3, ""});
   Database::open(paths.teams[0], OpenMode::read_write)
       .add_mark({MarkKind::confirm, row_id(sample_trial("team", {300})), 3, ""});
-  EXPECT_EQ(open_layers(paths).best(sample_key())->trial.schedule, "team");
+  EXPECT_EQ(open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule, "team");
 }
 
 TEST_F(LayersTest, AWrongResultElsewhereCounts) {
   add_system(sample_trial("racy", {100}));
   add(paths.teams[0], sample_trial("team", {300}));
   add(*paths.user, failed_trial("racy", TrialStatus::wrong_result));
-  EXPECT_EQ(open_layers(paths).best(sample_key())->trial.schedule, "team");
+  EXPECT_EQ(open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule, "team");
 }
 
 TEST_F(LayersTest, RecordsAreAllTrialsOfAScheduleWithTheMarksOfAllLayers) {
@@ -129,11 +129,11 @@ TEST_F(LayersTest, AnExactHitAnywhereBeatsOtherThreadCounts) {
   add(*paths.user, sample_trial("two", {10}, sample_key(2)));
   add(paths.teams[0], sample_trial("four", {300}, sample_key(4)));
   const Layers layers = open_layers(paths);
-  EXPECT_EQ(layers.look_up(sample_key(4))->trial.schedule, "four");
-  EXPECT_EQ(layers.look_up(sample_key(4))->rung, Rung::exact);
-  EXPECT_EQ(layers.look_up(sample_key(1))->trial.schedule, "two");
-  EXPECT_EQ(layers.look_up(sample_key(8))->trial.schedule, "four");
-  EXPECT_EQ(layers.look_up(sample_key(8))->rung, Rung::other_threads);
+  EXPECT_EQ(layers.look_up(sample_key(4), kAnyBuild)->trial.schedule, "four");
+  EXPECT_EQ(layers.look_up(sample_key(4), kAnyBuild)->rung, Rung::exact);
+  EXPECT_EQ(layers.look_up(sample_key(1), kAnyBuild)->trial.schedule, "two");
+  EXPECT_EQ(layers.look_up(sample_key(8), kAnyBuild)->trial.schedule, "four");
+  EXPECT_EQ(layers.look_up(sample_key(8), kAnyBuild)->rung, Rung::other_threads);
 }
 
 TEST_F(LayersTest, AnUnusableDefaultIsAWarningANamedOneAnError) {
@@ -143,7 +143,7 @@ TEST_F(LayersTest, AnUnusableDefaultIsAWarningANamedOneAnError) {
   add_system(sample_trial("system", {100}));
   const Layers layers = open_layers(paths);
   EXPECT_THAT(layers.warnings(), ElementsAre(HasSubstr(paths.user->string())));
-  EXPECT_EQ(layers.best(sample_key())->trial.schedule, "system");
+  EXPECT_EQ(layers.best(sample_key(), kAnyBuild)->trial.schedule, "system");
   paths.user_is_default = false;
   EXPECT_THROW((void)open_layers(paths), UserError);
   paths.user.reset();
@@ -156,7 +156,7 @@ TEST_F(LayersTest, SkippedSystemRowsAreAWarning) {
   add_system(sample_trial("system", {100}));
   std::ofstream(*paths.system / "broken.jsonl") << "rubbish\n";
   const Layers layers = open_layers(paths);
-  EXPECT_TRUE(layers.best(sample_key()));
+  EXPECT_TRUE(layers.best(sample_key(), kAnyBuild));
   EXPECT_THAT(layers.warnings(), ElementsAre(HasSubstr("broken.jsonl: 1 lines skipped, the first: line 1: not a")));
 }
 

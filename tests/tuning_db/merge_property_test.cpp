@@ -134,7 +134,7 @@ struct Rows {
   }
 
   // The rule that stands at Database::best. Empty: there is none.
-  [[nodiscard]] std::string best(const Key& key) const {
+  [[nodiscard]] std::string best(const Key& key, std::string_view build) const {
     const auto of_key = [&](const Trial& t) { return Key{t.workload, t.machine, t.features, t.threads} == key; };
     const auto proven_wrong = [&](const Trial& t) {
       return std::ranges::any_of(trials, [&](const auto& entry) {
@@ -143,8 +143,8 @@ struct Rows {
                other.build == t.build;
       });
     };
-    // Greatest wins: pinned, when; confirmed when; then the lowest median, the lowest id.
-    using Rank = std::tuple<bool, Latest, Latest, int64_t>;
+    // Greatest wins: pinned, when; of the asking build; confirmed when; then the lowest median, the lowest id.
+    using Rank = std::tuple<bool, Latest, bool, Latest, int64_t>;
     std::string winner;
     Rank best_rank;
     for (const auto& [id, trial] : trials) {  // by id, so that of equals the first stays
@@ -152,8 +152,8 @@ struct Rows {
       const Latest standing = latest(id, {MarkKind::pin, MarkKind::quarantine, MarkKind::clear});
       if (std::get<MarkKind>(standing) == MarkKind::quarantine) continue;
       const bool pinned = std::get<MarkKind>(standing) == MarkKind::pin;
-      const Rank rank{pinned, pinned ? standing : Latest{}, latest(id, {MarkKind::confirm}),
-                      -median_ns(trial.samples_ns)};
+      const Rank rank{pinned, pinned ? standing : Latest{}, build == kAnyBuild || trial.build == build,
+                      latest(id, {MarkKind::confirm}), -median_ns(trial.samples_ns)};
       if (winner.empty() || rank > best_rank) std::tie(winner, best_rank) = std::pair(id, rank);
     }
     return winner;
@@ -183,7 +183,7 @@ struct MergeProperty : testing::Test {
 };
 
 TEST_F(MergeProperty, IsAUnionWhateverTheOrder) {
-  int64_t keys = 0, trials = 0, pinned = 0;
+  int64_t keys = 0, trials = 0, pinned = 0, suspect = 0;
   for (uint32_t seed = 1; seed <= kCases && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     RandomLines random(seed);
@@ -210,10 +210,15 @@ TEST_F(MergeProperty, IsAUnionWhateverTheOrder) {
     const Layers layers = open_layers({.teams = {a, b, c}});
     for (const auto& [workload, machine, features, threads] : rows.keys()) {
       const Key key{workload, machine, features, threads};
-      const auto found = all.best(key), layered = layers.best(key);
-      EXPECT_EQ(found ? found->id : "", rows.best(key));
-      EXPECT_EQ(layered ? layered->id : "", rows.best(key)) << "layers look up as their union";
+      for (const std::string_view build : {kAnyBuild, std::string_view("build 0"), std::string_view("build 1")}) {
+        const auto found = all.best(key, build), layered = layers.best(key, build);
+        const std::string expected = rows.best(key, build);
+        EXPECT_EQ(found ? found->id : "", expected);
+        EXPECT_EQ(layered ? layered->id : "", expected) << "layers look up as their union";
+        suspect += build != kAnyBuild && expected != rows.best(key, kAnyBuild);
+      }
       ++keys;
+      const auto found = all.best(key, kAnyBuild);
       pinned += found && found->pinned;
     }
     trials += all.stats().trials;
@@ -223,6 +228,7 @@ TEST_F(MergeProperty, IsAUnionWhateverTheOrder) {
   EXPECT_GT(trials, 10 * kCases);
   EXPECT_GT(keys, 3 * kCases);
   EXPECT_GT(pinned, kCases);
+  EXPECT_GT(suspect, kCases / 2) << "the build has a say";
 }
 
 TEST_F(MergeProperty, AnExportImportsToItselfInAnyOrder) {

@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 void run_sql(const fs::path& file, const std::string& sql) {
   sqlite3* db = nullptr;
@@ -51,7 +52,7 @@ TEST_F(OpenTest, CreatesWithItsFolders) {
   EXPECT_EQ(failure(OpenMode::read_write).fault, DatabaseFault::missing);
   make();
   const Database db = Database::open(file, OpenMode::read_only);
-  EXPECT_TRUE(db.best(sample_key()));
+  EXPECT_TRUE(db.best(sample_key(), kAnyBuild));
   EXPECT_EQ(db.name(), file.string());
 }
 
@@ -139,7 +140,7 @@ TEST_F(OpenTest, DamageEndsInAnErrorOrInSoundRows) {
     try {
       const Database db = Database::open(file, OpenMode::read_only);
       for (const Trial& trial : db.trials_of(sample_key())) EXPECT_FALSE(trial.samples_ns.empty());
-      (void)db.look_up(sample_key(2));
+      (void)db.look_up(sample_key(2), kAnyBuild);
       (void)db.export_jsonl();
       noticed += db.doctor().problems.empty() ? 0 : 1;
     } catch (const DatabaseError&) {
@@ -208,7 +209,7 @@ TEST_F(OpenTest, ANewerSchemaIsReadButNotWritten) {
   for (const OpenMode mode : {OpenMode::read_only, OpenMode::read_write, OpenMode::create}) {
     Database db = Database::open(file, mode);
     EXPECT_FALSE(db.writable());
-    EXPECT_TRUE(db.best(sample_key()));
+    EXPECT_TRUE(db.best(sample_key(), kAnyBuild));
     EXPECT_THROW(db.add_trial(sample_trial("x")), DatabaseError);
   }
   EXPECT_THAT(Database::open(file, OpenMode::read_write).read_only_reason(), HasSubstr("update OpenCompiler"));
@@ -230,6 +231,35 @@ TEST_F(MigrationTest, AnOlderFileIsBroughtUpToDate) {
   EXPECT_EQ(state.db.value("PRAGMA user_version"), now + 1);
   EXPECT_EQ(state.db.value("SELECT count(*) FROM later"), 1);
   EXPECT_EQ(state.db.value("SELECT count(*) FROM trial"), 1);
+}
+
+// Of the ranking and of the search for a schedule's trials, one line a step.
+std::string plans(sqlite::Connection& db) {
+  std::string result;
+  for (const char* sql :
+       {"EXPLAIN QUERY PLAN SELECT id, median_ns, build FROM trial WHERE workload = 1 AND machine = 1 AND target = 1 "
+        "AND "
+        "threads = 1 AND status = 'ok'",
+        "EXPLAIN QUERY PLAN SELECT id, median_ns, build FROM trial WHERE workload = 1 AND schedule = 1"}) {
+    auto steps = db.query(sql);
+    while (steps.step()) result += steps.text(3) + "\n";
+  }
+  return result;
+}
+
+TEST_F(MigrationTest, AFileOfTheFirstVersionGetsTheIndicesOfTheSecond) {
+  {
+    Database::State old = open_state(file, OpenMode::create, Origin::own, std::span(steps).first(1));
+    ASSERT_EQ(old.db.value("PRAGMA user_version"), 1);
+    EXPECT_THAT(plans(old.db), Not(HasSubstr("COVERING")));
+    EXPECT_THAT(plans(old.db), Not(HasSubstr("trial_by_schedule")));
+  }
+  Database::open(file, OpenMode::read_write).add_trial(sample_trial("one"));
+  Database::State state = open_state(file, OpenMode::read_only, Origin::own, steps);
+  EXPECT_EQ(state.db.value("PRAGMA user_version"), now);
+  EXPECT_THAT(plans(state.db), HasSubstr("USING COVERING INDEX trial_by_key"));
+  EXPECT_THAT(plans(state.db), HasSubstr("USING INDEX trial_by_schedule"));
+  EXPECT_TRUE(Database::open(file, OpenMode::read_only).best(sample_key(), kAnyBuild));
 }
 
 TEST_F(MigrationTest, AnOlderFileOpenedForReadingStaysAsItIs) {
@@ -279,8 +309,8 @@ TEST_F(OpenTest, HostileRowsInAFileArePassedOver) {
     make(2);
     run_sql(file, "UPDATE trial SET " + sql + " WHERE samples = '[101]'");
     const Database db = Database::open(file, OpenMode::read_only, Origin::foreign);
-    ASSERT_TRUE(db.best(sample_key())) << sql;
-    EXPECT_EQ(db.best(sample_key())->trial.schedule, "schedule 0") << sql;
+    ASSERT_TRUE(db.best(sample_key(), kAnyBuild)) << sql;
+    EXPECT_EQ(db.best(sample_key(), kAnyBuild)->trial.schedule, "schedule 0") << sql;
     EXPECT_EQ(db.trials_of(sample_key()).size(), 1U) << sql;
     EXPECT_EQ(db.doctor().problems.size(), 1U) << sql;
     Database mine = Database::in_memory();
@@ -293,7 +323,7 @@ TEST_F(OpenTest, MissingTablesAreAnErrorOfTheFile) {
   make();
   run_sql(file, "DROP TABLE mark");
   try {
-    (void)Database::open(file, OpenMode::read_only).best(sample_key());
+    (void)Database::open(file, OpenMode::read_only).best(sample_key(), kAnyBuild);
     FAIL();
   } catch (const DatabaseError& error) {
     EXPECT_EQ(error.fault, DatabaseFault::corrupt);
@@ -329,7 +359,7 @@ TEST_F(OpenTest, WithoutPermissionToWrite) {
   };
   const auto writing = [&] {
     Database db = Database::open(file, OpenMode::create);
-    std::string out = db.best(sample_key()) ? "found; " : "lost; ";
+    std::string out = db.best(sample_key(), kAnyBuild) ? "found; " : "lost; ";
     try {
       db.add_trial(sample_trial("x"));
     } catch (const DatabaseError& error) {

@@ -32,7 +32,7 @@ struct ShippedTest : testing::Test {
   // The schedule that a look-up gives; nothing is warned of.
   [[nodiscard]] std::string found() const {
     std::vector<std::string> warnings;
-    const auto result = open_shipped(folder, cache, warnings).best(sample_key());
+    const auto result = open_shipped(folder, cache, warnings).best(sample_key(), kAnyBuild);
     EXPECT_THAT(warnings, IsEmpty());
     return result ? result->trial.schedule : "";
   }
@@ -66,7 +66,7 @@ TEST_F(ShippedTest, ADamagedDatabaseIsReplaced) {
   EXPECT_EQ(found(), "shipped");
   std::ofstream(kept()[0]) << "rubbish rubbish rubbish";
   EXPECT_EQ(found(), "shipped");
-  EXPECT_TRUE(Database::open(kept()[0], OpenMode::read_only).best(sample_key()));
+  EXPECT_TRUE(Database::open(kept()[0], OpenMode::read_only).best(sample_key(), kAnyBuild));
   fs::resize_file(kept()[0], fs::file_size(kept()[0]) / 2);
   EXPECT_EQ(found(), "shipped");
   EXPECT_THAT(kept(), SizeIs(1));
@@ -91,7 +91,7 @@ TEST_F(ShippedTest, SkippedRowsAreSaidEachTime) {
   std::ofstream(folder / "broken.jsonl") << "rubbish\n";
   for (int i = 0; i < 2; ++i) {
     std::vector<std::string> warnings;
-    EXPECT_TRUE(open_shipped(folder, cache, warnings).best(sample_key()));
+    EXPECT_TRUE(open_shipped(folder, cache, warnings).best(sample_key(), kAnyBuild));
     EXPECT_THAT(warnings, ElementsAre(HasSubstr("broken.jsonl: 1 lines skipped, the first: line 1: not a")));
   }
 }
@@ -100,7 +100,7 @@ TEST_F(ShippedTest, IsOpenedByTheFirstLookUp) {
   ship("shipped");
   const Layers layers = open_layers({.system = folder, .system_cache = cache});
   EXPECT_FALSE(fs::exists(cache));
-  EXPECT_TRUE(layers.best(sample_key()));
+  EXPECT_TRUE(layers.best(sample_key(), kAnyBuild));
   EXPECT_TRUE(fs::exists(cache));
 }
 

@@ -1,7 +1,9 @@
-// What things cost with 100,000 trials, and that the answers are right; prints the times.
+// What things cost with 100,000 trials, and that the answers are right; prints the times: of the processor where
+// nothing else is said.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <ctime>
 #include <fstream>
 #include <random>
@@ -18,8 +20,8 @@ namespace fs = std::filesystem;
 constexpr int kTrials = 100'000;
 constexpr int kWorkloads = 500;
 
-// Of this process on a core: what else runs on the machine does not count.
-double seconds(const std::function<void()>& body) {
+// Of the processor for this process: what else runs on the machine does not count.
+double processor_seconds(const std::function<void()>& body) {
   const std::clock_t start = std::clock();
   body();
   return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
@@ -68,12 +70,15 @@ TEST(Speed, OfAHundredThousandTrials) {
   };
   Database db = Database::open(file, OpenMode::create);
   ImportReport imported;
-  const double import_seconds = seconds([&] {
+  const auto started = std::chrono::steady_clock::now();
+  const double import_seconds = processor_seconds([&] {
     std::ifstream stream(lines);
     imported = db.import_jsonl(stream);
   });
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - started;
   report("import of JSON lines", import_seconds);
-  EXPECT_LT(import_seconds, 10);
+  report("import of JSON lines, wall clock", wall.count());
+  EXPECT_LT(import_seconds, 10) << "of processor time; wall clock depends on the disk and on what else runs";
   EXPECT_EQ(imported.added, kTrials + kWorkloads);
   report("file", static_cast<double>(fs::file_size(file)) / 1e6, "MB");
   report("JSON lines", static_cast<double>(fs::file_size(lines)) / 1e6, "MB");
@@ -81,46 +86,46 @@ TEST(Speed, OfAHundredThousandTrials) {
   Key key{workload_text(7), kMachine, "x86-64-linux-avx-avx2-avx512-avx512_skylake-f16c-fma-sse41", 1};
   constexpr int kLookups = 1000;
   const auto look_up_all = [&](const auto& where) {
-    return 1e3 / kLookups * seconds([&] {
+    return 1e3 / kLookups * processor_seconds([&] {
              for (int i = 0; i < kLookups; ++i) {
                key.workload = workload_text(i % kWorkloads);
-               ASSERT_TRUE(where.look_up(key));
+               ASSERT_TRUE(where.look_up(key, kAnyBuild));
              }
            });
   };
   for (int i = 0; i < kWorkloads; ++i) {
     key.workload = workload_text(i);
-    const auto found = db.best(key);
+    const auto found = db.best(key, kAnyBuild);
     ASSERT_TRUE(found);
     EXPECT_EQ(median_ns(found->trial.samples_ns), made.best_ns[static_cast<size_t>(i)]);
   }
   const double bare = look_up_all(db);
   report("look-up, 200 trials a key", bare, "ms");
-  report("one transaction a mark", 1e3 / kWorkloads * seconds([&] {
+  report("one transaction a mark", 1e3 / kWorkloads * processor_seconds([&] {
                                      for (int i = 0; i < kWorkloads; ++i) {
                                        key.workload = workload_text(i);
-                                       db.add_mark({MarkKind::confirm, db.best(key)->id, 1000, ""});
+                                       db.add_mark({MarkKind::confirm, db.best(key, kAnyBuild)->id, 1000, ""});
                                      }
                                    }),
          "ms");
   const double marked = look_up_all(db);
   report("look-up, with marks", marked, "ms");
-  report("one transaction a trial", 1e3 / 500 * seconds([&] {
+  report("one transaction a trial", 1e3 / 500 * processor_seconds([&] {
                                       for (int i = 0; i < 500; ++i) db.add_trial(sample_trial("s", {i + 1}));
                                     }),
          "ms");
-  report("all trials of a key", 1e3 * seconds([&] { EXPECT_EQ(db.trials_of(key).size(), kTrials / kWorkloads); }),
-         "ms");
+  report("all trials of a key",
+         1e3 * processor_seconds([&] { EXPECT_EQ(db.trials_of(key).size(), kTrials / kWorkloads); }), "ms");
   std::string exported;
-  report("export", seconds([&] { exported = db.export_jsonl(); }));
-  report("export of the best", seconds([&] { (void)db.export_jsonl(ExportScope::best); }));
+  report("export", processor_seconds([&] { exported = db.export_jsonl(); }));
+  report("export of the best", processor_seconds([&] { (void)db.export_jsonl(ExportScope::best); }));
   Database merged = Database::in_memory();
-  report("merge into an empty database in memory", seconds([&] { (void)merged.merge(file); }));
+  report("merge into an empty database in memory", processor_seconds([&] { (void)merged.merge(file); }));
   EXPECT_EQ(merged.export_jsonl(), exported);
-  report("open", 1e3 * seconds([&] { (void)Database::open(file, OpenMode::read_only); }), "ms");
+  report("open", 1e3 * processor_seconds([&] { (void)Database::open(file, OpenMode::read_only); }), "ms");
   report("open a foreign file",
-         1e3 * seconds([&] { (void)Database::open(file, OpenMode::read_only, Origin::foreign); }), "ms");
-  report("doctor", seconds([&] { EXPECT_TRUE(db.doctor().problems.empty()); }));
+         1e3 * processor_seconds([&] { (void)Database::open(file, OpenMode::read_only, Origin::foreign); }), "ms");
+  report("doctor", processor_seconds([&] { EXPECT_TRUE(db.doctor().problems.empty()); }));
   const Layers layers = open_layers({.user = file, .teams = {file, file}});
   const double layered = look_up_all(layers);
   report("look-up over three layers", layered, "ms");

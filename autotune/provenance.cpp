@@ -1,0 +1,80 @@
+#include "autotune/provenance.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "generators/build.h"
+#include "schedules/schedule.h"
+
+namespace oc {
+namespace {
+
+constexpr int64_t kMostCacheBytes = int64_t{1} << 40;  // of a machine that is described in earnest
+
+bool sound_cache(int64_t bytes) {
+  return bytes > 0 && bytes <= kMostCacheBytes;
+}
+
+}  // namespace
+
+MachineRow describe(const Machine& machine) {
+  const nlohmann::json description = {{"vendor", machine.vendor},     {"model", machine.model},
+                                      {"family", machine.family},     {"model_number", machine.model_number},
+                                      {"stepping", machine.stepping}, {"features", machine.features},
+                                      {"l1_bytes", machine.l1_bytes}, {"l2_bytes", machine.l2_bytes},
+                                      {"l3_bytes", machine.l3_bytes}, {"core_kinds", machine.core_kinds}};
+  return {machine.hash(), description.dump()};
+}
+
+std::optional<Machine> described_machine(const MachineRow& row) {
+  try {
+    const nlohmann::json all = nlohmann::json::parse(row.description);
+    Machine machine{.vendor = all.at("vendor"),
+                    .model = all.at("model"),
+                    .family = all.at("family"),
+                    .model_number = all.at("model_number"),
+                    .stepping = all.at("stepping"),
+                    .features = all.at("features"),
+                    .l1_bytes = all.at("l1_bytes"),
+                    .l2_bytes = all.at("l2_bytes"),
+                    .l3_bytes = all.at("l3_bytes"),
+                    .core_kinds = all.at("core_kinds")};
+    if (machine.hash() != row.hash) return std::nullopt;
+    return machine;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+std::optional<Target> target_on(const std::string& features, const Machine& machine) {
+  const int64_t caches[] = {machine.l1_bytes, machine.l2_bytes, machine.l3_bytes};
+  if (!std::ranges::all_of(caches, sound_cache)) return std::nullopt;
+  try {
+    Target target = parse_target(features);
+    if (target.features != machine.features) return target;  // not its own: with caches of the typical
+    target.l1_bytes = machine.l1_bytes;
+    target.l2_bytes = machine.l2_bytes;
+    target.l3_bytes = machine.l3_bytes;
+    return target;
+  } catch (const UserError&) {  // rows are data
+    return std::nullopt;
+  }
+}
+
+BuildRow current_build() {
+  std::string languages;
+  for (const Family family : kFamilies) {
+    const FamilyInfo& info = family_info(family);
+    languages += fmt::format("{} v{}", family_name(family), info.version);
+    for (const Argument& argument : info.grammar)
+      languages +=
+          fmt::format(" {}:{}..{}:{}", argument.name, argument.min, argument.max, fmt::join(argument.words, ","));
+  }
+  return {toolchain_id(), OC_VERSION, content_hash(languages)};
+}
+
+}  // namespace oc
