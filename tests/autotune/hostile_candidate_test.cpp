@@ -63,8 +63,6 @@ namespace oc {
 namespace {
 
 using namespace std::chrono_literals;
-using ::testing::HasSubstr;
-using testing::kernel_of;
 
 enum class Deed : uint8_t {
   honest,
