@@ -23,13 +23,6 @@ std::optional<Schedule> parsed(const std::string& text) {
   }
 }
 
-bool quarantined(const Database& database, const std::string& trial) {
-  bool found = false;
-  for (const Mark& mark : database.marks_of(trial))
-    if (mark.kind != MarkKind::confirm) found = mark.kind == MarkKind::quarantine;
-  return found;
-}
-
 }  // namespace
 
 Journal::Journal(Database& database, const Layers* layers, const Target& target, int threads, std::string author)
@@ -49,12 +42,13 @@ Key Journal::key_of(const std::string& workload) const {
 History Journal::history(const Kernel& kernel) const {
   History history;
   const std::string& workload = kernel.workload.text;
+  const Database* const databases[] = {&database_};
   std::map<std::string, KnownTrial> latest;  // by schedule text
   for (const Trial& trial : database_.trials_of(key_of(workload))) {
     std::optional<Schedule> schedule = parsed(trial.schedule);
     if (!schedule || trial.build != build_) continue;
     KnownTrial known{std::move(*schedule), std::nullopt, row_id(trial)};
-    if (trial.status == TrialStatus::ok && !quarantined(database_, known.id))
+    if (trial.status == TrialStatus::ok && !quarantined(databases, known.id))
       known.nanoseconds = static_cast<double>(median_ns(trial.samples_ns));
     // Once wrong is always wrong; otherwise the later trial counts.
     const auto [place, fresh] = latest.try_emplace(print_schedule(known.schedule), known);

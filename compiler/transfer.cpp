@@ -10,16 +10,6 @@
 namespace oc {
 namespace {
 
-// What the text makes of the kernel; nullopt if it does not fit. Rows are data: of another version, by another hand.
-std::optional<Schedule> fitting(const Kernel& kernel, const Target& target, const std::string& text) {
-  try {
-    Schedule schedule = parse_schedule(text);
-    if (why_illegal(kernel, target, schedule).empty()) return settled(kernel, target, std::move(schedule));
-  } catch (const UserError&) {
-  }
-  return std::nullopt;
-}
-
 std::optional<Kernel> analysed(const std::string& text, const OpTable& ops) {
   try {
     return analyse({text}, ops);
@@ -159,7 +149,7 @@ std::optional<Transfer::Lesson> Transfer::lesson_of(const Kernel& kernel, const 
                                                     const Schedule& base, bool for_other_extents) const {
   const std::optional<LookupResult> found = layers_.best(key, build_);
   if (!found || !found->confirmed) return std::nullopt;
-  const std::optional<Schedule> winner = fitting(kernel, target, found->trial.schedule);
+  const std::optional<Schedule> winner = fitting_schedule(kernel, target, found->trial.schedule);
   if (!winner) return std::nullopt;
   Lesson lesson{difference(base, *winner, for_other_extents), time_of(found->trial), found->id, found->source};
   if (lesson.changes.empty()) return std::nullopt;

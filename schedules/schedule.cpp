@@ -222,6 +222,15 @@ Schedule settled(const Kernel& kernel, const Target& target, Schedule schedule) 
   return schedule;
 }
 
+std::optional<Schedule> fitting_schedule(const Kernel& kernel, const Target& target, std::string_view text) {
+  try {
+    Schedule schedule = parse_schedule(text);
+    if (why_illegal(kernel, target, schedule).empty()) return settled(kernel, target, std::move(schedule));
+  } catch (const UserError&) {
+  }
+  return std::nullopt;
+}
+
 std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule) {
   const FamilyInfo& info = family_info(kernel.family);
   if (schedule.family != kernel.family)

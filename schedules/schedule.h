@@ -107,6 +107,10 @@ inline constexpr Family kFamilies[] = {
 [[nodiscard]] std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
 // The one way to write what `schedule`, which fits the kernel, makes of it: FamilyInfo::settle.
 [[nodiscard]] Schedule settled(const Kernel& kernel, const Target& target, Schedule schedule);
+// What the text makes of the kernel, settled; nullopt if it is no schedule or does not fit. For texts that are data: of
+// another version, by another hand.
+[[nodiscard]] std::optional<Schedule> fitting_schedule(const Kernel& kernel, const Target& target,
+                                                       std::string_view text);
 [[nodiscard]] double least_flops(const Kernel& kernel);
 // What `schedule`, which fits the kernel, makes of its loops; at least one nest.
 [[nodiscard]] std::vector<Nest> loop_nests(const Kernel& kernel, const Target& target, const Schedule& schedule);

@@ -177,6 +177,14 @@ std::vector<Mark> Database::marks_of(std::string_view trial_id) const {
                        state_->db.query(select_rows(Table::mark) + " WHERE trial = ?1 ORDER BY unix_ms, id", trial_id));
 }
 
+bool quarantined(std::span<const Database* const> databases, std::string_view trial_id) {
+  std::optional<Mark> latest;
+  for (const Database* database : databases)
+    for (Mark& mark : database->marks_of(trial_id))
+      if (mark.kind != MarkKind::confirm && (!latest || latest->unix_ms <= mark.unix_ms)) latest = std::move(mark);
+  return latest && latest->kind == MarkKind::quarantine;
+}
+
 std::vector<WorkloadRow> Database::workloads(std::string_view family) const {
   return collect<WorkloadRow>(
       Table::workload,

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -195,5 +196,8 @@ class Database {
   explicit Database(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+// Whether a trial may not be used: the latest mark on it in any of them that is not a confirmation says so.
+[[nodiscard]] bool quarantined(std::span<const Database* const> databases, std::string_view trial_id);
 
 }  // namespace oc

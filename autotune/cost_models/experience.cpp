@@ -24,27 +24,14 @@ Target target_of(const Key& key, const std::map<std::string, Machine>& machines)
 }
 
 std::optional<std::pair<Schedule, std::optional<double>>> read_trial(const Trial& trial, const Experience& group) {
-  try {
-    Schedule schedule = parse_schedule(trial.schedule);
-    if (!why_illegal(group.kernel, group.target, schedule).empty()) return std::nullopt;
-    std::optional<double> time;
-    if (trial.status == TrialStatus::ok) time = static_cast<double>(median_ns(trial.samples_ns));
-    return std::pair(settled(group.kernel, group.target, std::move(schedule)), time);
-  } catch (const UserError&) {
-    return std::nullopt;
-  }
+  std::optional<Schedule> schedule = fitting_schedule(group.kernel, group.target, trial.schedule);
+  if (!schedule) return std::nullopt;
+  std::optional<double> time;
+  if (trial.status == TrialStatus::ok) time = static_cast<double>(median_ns(trial.samples_ns));
+  return std::pair(std::move(*schedule), time);
 }
 
 using Databases = std::span<const Database* const>;
-
-// By the latest mark of any of them.
-bool quarantined(Databases databases, const std::string& trial) {
-  std::optional<Mark> latest;
-  for (const Database* database : databases)
-    for (Mark& mark : database->marks_of(trial))
-      if (mark.kind != MarkKind::confirm && (!latest || latest->unix_ms <= mark.unix_ms)) latest = std::move(mark);
-  return latest && latest->kind == MarkKind::quarantine;
-}
 
 // The latest `most` trials of the key, each once however many databases hold it, by time; apart by build.
 std::map<std::string, std::vector<Trial>> trials_by_build(Databases databases, const Key& key, size_t most) {
