@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "autotune/provenance.h"
@@ -139,6 +140,16 @@ std::map<std::string, std::string> kernel_texts(const CompileResult& result, con
   return texts;
 }
 
+// Does the group, a movement, leave more than half of a large input unread, because its output is so much smaller?
+bool reads_part(const Graph& graph, const Group& group) {
+  constexpr int64_t kLarge = 1 << 20;
+  const int64_t written = graph[group.output].type.bytes();
+  return std::ranges::any_of(group.inputs, [&](ValueId input) {
+    const int64_t bytes = graph[input].type.bytes();
+    return bytes >= kLarge && bytes > 2 * written;
+  });
+}
+
 void emit_library(CompileResult& result, const OpTable& ops, const CompileOptions& options, const std::string& name,
                   const fs::path& out_dir, const std::set<Emit>& emit, bool separate_weights,
                   const BuildProgress& progress) {
@@ -153,11 +164,13 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
   std::vector<GroupBinding> bindings;
   for (size_t g = 0; g < result.model.partition.groups.size(); ++g) {
     const size_t k = result.model.kernel_of[g];
-    GroupBinding binding{.label = group_label(result.model, g), .inputs = result.model.partition.groups[g].inputs};
+    const Group& group = result.model.partition.groups[g];
+    GroupBinding binding{.label = group_label(result.model, g), .inputs = group.inputs};
     if (k != kNoKernel) {
       binding.symbol = artifacts[k].symbol;
       binding.packings = packings[k];
       binding.in_place_ok = result.model.kernels[k].family == Family::elementwise;
+      binding.reads_part = result.model.kernels[k].family == Family::movement && reads_part(result.model.graph, group);
     }
     bindings.push_back(std::move(binding));
   }

@@ -73,7 +73,8 @@ class Writer {
                                       metadata,
                                       embedded ? weights() : null(),
                                       embedded ? null() : text(request_.weights_file),
-                                      u64(request_.weights.size()),
+                                      u64(request_.weights.blob.size()),
+                                      u64(static_cast<uint64_t>(request_.weights.whole)),
                                       u64(request_.plan.arena_bytes),
                                       u32(interface.inputs.size()),
                                       u32(interface.outputs.size()),
@@ -95,7 +96,7 @@ class Writer {
   Constant* null() { return llvm::ConstantPointerNull::get(pointer_); }
 
   template <class Struct>
-  Constant* record(std::vector<Constant*> fields) {
+  Constant* record(const std::vector<Constant*>& fields) {
     Constant* made = llvm::ConstantStruct::getAnon(fields);
     if (module_.getDataLayout().getTypeAllocSize(made->getType()) != sizeof(Struct))
       internal_error("a struct of the data object does not have the layout of runtime/embedded/abi.h");
@@ -128,11 +129,10 @@ class Writer {
   }
 
   Constant* weights() {
-    if (request_.weights.empty()) return null();
-    llvm::GlobalVariable* global =
-        add_global(llvm::ConstantDataArray::getRaw(llvm::StringRef(request_.weights.data(), request_.weights.size()),
-                                                   request_.weights.size(), llvm::Type::getInt8Ty(context_)),
-                   "");
+    const std::string& blob = request_.weights.blob;
+    if (blob.empty()) return null();
+    llvm::GlobalVariable* global = add_global(
+        llvm::ConstantDataArray::getRaw(llvm::StringRef(blob), blob.size(), llvm::Type::getInt8Ty(context_)), "");
     global->setAlignment(llvm::Align(64));
     return global;
   }

@@ -16,7 +16,7 @@ struct DataObjectRequest {
   const Target& target;
   const Interface& interface;
   const Plan& plan;
-  std::string_view weights;       // the blob
+  const PackedWeights& weights;
   std::string_view weights_file;  // "": the blob becomes part of the object
   std::span<const CpuNeed> cpu_needs;
   int default_threads = 0;

@@ -55,7 +55,7 @@ void link_all(const LibraryRequest& request, const Interface& interface, const f
       make_data_object({.target = request.target,
                         .interface = interface,
                         .plan = request.plan,
-                        .weights = request.weights.blob,
+                        .weights = request.weights,
                         .weights_file = request.separate_weights ? std::string_view(names.weights) : std::string_view(),
                         .cpu_needs = needs,
                         .default_threads = request.default_threads});

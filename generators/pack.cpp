@@ -1,5 +1,6 @@
 #include "generators/pack.h"
 
+#include <algorithm>
 #include <tuple>
 #include <unordered_map>
 
@@ -34,6 +35,8 @@ class Packer {
     return offset;
   }
 
+  int64_t size() const { return static_cast<int64_t>(blob_.size()); }
+  void align(int64_t alignment) { blob_.resize(static_cast<size_t>((size() + alignment - 1) / alignment * alignment)); }
   std::string take_blob() { return std::move(blob_); }
 
  private:
@@ -42,9 +45,9 @@ class Packer {
     auto& same_hash = by_content_[content_hash(bytes)];
     for (int64_t offset : same_hash)
       if (std::string_view(blob_).substr(offset).starts_with(bytes)) return offset;
-    const int64_t offset = static_cast<int64_t>(blob_.size());
+    const int64_t offset = size();
     blob_ += bytes;
-    blob_.resize((blob_.size() + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment);
+    align(kBufferAlignment);
     same_hash.push_back(offset);
     return offset;
   }
@@ -68,14 +71,21 @@ std::optional<Tensor> constant_contents(const Graph& graph, ValueId value) {
 
 PackedWeights pack(const Graph& graph, std::span<const GroupBinding> groups) {
   Packer packer(graph);
-  PackedWeights packed;
-  for (const GroupBinding& group : groups) {
-    std::vector<int64_t>& offsets = packed.offsets.emplace_back();
-    for (size_t i = 0; i < group.inputs.size(); ++i)
-      offsets.push_back(packer.place(group.inputs[i], packing_of(group.packings, i)));
-  }
+  PackedWeights packed{.offsets = std::vector<std::vector<int64_t>>(groups.size())};
+  const auto place_groups = [&](bool reads_part) {
+    for (size_t g = 0; g < groups.size(); ++g) {
+      const GroupBinding& group = groups[g];
+      if (group.reads_part != reads_part) continue;
+      for (size_t i = 0; i < group.inputs.size(); ++i)
+        packed.offsets[g].push_back(packer.place(group.inputs[i], packing_of(group.packings, i)));
+    }
+  };
+  place_groups(false);
   for (ValueId output : graph.outputs)
     if (const int64_t offset = packer.place(output, nullptr); offset >= 0) packed.outputs[output] = offset;
+  if (std::ranges::any_of(groups, &GroupBinding::reads_part)) packer.align(kMappedAlignment);
+  packed.whole = packer.size();
+  place_groups(true);
   packed.blob = packer.take_blob();
   return packed;
 }

@@ -23,13 +23,21 @@ struct GroupBinding {
   // The output may stand in the memory of an input of equal type that dies here: every element is written once, after
   // the same element of the inputs was read (so no ShiftInwards tails).
   bool in_place_ok = false;
+  // Reads less than half of its weights, as rows of an embedding.
+  bool reads_part = false;
 };
 
 struct PackedWeights {
-  std::string blob;                           // entries begin at multiples of 64
+  std::string blob;  // entries begin at multiples of 64
+  // Bytes from the beginning that a run may read all; what lies behind only groups read that read a part. blob.size(),
+  // or a multiple of kMappedAlignment.
+  int64_t whole = 0;
   std::vector<std::vector<int64_t>> offsets;  // per group, per input; -1 = an activation
   std::map<ValueId, int64_t> outputs;         // graph outputs that are constants
 };
+
+// Where a mapping of a file may begin on any target: its largest page.
+inline constexpr int64_t kMappedAlignment = 64 << 10;
 
 // The contents of a value that is a constant or a reshape of one; nullopt for activations. InternalError when a
 // constant has no data.

@@ -36,13 +36,13 @@ struct oc_module {
   std::atomic<int> references{1};
   void* handle = nullptr;
   const oc_library_table* library = nullptr;
-  char* weights = nullptr;
+  char* weights = nullptr;  // pages for munmap
   std::string path;
 
   [[nodiscard]] const oc_plan& plan() const { return *library->plan; }
   void release() {
     if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    std::free(weights);
+    if (weights != nullptr) ::munmap(weights, plan().weights_bytes);
     if (handle != nullptr) ::dlclose(handle);
     delete this;
   }
@@ -55,14 +55,19 @@ struct oc_session {
 
 namespace {
 
-// Memory for free(), or null; large ones in huge pages, because a run reads all weights once and small pages would miss
-// the TLB as often as that. No mapping of the file promises such pages.
-char* allocate_weights(size_t bytes) {
-  constexpr size_t kCacheLine = 64, kHugePage = 2 << 20;
-  void* memory = nullptr;
-  if (::posix_memalign(&memory, bytes < kHugePage ? kCacheLine : kHugePage, bytes) != 0) return nullptr;
-  if (bytes >= kHugePage) ::madvise(memory, bytes, MADV_HUGEPAGE);
-  return static_cast<char*>(memory);
+constexpr size_t kHugePage = 2 << 20;
+
+// Pages for munmap that begin at a multiple of `alignment`, or null.
+char* reserve(size_t bytes, size_t alignment) {
+  const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  bytes = (bytes + page - 1) / page * page;
+  void* memory = ::mmap(nullptr, bytes + alignment, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  const size_t before = (alignment - reinterpret_cast<uintptr_t>(memory) % alignment) % alignment;
+  char* aligned = static_cast<char*>(memory) + before;
+  if (before > 0) ::munmap(memory, before);
+  ::munmap(aligned + bytes, alignment - before);
+  return aligned;
 }
 
 // Null, or what went wrong.
@@ -78,6 +83,23 @@ const char* read_exactly(int fd, char* to, size_t bytes) {
   return nullptr;
 }
 
+// What every run reads is read into pages of our own, huge ones where there are enough, since small pages would miss
+// the TLB as often as that and no mapping of a file promises others; the rest, of which a run reads little, stays in a
+// mapping. Null, or what went wrong.
+const char* place_weights(oc_module& module, int fd) {
+  const oc_plan& plan = module.plan();
+  const bool huge = plan.weights_whole >= kHugePage;
+  module.weights = reserve(plan.weights_bytes, huge ? kHugePage : 1);
+  if (module.weights == nullptr) return std::strerror(ENOMEM);
+  if (huge) ::madvise(module.weights, plan.weights_whole, MADV_HUGEPAGE);
+  if (const char* fault = read_exactly(fd, module.weights, plan.weights_whole); fault != nullptr) return fault;
+  const size_t rest = plan.weights_bytes - plan.weights_whole;
+  if (rest == 0) return nullptr;
+  const void* mapped = ::mmap(module.weights + plan.weights_whole, rest, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd,
+                              static_cast<off_t>(plan.weights_whole));
+  return mapped == MAP_FAILED ? std::strerror(errno) : nullptr;
+}
+
 oc_status read_weights(oc_module& module) {
   const oc_plan& plan = module.plan();
   if (plan.weights_file == nullptr || plan.weights_bytes == 0) return OC_OK;
@@ -90,10 +112,8 @@ oc_status read_weights(oc_module& module) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
   } else if (static_cast<uint64_t>(info.st_size) != plan.weights_bytes) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), "wrong size");
-  } else if (module.weights = allocate_weights(plan.weights_bytes); module.weights == nullptr) {
-    status = fail(OC_OUT_OF_MEMORY, path.c_str(), nullptr);
-  } else if (const char* fault = read_exactly(fd, module.weights, plan.weights_bytes); fault != nullptr) {
-    status = fail(OC_BAD_WEIGHTS, path.c_str(), fault);
+  } else if (const char* fault = place_weights(module, fd); fault != nullptr) {
+    status = fail(module.weights == nullptr ? OC_OUT_OF_MEMORY : OC_BAD_WEIGHTS, path.c_str(), fault);
   }
   ::close(fd);
   return status;

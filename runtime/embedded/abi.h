@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define OC_ABI_VERSION 2
+#define OC_ABI_VERSION 3
 
 enum { OC_PLACE_ARENA = 0, OC_PLACE_WEIGHTS = 1, OC_PLACE_INPUT = 2, OC_PLACE_OUTPUT = 3 };
 
@@ -78,6 +78,9 @@ typedef struct oc_plan {
   const void* weights;       // null when they lie in a file
   const char* weights_file;  // relative to the library; null when embedded
   uint64_t weights_bytes;
+  // From the beginning: what every run reads. Of the rest, rows of embeddings, a run reads little: at weights_whole,
+  // then a multiple of 64 KiB, a mapping of the file may begin.
+  uint64_t weights_whole;
   uint64_t arena_bytes;
   uint32_t num_inputs;
   uint32_t num_outputs;

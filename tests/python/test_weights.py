@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 import onnx
+import opencompiler as oc
 import pytest
 from harness import BUILD, ROOT, opencompiler, run
 from onnx import TensorProto, helper, numpy_helper
@@ -176,3 +177,41 @@ def test_weights_are_read_whole_and_stay_when_the_file_goes(
     found = call(program, library, *((size,) if interrupted else ()))
     expected = weights_of(made[1]).sum(axis=0)
     assert np.allclose(np.array(found.split(), np.float32), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_an_embedding_stays_in_the_file(tmp_path, monkeypatch, tied):
+    """Rows of a table that nothing else reads as it stands come from a mapping; `tied` to a product's transposed weights,
+    the product has its own, packed."""
+    rows, columns = 4000, 257
+    table = np.random.default_rng(0).normal(size=(rows, columns)).astype(np.float32)
+    value = helper.make_tensor_value_info
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["y"])]
+    outputs = [value("y", TensorProto.FLOAT, [3, columns])]
+    if tied:
+        nodes.append(helper.make_node("Transpose", ["table"], ["back"]))
+        nodes.append(helper.make_node("MatMul", ["y", "back"], ["z"]))
+        outputs.append(value("z", TensorProto.FLOAT, [3, rows]))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("ids", TensorProto.INT64, [3])],
+        outputs,
+        [numpy_helper.from_array(table, "table")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(
+        helper.make_model(graph, ir_version=8, opset_imports=opset), tmp_path / "m.onnx"
+    )
+    monkeypatch.setenv("OPENCOMPILER_CACHE", str(tmp_path / "cache"))
+    session = oc.InferenceSession(str(tmp_path / "m.onnx"))
+    ids = np.array([0, rows - 1, -2])
+    found = session.run(None, {"ids": ids})
+    assert np.array_equal(found[0], table[ids])
+    if tied:
+        assert np.allclose(found[1], table[ids] @ table.T, rtol=1e-4, atol=1e-3)
+    maps = pathlib.Path("/proc/self/maps").read_text().splitlines()
+    files = [line.split() for line in maps if str(tmp_path) in line]
+    mapped = [file for file in files if file[-1].endswith("model.weights")]
+    assert len(mapped) == 1
+    assert (int(mapped[0][2], 16) > table.nbytes) == tied
