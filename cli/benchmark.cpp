@@ -1,10 +1,4 @@
-#include <unistd.h>
-
-#include <filesystem>
-
-#include "base/error.h"
-#include "base/files.h"
-#include "cli/verb.h"
+#include "cli/peers.h"
 
 namespace oc::cli {
 namespace {
@@ -15,36 +9,12 @@ struct Flags {
   std::vector<std::string> inputs;
 };
 
-// Peers are Python packages, so the harness is a Python program of the project; this verb finds and becomes it.
 int run_benchmark(const Flags& flags) {
-  namespace fs = std::filesystem;
-  const fs::path root = fs::path(OC_SOURCE_DIR);
-  const fs::path python = root / ".venv" / "bin" / "python", script = root / "benchmarks" / "compare.py";
-  for (const fs::path& needed : {python, script})
-    if (!fs::exists(needed))
-      user_error("{}: not there; `benchmark` needs the project's checkout and its Python environment (./dev setup)",
-                 needed.string());
-  std::vector<std::string> command{python.string(),
-                                   script.string(),
-                                   flags.model.file,
-                                   "--against",
-                                   flags.against,
-                                   "--threads",
-                                   std::to_string(flags.model.thread_count()),
-                                   "--target",
-                                   flags.model.target};
-  for (const std::string& shape : flags.model.shapes) command.insert(command.end(), {"--shape", shape});
-  for (const std::string& text : flags.model.constants) command.insert(command.end(), {"--freeze", text});
-  for (const std::string& input : flags.inputs) command.insert(command.end(), {"--input", input});
-  if (!flags.model.database.empty()) command.insert(command.end(), {"--db", flags.model.database});
-  if (!flags.time.empty()) command.insert(command.end(), {"--time", std::to_string(parse_duration(flags.time))});
-  if (!flags.json.empty()) command.insert(command.end(), {"--json", flags.json});
-  if (!flags.compare.empty()) command.insert(command.end(), {"--compare", flags.compare});
-  std::vector<char*> argv;
-  for (std::string& word : command) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  ::execv(argv[0], argv.data());
-  internal_error("{}: cannot be started", command[0]);
+  std::vector<std::string> more{"--against", flags.against};
+  if (!flags.time.empty()) more.insert(more.end(), {"--time", std::to_string(parse_duration(flags.time))});
+  if (!flags.json.empty()) more.insert(more.end(), {"--json", flags.json});
+  if (!flags.compare.empty()) more.insert(more.end(), {"--compare", flags.compare});
+  become_script("benchmark", "compare.py", flags.model, flags.inputs, more);
 }
 
 }  // namespace

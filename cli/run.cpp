@@ -117,6 +117,8 @@ std::function<int()> add_run(CLI::App& app) {
   flags->model.add_to(*verb);
   flags->model.add_schedule_sources_to(*verb);
   add_inputs(*verb, flags->inputs);
+  flags->model.of_making.push_back(verb->add_flag(
+      "--all-values", flags->model.all_values, "Outputs are also, before them, what each kernel makes: see `compare`"));
   add_list(*verb, "--output", flags->outputs, "NAME=@file.npy, or @file.npz for all");
   verb->add_flag("--json", flags->json, "Print the summary of the outputs as JSON");
   return [flags] { return run_model(*flags); };

@@ -83,6 +83,7 @@ ModelOptions ModelFlags::model_options() const {
   options.constants = parse_constants(constants, file);
   options.passes.disabled = disabled_passes;
   options.passes.stop_after = stop_after;
+  options.all_values = all_values;
   return options;
 }
 

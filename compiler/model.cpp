@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "base/error.h"
 #include "frontends/onnx/import.h"
 #include "generators/plan.h"
@@ -9,6 +11,36 @@
 #include "opencompiler/dsl.h"
 
 namespace oc {
+
+namespace {
+
+// The outputs of groups as outputs of the graph, plain. Groups end where they did: an output that only a relayout reads
+// more is taken into no other group.
+void expose_groups(Model& model, const OpSet& traits) {
+  Graph& graph = model.graph;
+  std::set<std::string> known;
+  for (const ValueId output : graph.outputs) known.insert(graph[output].name);
+  std::vector<ValueId> exposed;
+  for (const Group& group : model.partition.groups) {
+    const ValueId made = group.output;
+    const std::string name = graph[made].name;
+    if (name.empty() || !known.insert(name).second) continue;
+    if (graph[made].type.layout.plain()) {
+      exposed.push_back(made);
+      continue;
+    }
+    Type type = graph[made].type;
+    type.layout = {};
+    const size_t rank = type.shape.size();
+    exposed.push_back(graph.add_node("relayout", {made}, {{"to", layout_tag({}, rank)}}, std::move(type)));
+    graph[exposed.back()].name = name;
+    graph[made].name += " as it lies";
+  }
+  graph.outputs.insert(graph.outputs.begin(), exposed.begin(), exposed.end());
+  model.partition = partition(graph, traits);
+}
+
+}  // namespace
 
 Model load_model(const std::filesystem::path& file, const OpTable& ops, const Target& target,
                  const ModelOptions& options) {
@@ -21,6 +53,7 @@ Model load_model(const std::filesystem::path& file, const OpTable& ops, const Ta
   Graph imported = import_onnx(file, traits, import_options);
   model.graph = optimize(std::move(imported), {traits, target}, options.passes);
   model.partition = partition(model.graph, traits);
+  if (options.all_values) expose_groups(model, traits);
   std::map<std::string, size_t> known;
   const std::vector<bool> moves_nothing = groups_without_kernel(model.graph, model.partition);
   for (size_t g = 0; g < model.partition.groups.size(); ++g) {

@@ -18,6 +18,9 @@ struct ModelOptions {
   std::map<std::string, Extents> shapes;    // --shape, by input name
   std::map<std::string, Tensor> constants;  // --freeze, likewise
   PipelineOptions passes;
+  // What every kernel makes becomes an output under the model's name for it, in the order of execution: to be compared.
+  // The kernels are those of the model without it.
+  bool all_values = false;
 };
 
 inline constexpr size_t kNoKernel = SIZE_MAX;  // of a group that moves nothing

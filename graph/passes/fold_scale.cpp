@@ -88,6 +88,7 @@ Graph fold_scale(Graph graph, const PassContext& /*context*/) {
       if (!folder.fold(node, side)) continue;
       // `v` has no other use, so it is no output and can always stand for `out`.
       static_cast<void>(redirects.redirect(graph, out, v));
+      graph[v].name = graph[out].name;
       folder.uses[v.index] = folder.uses[out.index];
       break;
     }

@@ -120,6 +120,7 @@ struct Sinker {
       const ValueId added = graph.add_constant("", std::make_shared<const Tensor>(std::move(constant)));
       graph[id].op = "add";
       graph[id].inputs = {x, added};
+      graph[graph[id].outputs[0]].name.clear();  // the model has no such value
       replace_reader(x, inner, {id});
       return true;
     }
