@@ -1,4 +1,6 @@
-// softmax, log_softmax and layer_norm along one axis (softmax) or all axes from one on (layer_norm).
+// softmax, log_softmax, layer_norm and rms_norm along one axis (softmax) or all axes from one on (the norms).
+//   layer_norm(x, scale?, bias?) = (x − mean) / √(mean of (x − mean)² + ε) · scale + bias
+//   rms_norm(x, scale?) = x / √(mean of x² + ε) · scale
 #include <limits>
 
 #include "base/error.h"
@@ -109,19 +111,19 @@ OpInfo make_softmax(std::string name, bool logarithm) {
   return op;
 }
 
-std::vector<Type> infer_layer_norm(const NodeView& node) {
+std::vector<Type> infer_norm(const NodeView& node) {
   const std::vector<Type> out = infer_same(node);
   for (size_t i = 1; i < node.inputs.size(); ++i)
     if (node.inputs[i] != nullptr && node.in(i).dtype != out[0].dtype)
-      user_error("layer_norm: the input is {}, scale or bias {}", dtype_name(out[0].dtype),
+      user_error("{}: the input is {}, scale or bias {}", node.node.op, dtype_name(out[0].dtype),
                  dtype_name(node.in(i).dtype));
   for (size_t i = 1; i < node.inputs.size(); ++i)
     if (node.inputs[i] != nullptr && broadcast_shapes(out[0].shape, node.in(i).shape) != out[0].shape)
-      user_error("layer_norm: scale and bias must broadcast to the input");
+      user_error("{}: scale and bias must broadcast to the input", node.node.op);
   return out;
 }
 
-Expr define_layer_norm(OpCall& call) {
+Expr define_norm(OpCall& call, bool centred) {
   const auto x = [&](const Index& at) { return widened(call.inputs[0].at(at)); };
   const Halide::Type type = x(call.index).type();
   const auto number = [&](double value) { return Halide::Internal::make_const(type, value); };
@@ -130,18 +132,37 @@ Expr define_layer_norm(OpCall& call) {
   int64_t count = 1;
   for (size_t d = axis; d < call.index.size(); ++d) count *= call.inputs[0].extent(d);
   const Expr share = number(1.0 / static_cast<double>(count));
-  const Expr mean =
-      row.reduce("sum", number(0), [&](const Expr& self, const Index& at) { return self + x(at); }) * share;
+  Expr mean;
+  if (centred)
+    mean = row.reduce("sum", number(0), [&](const Expr& self, const Index& at) { return self + x(at); }) * share;
+  const auto deviation = [&](const Index& at) { return centred ? x(at) - mean : x(at); };
   const Expr variance = row.reduce("squares", number(0), [&](const Expr& self, const Index& at) {
-    const Expr d = x(at) - mean;
+    const Expr d = deviation(at);
     return self + d * d;
   }) * share;
   const Expr epsilon = number(call.attrs().number("epsilon", 1e-5));
   const Stage& inverse = call.stage("inverse", row.kept_vars(), number(1) / Halide::sqrt(variance + epsilon));
-  Expr value = (x(call.index) - mean) * inverse.at(row.kept(call.index));
+  Expr value = deviation(call.index) * inverse.at(row.kept(call.index));
   if (call.has(1)) value = value * widened(call.in(1));
   if (call.has(2)) value = value + widened(call.in(2));
   return value;
+}
+
+OpInfo make_norm(std::string name, bool centred) {
+  OpInfo op = make_row_op(std::move(name), 1, centred ? 3 : 2);
+  op.attrs.push_back({"epsilon", AttrSpec::Type::number, false});
+  op.infer = infer_norm;
+  op.axes = [](const NodeView& node) { return axes_from(node, axis_of(node), node.in(0).shape.size() - 1); };
+  op.collapsible = [](const NodeView& node, size_t dim) { return dim + 1 < axis_of(node); };
+  op.define = [centred](OpCall& call) { return define_norm(call, centred); };
+  for (int64_t n : {2, 3, 7, 15, 17, 31, 33, 127}) {
+    OpCase c;
+    c.inputs = {{.shape = {3, n}}, {.shape = {n}, .weight = true}};
+    if (centred) c.inputs.push_back({.shape = {n}, .weight = true});
+    c.attrs = {{"axis", int64_t{1}}, {"epsilon", 1e-5}};
+    op.cases.push_back(c);
+  }
+  return op;
 }
 
 }  // namespace
@@ -157,21 +178,12 @@ const OpInfo& op_log_softmax() {
 }
 
 const OpInfo& op_layer_norm() {
-  static const OpInfo info = [] {
-    OpInfo op = make_row_op("layer_norm", 1, 3);
-    op.attrs.push_back({"epsilon", AttrSpec::Type::number, false});
-    op.infer = infer_layer_norm;
-    op.axes = [](const NodeView& node) { return axes_from(node, axis_of(node), node.in(0).shape.size() - 1); };
-    op.collapsible = [](const NodeView& node, size_t dim) { return dim + 1 < axis_of(node); };
-    op.define = define_layer_norm;
-    for (int64_t n : {2, 3, 7, 15, 17, 31, 33, 127}) {
-      OpCase c;
-      c.inputs = {{.shape = {3, n}}, {.shape = {n}, .weight = true}, {.shape = {n}, .weight = true}};
-      c.attrs = {{"axis", int64_t{1}}, {"epsilon", 1e-5}};
-      op.cases.push_back(c);
-    }
-    return op;
-  }();
+  static const OpInfo info = make_norm("layer_norm", true);
+  return info;
+}
+
+const OpInfo& op_rms_norm() {
+  static const OpInfo info = make_norm("rms_norm", false);
   return info;
 }
 

@@ -31,6 +31,10 @@ namespace oc {
 // activation, or of the division in a hard swish, then costs little.
 [[nodiscard]] Graph sink_scale(Graph graph, const PassContext& context);
 
+// (x − mean) / √(mean of (x − mean)² + ε) → layer_norm(x), x / √(mean of x² + ε) → rms_norm(x), the means over the last
+// dims. Scale and bias follow as elementwise nodes.
+[[nodiscard]] Graph fuse_norm(Graph graph, const PassContext& context);
+
 // matmul(softmax(matmul(q, kᵀ) · scale + mask), v) → attention, with the transpositions of q, k, v and of the result,
 // and the factors on q and k, taken in.
 [[nodiscard]] Graph fuse_attention(Graph graph, const PassContext& context);

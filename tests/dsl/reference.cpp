@@ -147,6 +147,7 @@ Tensor softmax(const Node& node, const std::vector<Tensor>& in, const Type& out,
   });
 }
 
+// Without a mean for rms_norm.
 Tensor layer_norm(const Node& node, const std::vector<Tensor>& in, const Type& out) {
   const auto axis = static_cast<size_t>(node.attrs.integer("axis"));
   int64_t count = 1;
@@ -156,7 +157,7 @@ Tensor layer_norm(const Node& node, const std::vector<Tensor>& in, const Type& o
     for (size_t d = axis; d < first.size(); ++d) first[d] = 0;
     const float* row = in[0].as<float>().data() + row_major(first, in[0].shape);
     double mean = 0, variance = 0;
-    for (int64_t i = 0; i < count; ++i) mean += row[i] / static_cast<double>(count);
+    for (int64_t i = 0; i < count && node.op == "layer_norm"; ++i) mean += row[i] / static_cast<double>(count);
     for (int64_t i = 0; i < count; ++i) variance += (row[i] - mean) * (row[i] - mean) / static_cast<double>(count);
     double value = (in[0].as<float>()[static_cast<size_t>(row_major(o, in[0].shape))] - mean) /
                    std::sqrt(variance + node.attrs.number("epsilon"));
@@ -240,7 +241,7 @@ Tensor naive(const Node& node, const std::vector<Tensor>& inputs, const Type& ou
   if (node.op == "matmul") return matmul(node, inputs, out);
   if (node.op == "attention") return attention(node, inputs, out);
   if (node.op == "softmax" || node.op == "log_softmax") return softmax(node, inputs, out, node.op == "log_softmax");
-  if (node.op == "layer_norm") return layer_norm(node, inputs, out);
+  if (node.op == "layer_norm" || node.op == "rms_norm") return layer_norm(node, inputs, out);
   if (node.op == "resize") return resize(node, inputs, out);
   if (node.op == "relayout") return inputs[0];
   internal_error("no reference for '{}'", node.op);

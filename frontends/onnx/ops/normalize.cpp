@@ -109,8 +109,7 @@ Values layer_normalization(Call& n) {
 Values rms_normalization(Call& n) {
   const ValueId x = n.in(0);
   const int64_t axis = normal_axis(n.integer("axis", -1), n.rank(x));
-  const ValueId mean_square = reduce_over(n, "reduce_mean", n.emit("mul", {x, x}), axes_from(axis, n.rank(x)));
-  return {scaled(n, normalised(n, {x, mean_square}, n.number("epsilon", 1e-5f)), n.in(1), {})};
+  return {n.emit("rms_norm", {x, n.in(1)}, {{"axis", axis}, {"epsilon", double{n.number("epsilon", 1e-5f)}}})};
 }
 
 // x / ‖x‖ₚ along one axis; a zero vector stays zero.
