@@ -78,8 +78,7 @@ void Transfer::index() {
       std::vector<size_t>& same = by_outline_[std::move(outline)];
       if (same.empty() || same.back() != i) same.push_back(i);
     }
-  for (const MachineRow& row : layers_.machines())
-    if (std::optional<Machine> machine = described_machine(row)) machines_.emplace(row.hash, std::move(*machine));
+  machines_ = described_machines(layers_.machines());
 }
 
 std::optional<Transferred> Transfer::find(const Kernel& kernel) {
