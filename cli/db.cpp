@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/verb.h"
+#include "compiler/transfer.h"
 #include "opencompiler/dsl.h"
 #include "tuning_db/database.h"
 #include "tuning_db/postgres/server.h"
@@ -192,8 +193,12 @@ void report(const ImportReport& r) {
 }
 
 int export_rows(const Flags& flags) {
+  const Database db = open(flags, OpenMode::read_only);
+  const std::map<std::string, Machine> machines = described_machines(db.machines());
   const std::string lines =
-      open(flags, OpenMode::read_only).export_jsonl(flags.best ? ExportScope::best : ExportScope::everything);
+      flags.best
+          ? db.export_jsonl(ExportScope::best, [&](const Key& key) { return formula_of(key, machines, builtin_ops()); })
+          : db.export_jsonl();
   if (flags.file == "-") {
     std::cout << lines;
   } else {
@@ -284,7 +289,7 @@ std::function<int()> add_db(CLI::App& app) {
   exporting->add_option("file", flags->file, "- for standard output")->required();
   exporting->add_flag(
       "--best", flags->best,
-      "Only the winning trials, those of all builds ranked alike");
+      "Only the winning trials, those of all builds ranked alike, and those of the formulas beside them");
   add("import", "Add rows from JSON lines", import_rows)->add_option("file", flags->file, "File")->required();
   add("merge", "Add all rows of another database", merge)->add_option("file", flags->file, "Database file")->required();
   const char* const server =

@@ -1,4 +1,5 @@
 // Which schedule a kernel without trials of its own gets from those of others.
+#include "compiler/transfer.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -174,6 +175,38 @@ TEST_F(TransferTest, LayersLendTogether) {
   database = Database::in_memory();
   const std::string of_sibling = measure(recipient, {.winner_ns = 700}, sibling());
   for (const size_t count : {2, 3, 4, 5}) EXPECT_EQ(pick(recipient, count).trial, of_sibling);
+}
+
+TEST_F(TransferTest, WhatIsExportedAsTheBestLendsToo) {
+  threads = 2;
+  const std::string trial = measure(with_relu);
+  const std::map<std::string, Machine> machines = described_machines(database.machines());
+  const auto exported = [&](const Baseline& baseline) {
+    std::istringstream lines(database.export_jsonl(ExportScope::best, baseline));
+    Database copy = Database::in_memory();
+    EXPECT_EQ(copy.import_jsonl(lines).skipped, 0);
+    return copy;
+  };
+  Database winners = exported({});
+  Database both = exported([&](const Key& key) { return formula_of(key, machines, builtin_ops()); });
+  EXPECT_EQ(winners.stats().trials, 1);
+  EXPECT_EQ(both.stats().trials, 2);
+  database = std::move(winners);
+  EXPECT_EQ(pick().rung, "default");
+  EXPECT_EQ(pick(with_relu).trial, trial);
+  database = std::move(both);
+  EXPECT_EQ(pick().trial, trial);
+  EXPECT_EQ(pick().rung, "other_epilogue");
+  EXPECT_EQ(pick(with_relu).trial, trial);
+}
+
+TEST_F(TransferTest, OfWhatNobodyKnowsThereIsNoFormula) {
+  const std::map<std::string, Machine> machines = {{host.hash(), host}};
+  const Key key{recipient.workload.text, host.hash(), target.name(), 1};
+  EXPECT_EQ(formula_of(key, machines, builtin_ops()), print_schedule(formula(recipient)));
+  EXPECT_EQ(formula_of(key, {}, builtin_ops()), "");
+  EXPECT_EQ(formula_of({"graph {", key.machine, key.features, 1}, machines, builtin_ops()), "");
+  EXPECT_EQ(formula_of({key.workload, key.machine, "nonsense", 1}, machines, builtin_ops()), "");
 }
 
 TEST_F(TransferTest, DepthwiseConvolutionsOfOtherChannelsAreNear) {
