@@ -50,6 +50,13 @@ std::optional<Machine> described_machine(const MachineRow& row) {
   }
 }
 
+std::map<std::string, Machine> described_machines(const std::vector<MachineRow>& rows) {
+  std::map<std::string, Machine> machines;
+  for (const MachineRow& row : rows)
+    if (std::optional<Machine> machine = described_machine(row)) machines.emplace(row.hash, std::move(*machine));
+  return machines;
+}
+
 std::optional<Target> target_on(const std::string& features, const Machine& machine) {
   const int64_t caches[] = {machine.l1_bytes, machine.l2_bytes, machine.l3_bytes};
   if (!std::ranges::all_of(caches, sound_cache)) return std::nullopt;
@@ -75,6 +82,11 @@ BuildRow current_build() {
           fmt::format(" {}:{}..{}:{}", argument.name, argument.min, argument.max, fmt::join(argument.words, ","));
   }
   return {toolchain_id(), OC_VERSION, content_hash(languages)};
+}
+
+const std::string& current_build_id() {
+  static const std::string kId = row_id(current_build());
+  return kId;
 }
 
 }  // namespace oc

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/verb.h"
+#include "compiler/transfer.h"
 #include "opencompiler/dsl.h"
 #include "tuning_db/database.h"
 #include "tuning_db/postgres/server.h"
@@ -70,17 +71,14 @@ std::string short_id(const std::string& id) {
   return id.substr(0, 8);
 }
 
-// Where trials of another build than this program are suspect: used until one of this build is there.
-std::string this_build() {
-  return row_id(current_build());
-}
-
-void print_trial(const Trial& trial, bool best, const std::string& build) {
+// Trials of another build than this program are suspect: used until one of this build is there.
+void print_trial(const Trial& trial, bool best) {
   const std::string time =
       trial.samples_ns.empty() ? "-" : fmt::format("{:.3f} us", static_cast<double>(median_ns(trial.samples_ns)) / 1e3);
   fmt::print("{} {}  {:<13} {:>12}  threads {}  machine {}  build {}{}  {}{}{}\n", best ? "*" : " ", row_id(trial),
              status_name(trial.status), time, trial.threads, short_id(trial.machine), short_id(trial.build),
-             trial.build == build ? "" : " suspect", trial.author.empty() ? "" : "by " + trial.author + "  ",
+             trial.build == current_build_id() ? "" : " suspect",
+             trial.author.empty() ? "" : "by " + trial.author + "  ",
              trial.run.empty() ? "" : "run " + trial.run + "  ", trial.message);
 }
 
@@ -102,24 +100,21 @@ int show(const Flags& flags) {
   const Database db = open(flags, OpenMode::read_only);
   const WorkloadRow row = find_workload(db, flags.workload);
   fmt::print("{}\n", row.text);
-  const std::string build = this_build();
   std::vector<std::string> winners;
   for (const Key& key : db.keys_of(row.text))
-    if (const auto best = db.best(key, build)) winners.push_back(best->id);
+    if (const auto best = db.best(key, current_build_id())) winners.push_back(best->id);
   const std::vector<Trial> trials = db.trials_of(row.text);
-  for (const Trial& trial : trials)
-    print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end(), build);
+  for (const Trial& trial : trials) print_trial(trial, std::ranges::find(winners, row_id(trial)) != winners.end());
   print_origins(db, trials);
   return kOk;
 }
 
 int best(const Flags& flags) {
   const Database db = open(flags, OpenMode::read_only);
-  const std::string build = this_build();
   for (const WorkloadRow& row : db.workloads())
     for (const Key& key : db.keys_of(row.text))
-      if (const auto hit = db.best(key, build)) {
-        print_trial(hit->trial, true, build);
+      if (const auto hit = db.best(key, current_build_id())) {
+        print_trial(hit->trial, true);
         if (!flags.workload.empty() && row_id(row).starts_with(flags.workload)) fmt::print("{}\n", hit->trial.schedule);
       }
   return kOk;
@@ -198,8 +193,12 @@ void report(const ImportReport& r) {
 }
 
 int export_rows(const Flags& flags) {
+  const Database db = open(flags, OpenMode::read_only);
+  const std::map<std::string, Machine> machines = described_machines(db.machines());
   const std::string lines =
-      open(flags, OpenMode::read_only).export_jsonl(flags.best ? ExportScope::best : ExportScope::everything);
+      flags.best
+          ? db.export_jsonl(ExportScope::best, [&](const Key& key) { return formula_of(key, machines, builtin_ops()); })
+          : db.export_jsonl();
   if (flags.file == "-") {
     std::cout << lines;
   } else {
@@ -288,7 +287,9 @@ std::function<int()> add_db(CLI::App& app) {
                      "Instead: rank correlation of cost models with the trials of workloads they were not taught");
   CLI::App* exporting = add("export", "Write canonical JSON lines", export_rows);
   exporting->add_option("file", flags->file, "- for standard output")->required();
-  exporting->add_flag("--best", flags->best, "Only the winning trials, those of all builds ranked alike");
+  exporting->add_flag(
+      "--best", flags->best,
+      "Only the winning trials, those of all builds ranked alike, and those of the formulas beside them");
   add("import", "Add rows from JSON lines", import_rows)->add_option("file", flags->file, "File")->required();
   add("merge", "Add all rows of another database", merge)->add_option("file", flags->file, "Database file")->required();
   const char* const server =

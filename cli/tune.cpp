@@ -67,8 +67,8 @@ void teach_all(CostModel& model, const Database& database, const Flags& flags, c
 
 // Each kernel starts from the schedule that compile would take.
 std::vector<TuneTask> tasks_of(const Model& model, const Flags& flags, const Target& target, const Layers& layers) {
-  const PickSources sources{
-      .layers = &layers, .build = row_id(current_build()), .transfer = true, .ops = &builtin_ops()};
+  PickSources sources;
+  sources.trials.emplace(layers, current_build_id()).transfer = &builtin_ops();
   std::vector<std::string> warnings;
   const std::vector<Pick> picks =
       pick_schedules(model.kernels, target, host_machine(), flags.model.thread_count(), sources, warnings);

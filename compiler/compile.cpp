@@ -213,10 +213,8 @@ CompileResult plan_compile(const fs::path& file, const OpTable& ops, const Compi
     threads = lock.threads;
   }
   const Layers layers = open_layers(options.layers);
-  sources.layers = &layers;
-  sources.build = row_id(current_build());
-  sources.transfer = options.transfer;
-  sources.ops = &ops;
+  sources.trials.emplace(layers, current_build_id());
+  if (options.transfer) sources.trials->transfer = &ops;
   result.model = load_model(file, ops, options.target, options.model);
   result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
   result.picks =

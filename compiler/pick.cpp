@@ -60,9 +60,9 @@ Pick from_lock(const Kernel& kernel, const Target& target, const PickSources& so
 
 // nullopt: no trial of the kernel serves it; if the one that would is unusable, `fault` says what is wrong with it.
 std::optional<Pick> from_database(const Kernel& kernel, const Target& target, const std::string& machine, int threads,
-                                  const PickSources& sources, std::string& fault) {
+                                  const TrialSource& source, std::string& fault) {
   const std::optional<LookupResult> hit =
-      sources.layers->look_up({kernel.workload.text, machine, target.name(), threads}, sources.build);
+      source.layers.look_up({kernel.workload.text, machine, target.name(), threads}, source.build);
   if (!hit) return std::nullopt;
   std::string why_not;
   if (std::optional<Schedule> schedule = usable(kernel, target, hit->trial.schedule, why_not)) {
@@ -95,8 +95,8 @@ std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Targe
                                  int threads, const PickSources& sources, std::vector<std::string>& warnings) {
   const std::string machine_hash = machine.hash();
   std::optional<Transfer> transfer;
-  if (sources.layers != nullptr && sources.transfer)
-    transfer.emplace(*sources.layers, *sources.ops, target, machine, threads, sources.build);
+  if (const std::optional<TrialSource>& trials = sources.trials; trials && trials->transfer != nullptr)
+    transfer.emplace(trials->layers, *trials->transfer, target, machine, threads, trials->build);
   std::vector<Pick> picks;
   std::set<std::string> used;
   for (const Kernel& kernel : kernels) {
@@ -107,8 +107,8 @@ std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Targe
       found = force(kernel, target, forced->first, forced->second);
     } else if (sources.lock != nullptr) {
       found = from_lock(kernel, target, sources);
-    } else if (sources.layers != nullptr) {
-      found = from_database(kernel, target, machine_hash, threads, sources, fault);
+    } else if (sources.trials) {
+      found = from_database(kernel, target, machine_hash, threads, *sources.trials, fault);
       if (!found && transfer) found = from_donor(kernel, *transfer);
     }
     picks.push_back(found ? std::move(*found) : default_pick(kernel, target, threads));

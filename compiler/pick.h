@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/target.h"
@@ -27,14 +28,20 @@ struct Pick {
   enum class Origin : uint8_t { formula, forced, lock, database } origin = Origin::formula;
 };
 
+struct TrialSource {
+  // `build`: the asking program's, whose trials outrank those of others; kAnyBuild: all count alike.
+  TrialSource(const Layers& all, std::string_view of_build) : layers(all), build(of_build) {}
+  const Layers& layers;
+  std::string build;
+  // Of what the workloads in the layers are made; then trials of other workloads and machines may serve (transfer.h).
+  const OpTable* transfer = nullptr;
+};
+
 struct PickSources {
   std::map<std::string, ForcedSchedule> forced;  // by workload hash; a prefix of 6 or more digits will do
   const Lock* lock = nullptr;                    // gives every kernel that is not forced
   std::string lock_file;                         // for messages
-  const Layers* layers = nullptr;
-  std::string build = {};        // of this program: its trials outrank those of others in the layers
-  bool transfer = false;         // may trials of other workloads and machines serve (transfer.h)?
-  const OpTable* ops = nullptr;  // what the workloads in the layers are made of; asked for by `transfer` alone
+  std::optional<TrialSource> trials = {};        // asked where there is no lock
 };
 
 // Pure: depends on its arguments alone. A database's trials of a kernel count only if they were measured on `machine`;

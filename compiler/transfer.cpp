@@ -59,6 +59,14 @@ double time_of(const Trial& trial) {
 
 }  // namespace
 
+std::string formula_of(const Key& key, const std::map<std::string, Machine>& machines, const OpTable& ops) {
+  const auto machine = machines.find(key.machine);
+  const std::optional<Target> target =
+      machine == machines.end() ? std::nullopt : target_on(key.features, machine->second);
+  const std::optional<Kernel> kernel = target ? analysed(key.workload, ops) : std::nullopt;
+  return kernel ? print_schedule(default_schedule(*kernel, *target, key.threads)) : std::string();
+}
+
 Transfer::Transfer(const Layers& layers, const OpTable& ops, const Target& target, const Machine& machine, int threads,
                    std::string build)
     : layers_(layers),
@@ -78,8 +86,7 @@ void Transfer::index() {
       std::vector<size_t>& same = by_outline_[std::move(outline)];
       if (same.empty() || same.back() != i) same.push_back(i);
     }
-  for (const MachineRow& row : layers_.machines())
-    if (std::optional<Machine> machine = described_machine(row)) machines_.emplace(row.hash, std::move(*machine));
+  machines_ = described_machines(layers_.machines());
 }
 
 std::optional<Transferred> Transfer::find(const Kernel& kernel) {

@@ -34,6 +34,11 @@ struct Transferred {
   std::string source;  // the file the trial is in
 };
 
+// As text what the formula gives for a key, which evidence needs beside the winner; "" where this program does not know
+// the workload, the target or the machine. `machines` by hash.
+[[nodiscard]] std::string formula_of(const Key& key, const std::map<std::string, Machine>& machines,
+                                     const OpTable& ops);
+
 class Transfer {
  public:
   // `build`: the asking program's, as for Database::best.

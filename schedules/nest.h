@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/layout.h"
+
 namespace oc {
 
 struct NestTensor {
@@ -15,6 +17,7 @@ struct NestTensor {
   int64_t element = 4;  // bytes
   // Per dim, innermost in memory last: the (axis, stride) pairs whose sum is the index.
   std::vector<std::vector<std::pair<int, int64_t>>> dims;
+  Layout layout = {};  // of these dims, where they lie in blocks; blocks of the last one are innermost
 };
 
 // A loop over an axis in pieces of `step`, the last of which may be cut or shifted.

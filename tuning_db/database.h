@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <iosfwd>
 #include <map>
 #include <memory>
@@ -113,6 +114,9 @@ enum class ExportScope : uint8_t {
   best  // the winning trial of every key, whatever build it is of, with its marks and all it refers to
 };
 
+// The text of the schedule that a key's winner is held against; "" if there is none.
+using Baseline = std::function<std::string(const Key&)>;
+
 class Database {
  public:
   // DatabaseError if the file cannot even be read. A file that can only be read (permissions, or a newer schema) opens
@@ -172,8 +176,10 @@ class Database {
   [[nodiscard]] std::vector<CalibrationRow> calibrations(std::string_view machine) const;  // by time
 
   // Exchange. One JSON object a line, keys sorted; workloads, machines, builds, calibrations, trials, marks in this
-  // order, each sorted. Equal sets of rows give equal bytes. Lines may be imported in any order.
-  [[nodiscard]] std::string export_jsonl(ExportScope scope = ExportScope::everything) const;
+  // order, each sorted. Equal sets of rows give equal bytes. Lines may be imported in any order. Of the best, a
+  // baseline's trials of the winner's key and build go along, if they work: what was gained lends to other workloads.
+  [[nodiscard]] std::string export_jsonl(ExportScope scope = ExportScope::everything,
+                                         const Baseline& baseline = {}) const;
   ImportReport import_jsonl(std::istream& lines);
   // Every row of the other database, which is foreign and is left as it is.
   ImportReport merge(const std::filesystem::path& other);

@@ -1,6 +1,7 @@
 // Export, import, merge, publish.
 #include <unistd.h>
 
+#include <algorithm>
 #include <istream>
 #include <set>
 
@@ -38,12 +39,12 @@ std::string_view line_order(Table table) {
 struct Chosen {
   std::set<std::string> trials, workloads, machines, builds, runs;
 
-  void add(const LookupResult& result) {
-    trials.insert(result.id);
-    workloads.insert(result.trial.workload);
-    machines.insert(result.trial.machine);
-    builds.insert(result.trial.build);
-    runs.insert(result.trial.machine + "\n" + result.trial.run);
+  void add(const Trial& trial, const std::string& id) {
+    trials.insert(id);
+    workloads.insert(trial.workload);
+    machines.insert(trial.machine);
+    builds.insert(trial.build);
+    runs.insert(trial.machine + "\n" + trial.run);
   }
   [[nodiscard]] bool has(const StoredRow& stored) const {
     struct Visitor {
@@ -59,6 +60,18 @@ struct Chosen {
     return std::visit(Visitor{*this, stored.id}, stored.row);
   }
 };
+
+// Those of the winner's key and build, if none of them speaks against the schedule: the winner stays the best.
+std::vector<Record> of_baseline(std::vector<Record> records, const Trial& winner) {
+  std::erase_if(records, [&](const Record& record) {
+    const Trial& trial = record.trial;
+    return trial.machine != winner.machine || trial.features != winner.features || trial.threads != winner.threads ||
+           trial.build != winner.build;
+  });
+  const bool sound = std::ranges::all_of(
+      records, [](const Record& record) { return record.trial.status == TrialStatus::ok && !record.quarantined; });
+  return sound ? std::move(records) : std::vector<Record>();
+}
 
 // A mark from the future would outrank every later decision.
 std::string time_fault(const Row& row) {
@@ -196,12 +209,20 @@ std::vector<StoredRow> next_rows(Connection& from, Table table, int64_t& after, 
 
 }  // namespace
 
-std::string Database::export_jsonl(ExportScope scope) const {
+std::string Database::export_jsonl(ExportScope scope, const Baseline& baseline) const {
   Chosen chosen;
   if (scope == ExportScope::best) {
+    State* const own[] = {state_.get()};
     for (const WorkloadRow& workload : workloads())
-      for (const Key& key : keys_of(workload.text))
-        if (const auto result = best(key, kAnyBuild)) chosen.add(*result);
+      for (const Key& key : keys_of(workload.text)) {
+        const std::optional<LookupResult> winner = best(key, kAnyBuild);
+        if (!winner) continue;
+        chosen.add(winner->trial, winner->id);
+        const std::string against = baseline ? baseline(key) : "";
+        if (against.empty() || against == winner->trial.schedule) continue;
+        for (const Record& record : of_baseline(find_records(own, key.workload, against), winner->trial))
+          chosen.add(record.trial, record.id);
+      }
   }
   std::string out;
   Transaction snapshot(state_->db, Transaction::Kind::read);

@@ -17,6 +17,7 @@ struct Estimate {
   double overhead = 0;            // of tiles and of loops: sums stored, counters, branches
   double spills = 0;              // of sums that registers do not hold
   double extra = 0;               // transforms, copies
+  double jumps = 0;               // to rows of memory that nobody could ask for ahead
   double l1 = 0, l2 = 0, l3 = 0;  // what comes into each level from farther away
   double cycles = 0;              // of all together, on the busiest thread
   double ideal = 0;               // of the fewest operations at peak, or of every byte once
@@ -36,6 +37,9 @@ struct ScheduleView {
 
 // Vector registers that a tile wants: its sums and the operands on their way.
 [[nodiscard]] int64_t registers_wanted(const Nest& nest);
+// 0 … 1: multiply-adds under way, of those that hide their latency: the tile's sums, and those of the tiles after it
+// that the core has begun already, many where tiles are short.
+[[nodiscard]] double latency_hidden(const Nest& nest, const Target& target);
 // The share of an even split that the busiest thread gets: 1 when all get the same, `threads` when one gets all.
 [[nodiscard]] double imbalance(const Nest& nest, int threads);
 

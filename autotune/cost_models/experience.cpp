@@ -68,10 +68,7 @@ std::vector<Place> places(Databases databases) {
 class Reader {
  public:
   Reader(Databases databases, const OpTable& ops) : databases_(databases), ops_(ops) {
-    for (const Database* database : databases)
-      for (const MachineRow& row : database->machines())
-        if (std::optional<Machine> machine = described_machine(row))
-          machines_.insert_or_assign(row.hash, std::move(*machine));
+    for (const Database* database : databases) machines_.merge(described_machines(database->machines()));
   }
 
   // Nothing, where this build does not know the ops or the target.
@@ -108,8 +105,7 @@ bool of_arch(const Key& key, const Target& target) {
 }  // namespace
 
 std::string bench_of(const std::string& machine, const std::string& build) {
-  static const std::string kOurs = row_id(current_build());
-  return build == kOurs ? machine : machine + " " + build;
+  return build == current_build_id() ? machine : machine + " " + build;
 }
 
 std::vector<Experience> read_experience(const Database& database, const OpTable& ops) {

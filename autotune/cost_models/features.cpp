@@ -96,7 +96,7 @@ void add_tile(Sink& sink, const Facts& f) {
   sink.add("tile", "lanes_used", static_cast<double>(nest.lanes) / f.target.lanes(4));
   sink.add("tile", "sums", sums);
   sink.add("tile", "registers", static_cast<double>(registers_wanted(nest)) / registers);
-  sink.add("tile", "latency", std::min(1.0, sums / (kFmaLatency * f.target.vector_fmas)));
+  sink.add("tile", "latency", latency_hidden(nest, f.target));
   sink.add("tile", "loads_per_sum", static_cast<double>(nest.loads) / sums);
   sink.add_log("tile", "loads", static_cast<double>(nest.loads));
   sink.add_log("tile", "depth", static_cast<double>(nest.depth));
@@ -127,6 +127,7 @@ void add_memory(Sink& sink, const Facts& f) {
     for (size_t role = 0; role < kTensorRoles; ++role)
       sink.add_ratio(kLevels[level], kRoles[role], traffic.bytes[level][role], traffic.distinct[role]);
   }
+  sink.add_log("memory", "run_of_weights", traffic.run);
   double extra_bytes = 0, extra_ops = 0;
   for (const Nest& nest : f.view.nests) {
     extra_bytes += nest.extra_bytes;
@@ -152,6 +153,7 @@ void add_estimate(Sink& sink, const Facts& f) {
                                                        {"overhead", e.overhead},
                                                        {"spills", e.spills},
                                                        {"extra", e.extra},
+                                                       {"jumps", e.jumps},
                                                        {"l1", e.l1},
                                                        {"l2", e.l2},
                                                        {"l3", e.l3}};

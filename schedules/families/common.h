@@ -12,6 +12,8 @@
 
 namespace oc {
 
+inline constexpr int64_t kCacheLine = 64;     // bytes
+inline constexpr double kMemoryBytes = 8;     // that a core reads from memory in a cycle
 inline constexpr int64_t kMaxUnrolled = 256;  // statements in an inner loop body; beyond, LLVM takes minutes
 inline constexpr int64_t kMaxTasks = 1024;    // that a kernel is cut into, however many threads there are
 

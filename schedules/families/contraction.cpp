@@ -279,6 +279,7 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
       {.element = c.element, .dims = k_outside ? matrix(kK, kM, true) : matrix(kM, kK, true)},
       {.role = role, .element = c.element, .dims = n_outside ? matrix(kN, kK, !shared) : matrix(kK, kN, !shared)},
       {NestTensor::Role::result, c.element, matrix(kM, kN, true)}};
+  if (c.panels) nest.tensors[1].layout = {.order = {1, 0}, .blocks = {{1, c.columns}}};
 
   nest.flops = 2 * count(c.batches) * count(c.m) * count(c.n) * count(c.k);
   nest.computed = 1 / (coverage(c.m, c.rows) * coverage(c.n, c.columns));

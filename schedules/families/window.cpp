@@ -14,6 +14,7 @@ constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
 constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
 constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
 constexpr int64_t kFewPoints = 2 * kMostTall;
+constexpr double kCheckOps = 4;         // of taps of a tile that ask whether they are inside the input
 constexpr int64_t kSumsWorthACopy = 8;  // vectors of sums an element of the input
 
 // Workloads have no empty tensors (analyse() refuses them), so no extent is 0.
@@ -329,8 +330,10 @@ std::vector<Nest> direct_nests(const Kernel& kernel, const Target& target, const
   if (block > 1) std::rotate(result.dims.begin() + 1, result.dims.begin() + 2, result.dims.end());
   nest.tensors = {in, result};
   if (kernel.anchor_node().inputs.size() > 1)
-    nest.tensors.push_back(
-        {NestTensor::Role::weight, element, {{{kAxisKy, 1}}, {{kAxisKx, 1}}, {{kAxisIn, 1}}, {{kAxisC, 1}}}});
+    nest.tensors.push_back({NestTensor::Role::weight,
+                            element,
+                            {{{kAxisKy, 1}}, {{kAxisKx, 1}}, {{kAxisIn, 1}}, {{kAxisC, 1}}},
+                            {{3, 2, 0, 1}, {{2, v.ci > 1 ? v.in_block : 1}, {3, block}}}});
 
   nest.flops = kernel.flops;
   nest.computed = 1 / (coverage(v.columns, columns) * coverage(v.channels, s["tile.c"]) *
@@ -341,6 +344,11 @@ std::vector<Nest> direct_nests(const Kernel& kernel, const Target& target, const
   nest.held = v.by_channel ? 2 : operands_held(s["tile.x"], s["tile.c"], target);
   nest.depth = v.ci * v.ky * v.kx;
   nest.body = nest.sums * s["unroll.ci"] * (s["unroll.kx"] != 0 ? v.kx : 1);
+  const bool checks = has_padding(kernel, s) && s["pad.at"] == kPadInline;
+  const int64_t taps = s["unroll.kx"] != 0 ? v.kx : 1, step = nest.sums * std::min(v.ci, v.in_block) * taps;
+  if (checks) nest.extra_ops = kCheckOps * nest.flops / 2 * nest.computed / static_cast<double>(v.lanes * step);
+  // Neighbouring taps of a channel read the same columns, which stay in registers where no check parts them.
+  if (v.by_channel && taps > 1 && !checks) nest.held = (s["tile.x"] - 1) * sx + v.kx + s["tile.c"];
   nest.extra_bytes = padded_bytes(kernel, v, s);
   nest.pieces = count_pieces(kernel, v, s, s["parallel.axis"]);
   nest.tasks = s["parallel.tasks"];

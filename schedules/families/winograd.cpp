@@ -10,10 +10,8 @@
 namespace oc {
 namespace {
 
-constexpr double kMemoryBytes = 8;   // a cycle, from memory
 constexpr double kExposed = 0.5;     // of the time that weights take which are asked for ahead
 constexpr double kCacheBytes = 24;   // a cycle, from the second level
-constexpr int64_t kCacheLine = 64;   // bytes
 constexpr double kEvenRows = 0.95;   // of the threads' time, above which rows of tiles are shared
 constexpr double kTermCycles = 0.4;  // a vector of a term of a transform takes, loads and stores included
 
@@ -308,7 +306,7 @@ Nest winograd_nest(const Kernel& kernel, const Target& target, const Schedule& s
   nest.loops = {{kBand, 1}, {kFrequency, 1}, {kC, s["tile.c"] * block}, {kPoint, s["tile.x"]}, {kIn, s["unroll.ci"]}};
   // What a band makes takes the place of what the band before made.
   nest.tensors = {{NestTensor::Role::input, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kIn, 1}}}},
-                  {NestTensor::Role::weight, 4, {{{kFrequency, 1}}, {{kIn, 1}}, {{kC, 1}}}},
+                  {NestTensor::Role::weight, 4, {{{kFrequency, 1}}, {{kIn, 1}}, {{kC, 1}}}, {{0, 2, 1}, {{2, block}}}},
                   {NestTensor::Role::result, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kC, 1}}}}};
   const auto products = static_cast<double>(images * grid.rows * grid.points * grid.frequencies);
   nest.flops = 2 * products * static_cast<double>(in_channels) * static_cast<double>(channels);

@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-#include "autotune/cost_models/traffic.h"
+#include "autotune/cost_models/estimate.h"
 #include "tests/schedules/kernels.h"
 
 namespace oc {
@@ -82,6 +82,33 @@ TEST(Traffic, WhatDoesNotFitComesAgainForEveryLoopAround) {
   EXPECT_EQ(traffic.bytes[0][0], 512 * 256 * 4);       // a's rows stay while b's columns pass by
   EXPECT_EQ(traffic.bytes[0][1], 64 * 256 * 256 * 4);  // all of b for each of 64 tiles of rows
   EXPECT_EQ(traffic.bytes[0][2], 512 * 256 * 4);
+}
+
+TEST(Traffic, WhatLiesSideBySideIsOneRunUntilTheLoopsJump) {
+  enum : int { kM, kN, kK };
+  Nest nest = product();
+  NestTensor& b = nest.tensors[1];
+  EXPECT_EQ(run_of(nest, b), 16 * 4);                 // 16 columns of a row, then the next row
+  EXPECT_EQ(run_of(nest, nest.tensors[0]), 256 * 4);  // a row of a; the others of its tile lie elsewhere
+  b.layout = {.order = {1, 0}, .blocks = {{1, 16}}};  // panels of 16 columns
+  EXPECT_EQ(run_of(nest, b), 256 * 256 * 4);
+  nest.loops = {{kN, 64}, {kK, 32}, {kN, 16}, {kK, 1}};
+  EXPECT_EQ(run_of(nest, b), 32 * 16 * 4);  // 32 rows of a panel, then those of the next
+  nest.loops = {{kN, 16}, {kK, 32}, {kM, 8}, {kK, 1}};
+  EXPECT_EQ(run_of(nest, b), 256 * 256 * 4);  // the same ones again for other rows of a, then on
+  const Traffic traffic = traffic_of(nest, parse_target("x86-64-avx2"));
+  EXPECT_EQ(traffic.run, 256 * 256 * 4);
+  EXPECT_EQ(traffic.jumps, 1);
+}
+
+TEST(Estimate, ShortTilesHideTheLatencyOfOneAnother) {
+  const Target target = parse_target("x86-64-avx2");  // 8 multiply-adds under way
+  Nest nest{.sums = 1, .loads = 2, .depth = 10'000};
+  EXPECT_NEAR(latency_hidden(nest, target), 1.0 / 8, 0.01);
+  nest.depth = 8;
+  EXPECT_GT(latency_hidden(nest, target), 0.5);
+  nest.sums = 8;
+  EXPECT_EQ(latency_hidden(nest, target), 1);
 }
 
 // Bytes of a tensor, and as many as whole lines along its innermost dim.

@@ -11,7 +11,7 @@
 namespace oc::testing {
 namespace {
 
-constexpr double kWantedSpearman = 0.7;
+constexpr double kWantedSpearman = 0.75;
 constexpr double kNoise = 0.01;  // of a share of the best speed, mean over the tables
 constexpr uint64_t kSeeds = 5;
 constexpr size_t kTaught = 300;  // rows of each other table

@@ -224,7 +224,7 @@ TEST_F(Tune, AConfirmedTrialOfAnotherBuildDoesNotUnseatTheIncumbent) {
   options.trials = 1;
   EXPECT_EQ(*run({task}).tasks[0].best, best);
   EXPECT_EQ(measurer.measured.at(0).second, print_schedule(slow)) << "the suspect is timed anew";
-  const std::string build = row_id(current_build());
+  const std::string build = current_build_id();
   EXPECT_EQ(parse_schedule(database.best(key(task), build)->trial.schedule), best);
 }
 
@@ -241,7 +241,7 @@ TEST_F(Tune, AShortRunDoesNotReplaceTheWinnersOfOthers) {
     return Layers(std::move(layers));
   };
   const auto compiled = [&](const Layers& layers) {
-    return parse_schedule(layers.best(key(task), row_id(current_build()))->trial.schedule);
+    return parse_schedule(layers.best(key(task), current_build_id())->trial.schedule);
   };
   const Layers known = all(Database::in_memory());
   ASSERT_EQ(compiled(known), winner);

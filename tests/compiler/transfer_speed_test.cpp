@@ -87,7 +87,9 @@ TEST(Speed, OfTheLadder) {
   all.push_back(std::move(database));
   const Layers layers(std::move(all));
   std::map<std::string, int> rungs;
-  const auto time = [&](const PickSources& sources) {
+  const auto time = [&](const OpTable* transfer) {
+    PickSources sources;
+    sources.trials.emplace(layers, kAnyBuild).transfer = transfer;
     std::vector<std::string> warnings;
     rungs.clear();
     const std::clock_t started = std::clock();  // the processor's time: others may be at work beside
@@ -96,8 +98,8 @@ TEST(Speed, OfTheLadder) {
     for (const auto& [rung, count] : rungs) fmt::print("{:>6} {}\n", count, rung);
     return taken;
   };
-  const double without = time({.layers = &layers});
-  const double with = time({.layers = &layers, .transfer = true, .ops = &builtin_ops()});
+  const double without = time(nullptr);
+  const double with = time(&builtin_ops());
   fmt::print("{:<44}{:10.3f} ms\n{:<44}{:10.3f} ms\n", "60 kernels without transfer", without, "with transfer", with);
   EXPECT_GT(rungs["nearest_shape"] + rungs["other_epilogue"], 0) << "some kernels have a donor";
   EXPECT_LT(with, 50);

@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
                                    .machine = machine.hash(),
                                    .features = target.name(),
                                    .threads = lock.threads,
-                                   .build = oc::row_id(oc::current_build()),
+                                   .build = oc::current_build_id(),
                                    .samples_ns = {nanoseconds},
                                    .unix_ms = 1});
       };

@@ -181,6 +181,39 @@ TEST_F(ImportTest, TheBestAloneCarriesItsProvenance) {
   EXPECT_EQ(target.best(sample_key(), kAnyBuild)->id, id);
 }
 
+TEST_F(ImportTest, ABaselineGoesAlongAndTheBestStaysTheBest) {
+  Database db = Database::in_memory();
+  const Baseline baseline = [](const Key& key) { return key == sample_key() ? "base" : "other"; };
+  const auto exported = [&] {
+    Database copy = Database::in_memory();
+    import_text(copy, db.export_jsonl(ExportScope::best, baseline));
+    EXPECT_EQ(copy.best(sample_key(), kAnyBuild)->id, db.best(sample_key(), kAnyBuild)->id);
+    return copy;
+  };
+  const std::string winner = db.add_trial(sample_trial("fast", {10})), base = db.add_trial(sample_trial("base", {20}));
+  db.add_mark({MarkKind::confirm, base, 1, ""});
+  db.add_mark({MarkKind::confirm, winner, 2, ""});
+  db.add_trial(sample_trial("slow", {30}));
+  Trial elsewhere = sample_trial("base", {5});
+  elsewhere.machine = "another";
+  db.add_trial(elsewhere);
+  Trial older = sample_trial("base", {5});
+  older.build = db.add_build({"llvm", "0.0", "space"});
+  db.add_trial(older);
+  const Database first = exported();
+  EXPECT_EQ(first.trials_of(sample_key()).size(), 2U);
+  EXPECT_EQ(first.marks_of(base), db.marks_of(base));
+  EXPECT_EQ(first.stats().trials, 3) << "the other machine's best, too";
+
+  Trial wrong = sample_trial("base", {});
+  wrong.status = TrialStatus::wrong_result;
+  db.add_mark({MarkKind::confirm, base, 3, ""});
+  ASSERT_EQ(db.best(sample_key(), kAnyBuild)->id, base);
+  db.add_trial(wrong);
+  ASSERT_EQ(db.best(sample_key(), kAnyBuild)->id, winner);
+  EXPECT_EQ(exported().trials_of(sample_key()).size(), 1U) << "what computes wrong results takes nothing's place";
+}
+
 // One hostile line among good ones: it alone is skipped, and counted under its reason.
 struct HostileLine {
   std::string name, line, reason;
