@@ -11,12 +11,14 @@ import tempfile
 import threading
 
 import _opencompiler
+import ml_dtypes
 import numpy as np
 
 _DTYPES = {
     "f32": "float32",
     "f64": "float64",
     "f16": "float16",
+    "bf16": "bfloat16",
     "i8": "int8",
     "u8": "uint8",
     "i16": "int16",
@@ -56,6 +58,14 @@ def _node_arg(name, dtype, shape) -> NodeArg:
     return NodeArg(name, f"tensor({_ONNX_TYPES.get(numpy_name, numpy_name)})", shape)
 
 
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+def _buffer(array: np.ndarray) -> np.ndarray:
+    """The same bytes; arrays of bfloat16 have no buffer."""
+    return array.view(np.uint16) if array.dtype == _BFLOAT16 else array
+
+
 def command_line() -> str:
     """Where the `opencompiler` program is: beside this interpreter, else on PATH."""
     beside = pathlib.Path(sys.executable).with_name("opencompiler")
@@ -89,7 +99,7 @@ class _Compiled:
             name: np.empty(shape, _DTYPES[dtype])
             for name, dtype, shape in self.module.outputs
         }
-        session.run(inputs, list(outputs.values()))
+        session.run(inputs, [_buffer(each) for each in outputs.values()])
         with self.lock:
             self.free.append(session)
         return outputs
@@ -175,6 +185,8 @@ class InferenceSession:
             )
         arrays = {}
         for name, dtype in wanted.items():
+            if not dtype:
+                raise ValueError(f"input '{name}' is no tensor of a supported type")
             array = np.asarray(input_feed[name])
             if array.dtype != np.dtype(_DTYPES.get(dtype, dtype)):
                 raise ValueError(
@@ -182,7 +194,7 @@ class InferenceSession:
                 )
             arrays[name] = np.asarray(array, order="C")
         compiled = self._for_shapes({n: array.shape for n, array in arrays.items()})
-        inputs = [arrays[name] for name, _, _ in compiled.module.inputs]
+        inputs = [_buffer(arrays[name]) for name, _, _ in compiled.module.inputs]
         results = compiled.run(inputs)
         names = (
             [name for name, _, _ in self._declared["outputs"]]
