@@ -52,7 +52,7 @@ def count(pairs):
     ]
 
 
-def page(results, excluded, version) -> str:
+def page(results, excluded, tolerances, version) -> str:
     suites = count((case.suite, outcome) for case, outcome in results)
     ops = count(
         sorted(
@@ -77,6 +77,12 @@ def page(results, excluded, version) -> str:
     text += "\n## Node tests by op\n\nAn expanded case counts for the op it is the body of.\n\n"
     text += table(("op", *head), ops)
     text += "\n## Excluded\n\n" + table(("case", "why"), excluded.items())
+    rows = [
+        (name, each["rtol"], each["atol"], each["why"])
+        for name, each in tolerances.items()
+    ]
+    text += "\n## Held to another tolerance\n\n"
+    text += table(("case", "rtol", "atol", "why"), rows)
     return text
 
 
@@ -96,7 +102,7 @@ def main() -> int:
     os.environ["OPENCOMPILER_DB"] = str(CACHE / "none.db")
     os.environ["OPENCOMPILER_NUM_THREADS"] = "1"
     import onnx
-    from cases import EXCLUDED, PASSING, all_cases, outcomes
+    from cases import EXCLUDED, PASSING, TOLERANCES, all_cases, outcomes
 
     cases = [c for c in all_cases() if re.search(options.only or "", c.full_name)]
     results = []
@@ -111,7 +117,7 @@ def main() -> int:
             print(f"{outcome.status:8}{case.full_name}: {outcome.detail}")
     print(", ".join(f"{counts[status]} {status}" for status in STATUSES))
     if not options.only:
-        PAGE.write_text(page(results, EXCLUDED, onnx.__version__))
+        PAGE.write_text(page(results, EXCLUDED, TOLERANCES, onnx.__version__))
         names = [c.full_name for c, o in results if o.status == "passed"]
         PASSING.write_text("".join(f"{name}\n" for name in names))
     return 1 if counts["wrong"] else 0
