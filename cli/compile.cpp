@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/verb.h"
+#include "frontends/onnx/import.h"
 #include "generators/link.h"
 #include "opencompiler/dsl.h"
 
@@ -110,7 +111,7 @@ std::vector<Destination> destinations(const Flags& flags) {
   return result;
 }
 
-CompileResult compile_for(const Flags& flags, const Destination& to, const std::set<Emit>& emit) {
+CompileResult compile_to(const Flags& flags, const Destination& to, const std::set<Emit>& emit) {
   CompileOptions options = compile_options(flags);
   options.target = to.target;
   if (to.lock) options.lock = *to.lock;
@@ -121,6 +122,16 @@ CompileResult compile_for(const Flags& flags, const Destination& to, const std::
   };
   return flags.cache ? compile_to_cache(flags.model.file, builtin_ops(), options, progress)
                      : compile_model(flags.model.file, builtin_ops(), options, to.folder, emit, progress);
+}
+
+// A program that reads --json learns which inputs' values are needed.
+CompileResult compile_for(const Flags& flags, const Destination& to, const std::set<Emit>& emit) {
+  try {
+    return compile_to(flags, to, emit);
+  } catch (const ValuesNeeded& error) {
+    if (flags.json) std::cout << nlohmann::json{{"needs_values_of", error.inputs}}.dump() << '\n';
+    throw;
+  }
 }
 
 int run_compile(const Flags& flags) {

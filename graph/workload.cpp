@@ -33,7 +33,25 @@ std::vector<ValueId> canonical_operands(const Graph& graph, const Node& node, co
   return operands;
 }
 
+// Are all bits of the exponent set in no element?
+template <class Bits>
+bool finite(const Tensor& tensor, Bits exponent) {
+  return std::ranges::none_of(tensor.as<Bits>(), [&](Bits x) { return (x & exponent) == exponent; });
+}
+
+bool all_finite(const Tensor& tensor) {
+  switch (tensor.dtype) {
+    case DType::f64: return finite<uint64_t>(tensor, 0x7ff0000000000000);
+    case DType::f32: return finite<uint32_t>(tensor, 0x7f800000);
+    case DType::bf16: return finite<uint16_t>(tensor, 0x7f80);
+    case DType::f16: return finite<uint16_t>(tensor, 0x7c00);
+    default: return true;
+  }
+}
+
 // Constants that stand in the workload's text: single numbers of elementwise nodes, and few integers (indices, axes).
+// Infinities and NaN are read from memory: Halide's code tells LLVM that there are none, and of where(c, 0, −∞) LLVM
+// would leave the 0.
 std::set<ValueId> inline_constants(const Graph& graph, const std::vector<NodeId>& nodes, const OpSet& ops) {
   std::set<ValueId> result, excluded;
   for (NodeId node : nodes) {
@@ -42,7 +60,7 @@ std::set<ValueId> inline_constants(const Graph& graph, const std::vector<NodeId>
       if (!input.valid() || graph[input].data == nullptr || !graph[input].type.layout.plain()) continue;
       const int64_t count = element_count(graph[input].data->shape);
       const bool integers = !dtype_is_float(graph[input].type.dtype) && count <= kMaxInlineElements;
-      if (integers || (count == 1 && elementwise))
+      if (integers || (count == 1 && elementwise && all_finite(*graph[input].data)))
         result.insert(input);
       else
         excluded.insert(input);

@@ -31,11 +31,15 @@ nb::object declared_shape(const std::optional<oc::Shape>& shape) {
   return dims;
 }
 
+std::string element_name(const oc::ModelInput& tensor) {
+  if (!tensor.format.empty()) return tensor.format;
+  return tensor.dtype ? std::string(oc::dtype_name(*tensor.dtype)) : std::string();
+}
+
 nb::list declared(const std::vector<oc::ModelInput>& tensors) {
   nb::list result;
   for (const oc::ModelInput& tensor : tensors)
-    result.append(nb::make_tuple(tensor.name, tensor.dtype ? std::string(oc::dtype_name(*tensor.dtype)) : std::string(),
-                                 declared_shape(tensor.shape)));
+    result.append(nb::make_tuple(tensor.name, element_name(tensor), declared_shape(tensor.shape)));
   return result;
 }
 

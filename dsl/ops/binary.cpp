@@ -93,7 +93,8 @@ Expr pow_expr(const Expr& narrow_a, const Expr& narrow_b) {
   constexpr double kMostFactors = 16;
   const auto power = [&]() -> Expr {
     const auto exponent = Halide::Internal::as_const_float(narrow_b);
-    if (!exponent) return libm("pow", {a, widened(narrow_b)});
+    // Opaque: LLVM makes a function of the C++ runtime of a power whose exponent was an integer.
+    if (!exponent) return libm("pow", {a, opaque(narrow_b)});
     if (*exponent == 0) return one;
     if (*exponent == 0.5) return Halide::sqrt(a);
     if (*exponent == -0.5) return one / Halide::sqrt(a);

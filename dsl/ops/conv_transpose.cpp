@@ -73,7 +73,8 @@ struct Tap {
   Halide::Expr input, weight, valid;
 };
 
-Tap tap_at(const Window& window, size_t i, const Halide::Expr& o, const Halide::Expr& tap, int64_t input_extent) {
+Tap tap_at(const Window& window, size_t i, const Halide::Expr& o, const Halide::Expr& tap, int64_t input_extent,
+           int64_t output_padding) {
   const int stride = static_cast<int>(window.strides[i]), kernel = static_cast<int>(window.kernel[i]);
   const int dilation = static_cast<int>(window.dilations[i]);
   const Halide::Expr u = o + static_cast<int>(window.pads[i]);
@@ -88,7 +89,7 @@ Tap tap_at(const Window& window, size_t i, const Halide::Expr& o, const Halide::
     t.input = (u - tap * dilation) / stride;
     t.valid = (u - tap * dilation) % stride == 0;
   }
-  const bool inside = dilation == 1 && kernel <= stride && window.pads[i] == 0 && window.pads[i + 2] >= 0;
+  const bool inside = dilation == 1 && kernel <= stride && window.pads[i] == 0 && output_padding == 0;
   if (!inside) t.valid = t.valid && t.input >= 0 && t.input < static_cast<int>(input_extent);
   t.input = Halide::clamp(t.input, 0, static_cast<int>(input_extent) - 1);
   if (kernel % stride != 0 || dilation != 1) t.weight = Halide::clamp(t.weight, 0, kernel - 1);
@@ -119,14 +120,15 @@ Halide::Expr define(OpCall& call) {
   const Index& o = call.index;
   const Halide::Expr init = call.has(2) ? widened(call.inputs[2].at({o[kC]}))
                                         : constant_of(widened(w.at(Index(4, Halide::Expr(0)))).type(), 0);
+  const std::vector<int64_t> extra = call.attrs().integers("output_padding", Extents{0, 0});
   const SummedChannels summed = summed_channels(x, ci);
   std::vector<int64_t> extents = summed.extents;
   extents.insert(extents.end(), {taps(window, 0), taps(window, 1)});
   const Stage& acc = call.reduce("acc", call.vars, extents, init, [&](const Halide::Expr& self, const Index& r) {
     const Halide::Expr g = group == 1 ? Halide::Expr(0) : o[kC] / out_per_group;
     const Halide::Expr channel = group == 1 ? summed.at(r) : g * in_per_group + summed.at(r);
-    const Tap y = tap_at(window, 0, o[kY], r[r.size() - 2], x.extent(kY)),
-              col = tap_at(window, 1, o[kX], r[r.size() - 1], x.extent(kX));
+    const Tap y = tap_at(window, 0, o[kY], r[r.size() - 2], x.extent(kY), extra[0]),
+              col = tap_at(window, 1, o[kX], r[r.size() - 1], x.extent(kX), extra[1]);
     const Halide::Expr product =
         widened(x.at({o[kN], channel, y.input, col.input})) *
         widened(w.at({channel, group == 1 ? o[kC] : o[kC] % out_per_group, y.weight, col.weight}));
@@ -172,7 +174,9 @@ const OpInfo& op_conv_transpose() {
     op.cases = {make_case({1, 24, 9, 7}, {24, 24, 2, 2}, 2, 0, 1, "aBcd8b", "aBcd8b", "A8a"),
                 make_case({1, 17, 5, 6}, {17, 1, 2, 2}, 2, 0, 1, "aBcd16b", "", ""),
                 make_case({1, 3, 7, 7}, {3, 16, 3, 3}, 2, 1, 1, "", "aBcd16b", "A16a"),
-                make_case({2, 8, 5, 5}, {8, 3, 4, 4}, 2, 1, 2, "", "", "")};
+                make_case({2, 8, 5, 5}, {8, 3, 4, 4}, 2, 1, 2, "", "", ""),
+                make_case({1, 4, 3, 3}, {4, 2, 2, 2}, 2, 0, 1, "", "", "")};
+    op.cases.back().attrs["output_padding"] = Extents{1, 1};
     return op;
   }();
   return info;

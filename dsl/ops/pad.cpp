@@ -1,5 +1,7 @@
-// pad {pads: begin of every dim, then end; mode constant | edge | reflect; value} (ONNX Pad). Negative pads crop.
+// pad {pads: begin of every dim, then end; mode constant | edge | reflect; value} (ONNX Pad). Negative pads crop. The
+// value is finite: an infinity that stands in the code is none to LLVM (graph/workload.cpp).
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "dsl/ops/host_scalar.h"
@@ -14,6 +16,8 @@ Extents pads_of(const NodeView& node) {
   if (pads.size() != 2 * shape.size()) user_error("pad: {} pads for rank {}", pads.size(), shape.size());
   const std::string mode = node.attrs().text("mode", "constant");
   if (mode != "constant" && mode != "edge" && mode != "reflect") user_error("pad: unknown mode '{}'", mode);
+  if (!std::isfinite(node.attrs().number("value", 0.0)))
+    user_error("pad: the value must be finite; concat takes others");
   for (size_t d = 0; d < shape.size(); ++d) {
     const int64_t begin = pads[d], end = pads[d + shape.size()];
     if (begin < -kMaxTensorBytes || begin > kMaxTensorBytes || end < -kMaxTensorBytes || end > kMaxTensorBytes)
@@ -60,8 +64,9 @@ Halide::Expr define(OpCall& call) {
   if (mode != "constant") return value;
   const double fill = call.attrs().number("value", 0.0);
   const Halide::Type type = value.type();
-  return Halide::select(inside, value,
-                        Halide::cast(type, type.is_bool() ? Halide::Expr(fill != 0) : Halide::Expr(fill)));
+  const Halide::Expr filled =
+      type.is_bool() ? Halide::Internal::make_bool(fill != 0) : Halide::Internal::make_const(type, fill);
+  return Halide::select(inside, value, filled);
 }
 
 std::vector<Tensor> evaluate(const NodeView& node) {

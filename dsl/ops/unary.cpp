@@ -73,6 +73,12 @@ UNARY(ceil, std::ceil(x), Halide::ceil(x), -4, 4)
 UNARY(round, std::nearbyint(x), Halide::round(x), -4, 4)
 UNARY(sin, std::sin(x), sin_expr(x), -3, 3)
 UNARY(cos, std::cos(x), cos_expr(x), -3, 3)
+UNARY(asin, std::asin(x), libm("asin", {x}), -1, 1)
+UNARY(acos, std::acos(x), libm("acos", {x}), -1, 1)
+UNARY(atan, std::atan(x), libm("atan", {x}), -4, 4)
+UNARY(asinh, std::asinh(x), libm("asinh", {x}), -4, 4)
+UNARY(acosh, std::acosh(x), libm("acosh", {x}), 1, 8)
+UNARY(atanh, std::atanh(x), libm("atanh", {x}), -0.9, 0.9)
 #undef UNARY
 
 namespace {
@@ -195,13 +201,19 @@ const OpInfo& op_not() {
 
 namespace {
 
+// f64 becomes f16 and bf16 through f32, as on the host: the direct conversion, which LLVM would make of the two, is a
+// function of the C++ runtime.
+Expr narrowed(const Expr& x) {
+  return x.type() == Halide::Float(64) ? opaque(Halide::cast<float>(x)) : x;
+}
+
 Halide::Expr cast_to(DType dtype, const Expr& x) {
   switch (dtype) {
     case DType::boolean: return x.type().is_bool() ? x : x != zero_of(x);
     case DType::f32: return Halide::cast<float>(x);
     case DType::f64: return Halide::cast<double>(x);
-    case DType::f16: return Halide::cast(Halide::Float(16), x);
-    case DType::bf16: return Halide::cast(Halide::BFloat(16), x);
+    case DType::f16: return Halide::cast(Halide::Float(16), narrowed(x));
+    case DType::bf16: return Halide::cast(Halide::BFloat(16), narrowed(x));
     case DType::i8: return Halide::cast<int8_t>(x);
     case DType::u8: return Halide::cast<uint8_t>(x);
     case DType::i16: return Halide::cast<int16_t>(x);

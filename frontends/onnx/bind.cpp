@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "frontends/onnx/formats.h"
 #include "frontends/onnx/names.h"
 #include "frontends/onnx/tensor.h"
 
@@ -79,7 +80,7 @@ void check_given_names(const ::onnx::GraphProto& graph, const Names& initializer
 }
 
 std::shared_ptr<const Tensor> given_constant(const ::onnx::TypeProto::Tensor& declared_type, const Tensor& given) {
-  const DType dtype = known_dtype(declared_type.elem_type());
+  const DType dtype = stored_dtype(declared_type.elem_type());
   if (given.dtype != dtype)
     user_error("the constant given is {}, the model takes {}", dtype_name(given.dtype), dtype_name(dtype));
   static_cast<void>(given_extents(declared_type, given.shape));
@@ -99,9 +100,10 @@ std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph, const Impor
     const std::string name = printable(input.name());
     if (!input.type().has_tensor_type()) user_error("input '{}' is no tensor; only tensors are supported", name);
     const auto& tensor = input.type().tensor_type();
-    BoundInput bound{input.name(), {}, {}};
+    BoundInput bound{.name = input.name(), .type = {}, .constant = {}};
     try {
-      bound.type.dtype = known_dtype(tensor.elem_type());
+      bound.type.dtype = stored_dtype(tensor.elem_type());
+      bound.format = find_format(tensor.elem_type());
       const auto given = options.shapes.find(input.name());
       const auto constant = options.constants.find(input.name());
       Extents extents;

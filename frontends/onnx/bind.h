@@ -11,9 +11,12 @@
 
 namespace oc::from_onnx {
 
+struct Format;
+
 struct BoundInput {
   std::string_view name;                   // points into the model
   Type type;                               // static
+  const Format* format = nullptr;          // of elements that are bytes in the graph (formats.h)
   std::shared_ptr<const Tensor> constant;  // null: the caller of the library gives it
 };
 

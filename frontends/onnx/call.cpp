@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "frontends/onnx/import.h"
 #include "frontends/onnx/names.h"
 #include "graph/fold.h"
 
@@ -41,11 +42,38 @@ bool is_integer(DType dtype) {
   return !dtype_is_float(dtype);
 }
 
+// The names of the model's inputs that a value is computed from.
+std::vector<std::string> inputs_behind(const Graph& graph, ValueId value) {
+  std::vector<std::string> names;
+  std::vector<bool> seen(graph.values.size());
+  std::vector<ValueId> open{value};
+  while (!open.empty()) {
+    const ValueId at = open.back();
+    open.pop_back();
+    if (!at.valid() || seen[at.index]) continue;
+    seen[at.index] = true;
+    if (graph[at].kind == ValueKind::input) names.push_back(graph[at].name);
+    if (graph[at].producer.valid())
+      open.insert(open.end(), graph[graph[at].producer].inputs.begin(), graph[graph[at].producer].inputs.end());
+  }
+  return names;
+}
+
 }  // namespace
 
 ValueId Call::in(size_t i) const {
   if (!has(i)) user_error("lacks its input {}", i);
   return inputs[i];
+}
+
+const Format* Call::format(ValueId value) const {
+  const auto found = import.formats.find(value.index);
+  return found == import.formats.end() ? nullptr : found->second;
+}
+
+ValueId Call::with_format(ValueId value, const Format* format) {
+  if (format != nullptr) import.formats[value.index] = format;
+  return value;
 }
 
 const AttributeProto* Call::attribute(std::string_view attr_name) const {
@@ -91,14 +119,30 @@ std::optional<std::vector<double>> Call::known_numbers(ValueId value) {
   return std::vector<double>(numbers.begin(), numbers.end());
 }
 
+const Tensor& Call::demand(ValueId value, std::string_view what) const {
+  if (known(value) != nullptr) return *known(value);
+  std::vector<std::string> names = inputs_behind(import.graph, value);
+  std::string message =
+      fmt::format("its {} ('{}') depend on the data; only values that follow from the shapes are supported", what,
+                  import.graph[value].name);
+  if (names.empty()) throw UserError(message);
+  for (const std::string& input : names)
+    message += fmt::format("{}--freeze {}=…", &input == names.data() ? ", or those given with " : " ", input);
+  throw ValuesNeeded(message, std::move(names));
+}
+
+double Call::demand_number(size_t i, std::string_view what) {
+  static_cast<void>(demand(in(i), what));
+  const auto numbers = known_numbers(in(i));
+  if (!numbers || numbers->size() != 1) user_error("its {} (input {}) must be one number", what, i);
+  return numbers->at(0);
+}
+
 std::vector<int64_t> Call::known_integers(size_t i, std::string_view what) const {
-  const Tensor* tensor = known(in(i));
-  if (tensor == nullptr)
-    user_error("its {} (input {} '{}') depend on the data; only values that follow from the shapes are supported", what,
-               i, import.graph[inputs[i]].name);
-  if (tensor->dtype == DType::i64) return {tensor->as<int64_t>().begin(), tensor->as<int64_t>().end()};
-  if (tensor->dtype == DType::i32) return {tensor->as<int32_t>().begin(), tensor->as<int32_t>().end()};
-  user_error("its {} (input {}) are {}, must be i32 or i64", what, i, dtype_name(tensor->dtype));
+  const Tensor& tensor = demand(in(i), what);
+  if (tensor.dtype == DType::i64) return {tensor.as<int64_t>().begin(), tensor.as<int64_t>().end()};
+  if (tensor.dtype == DType::i32) return {tensor.as<int32_t>().begin(), tensor.as<int32_t>().end()};
+  user_error("its {} (input {}) are {}, must be i32 or i64", what, i, dtype_name(tensor.dtype));
 }
 
 std::optional<std::vector<int64_t>> Call::integers_or_input(std::string_view attr, size_t i) const {

@@ -19,6 +19,7 @@ namespace oc::from_onnx {
 
 using Values = std::vector<ValueId>;
 struct Call;
+struct Format;
 
 // A row of ops.inc.
 struct OpRow {
@@ -35,6 +36,8 @@ struct Import {
   int64_t fold_budget_bytes;
   std::filesystem::path folder;                  // of external data, "" = none
   std::function<void(const std::string&)> warn;  // may be null
+  // Values whose elements are bytes to the graph (formats.h), by value.
+  std::unordered_map<uint32_t, const Format*> formats = {};
 };
 
 // Every function throws UserError with a reason alone; the caller adds file and node.
@@ -57,6 +60,9 @@ struct Call {
   [[nodiscard]] int64_t rank(ValueId value) const {
     return static_cast<int64_t>(import.graph[value].type.shape.size());
   }
+  // Null: the elements are what their dtype says.
+  [[nodiscard]] const Format* format(ValueId value) const;
+  ValueId with_format(ValueId value, const Format* format);  // the value itself
   [[nodiscard]] bool wants(size_t i) const { return i < wanted.size() && wanted[i]; }
 
   // Attributes; UserError when of another type, or absent without a fallback.
@@ -71,7 +77,11 @@ struct Call {
   // Constants. Null or nullopt when the value is only known at run time.
   [[nodiscard]] const Tensor* known(ValueId value) const { return import.graph[value].data.get(); }
   [[nodiscard]] std::optional<std::vector<double>> known_numbers(ValueId value);
-  // The integers of input i, whose role is `what`; UserError when only known at run time or not integer.
+  // A value that the result's type follows from, its role `what`; ValuesNeeded when only known at run time.
+  [[nodiscard]] const Tensor& demand(ValueId value, std::string_view what) const;
+  // The number of input i, of any type, likewise; UserError unless it has one element.
+  [[nodiscard]] double demand_number(size_t i, std::string_view what);
+  // The integers of input i likewise; UserError when not integer.
   [[nodiscard]] std::vector<int64_t> known_integers(size_t i, std::string_view what) const;
   // The integers given as attribute by old opsets and as input `i` by new ones; nullopt when given neither way.
   [[nodiscard]] std::optional<std::vector<int64_t>> integers_or_input(std::string_view attr, size_t i) const;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "frontends/onnx/bind.h"
 #include "frontends/onnx/call.h"
+#include "frontends/onnx/formats.h"
 #include "frontends/onnx/model.h"
 #include "frontends/onnx/names.h"
 #include "frontends/onnx/tensor.h"
@@ -42,6 +43,23 @@ void check_supported(const ::onnx::GraphProto& graph, const std::vector<int>& or
       list);
 }
 
+// What the results are if the op moves elements that are bytes in the graph; null when its inputs are none or it
+// converts them. UserError when it does neither.
+const Format* format_of_inputs(const Call& call) {
+  const std::string_view op = call.row.name;
+  const Format* first = call.has(0) ? call.format(call.in(0)) : nullptr;
+  const Format* any = first;
+  for (size_t i = 1; i < call.inputs.size() && any == nullptr; ++i)
+    if (call.has(i)) any = call.format(call.in(i));
+  if (any == nullptr || converts_formats(op)) return nullptr;
+  if (!moves_elements(op) || first == nullptr)
+    user_error("takes {}, which only Cast, QuantizeLinear, DequantizeLinear and ops that move elements do", any->name);
+  for (size_t i = 1; i < call.inputs.size(); ++i)
+    if (call.has(i) && call.format(call.in(i)) != first && (op == "Concat" || call.format(call.in(i)) != nullptr))
+      user_error("its inputs are of different types");
+  return first;
+}
+
 // The model's graph or a subgraph in it: its names, and those around it.
 struct Scope {
   ::onnx::GraphProto& graph;
@@ -65,8 +83,10 @@ struct Importer {
   void add_inputs(Scope& scope, const ImportOptions& options) {
     for (const BoundInput& input : bind_inputs(scope.graph, options)) {
       const std::string name = printable(input.name);
-      scope.values[input.name] = input.constant == nullptr ? import.graph.add_input(name, input.type)
-                                                           : import.graph.add_constant(name, input.constant);
+      const ValueId value = input.constant == nullptr ? import.graph.add_input(name, input.type)
+                                                      : import.graph.add_constant(name, input.constant);
+      scope.values[input.name] = value;
+      if (input.format != nullptr) import.formats[value.index] = input.format;
     }
   }
 
@@ -77,7 +97,9 @@ struct Importer {
       if (!scope.wiring.used.contains(initializer.name())) continue;
       const std::string name = printable(initializer.name());
       try {
-        scope.values[initializer.name()] = import.graph.add_constant(name, take_tensor(initializer, import.folder));
+        const ValueId value = import.graph.add_constant(name, take_tensor(initializer, import.folder));
+        scope.values[initializer.name()] = value;
+        if (const Format* format = find_format(initializer.data_type())) import.formats[value.index] = format;
       } catch (const UserError& error) {
         throw UserError(fmt::format("initializer '{}': {}", name, error.what()));
       }
@@ -102,9 +124,13 @@ struct Importer {
   }
 
   void add_node(Scope& scope, int index) {
-    try {
+    within(describe_node(scope.graph, index), [&] {
       Call call = make_call(scope, index);
+      const Format* format = format_of_inputs(call);
       const Values results = call.row.convert(call);
+      for (ValueId result : results)
+        if (format != nullptr && result.valid() && call.dtype(result) == format->stored)
+          static_cast<void>(call.with_format(result, format));
       for (size_t i = 0; i < call.wanted.size(); ++i) {
         if (!call.wanted[i]) continue;
         if (i >= results.size() || !results[i].valid()) user_error("its output {} is not supported", i);
@@ -113,9 +139,7 @@ struct Importer {
         Value& value = import.graph[results[i]];
         if (value.name.empty()) value.name = printable(name);
       }
-    } catch (const UserError& error) {
-      throw UserError(fmt::format("{}: {}", describe_node(scope.graph, index), error.what()));
-    }
+    });
   }
 
   void add_nodes(Scope& scope) {

@@ -12,10 +12,18 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "graph/graph.h"
 #include "graph/op_set.h"
 
 namespace oc {
+
+// A node can only be compiled for known values of these inputs, as a shape follows from them: give them as constants.
+struct ValuesNeeded : UserError {
+  ValuesNeeded(const std::string& message, std::vector<std::string> names)
+      : UserError(message), inputs(std::move(names)) {}
+  std::vector<std::string> inputs;
+};
 
 struct ImportOptions {
   // All dims of an input (`--shape name=1x3x224x224`). Without one, an unknown leading dim is 1 and any other unknown
@@ -29,9 +37,10 @@ struct ImportOptions {
   std::function<void(const std::string&)> warn;
 };
 
-// Opsets 7 to 28 of ai.onnx, and a few ops of com.microsoft. Names of values and nodes and the model's metadata are
+// Opsets 6 to 28 of ai.onnx, and a few ops of com.microsoft. Names of values and nodes and the model's metadata are
 // kept; bytes in them that are no printable UTF-8 become U+FFFD. Weights in other files are read from the model's own
-// folder or below, never through links.
+// folder or below, never through links. Elements of types smaller than a byte, or floats of one, are bytes in the graph
+// (formats.h).
 [[nodiscard]] Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options = {});
 // `folder_for_external_data` empty: the model may not refer to other files. `display_name` stands for the file in
 // messages.
@@ -42,6 +51,7 @@ struct ImportOptions {
 struct ModelInput {
   std::string name;
   std::optional<DType> dtype;  // none: a type no tensor of ours has (strings, sequences …)
+  std::string format;          // ONNX's name of a type whose elements are bytes to us ("int4"), else empty
   std::optional<Shape> shape;  // as declared: unknown dims keep their symbols; none: even the rank is unknown
 };
 

@@ -12,6 +12,7 @@
 #include <set>
 #include <system_error>
 
+#include "frontends/onnx/formats.h"
 #include "frontends/onnx/import.h"
 #include "frontends/onnx/names.h"
 #include "frontends/onnx/tensor.h"
@@ -136,10 +137,14 @@ struct Interface {
 };
 
 ModelInput describe(const ::onnx::ValueInfoProto& info) {
-  ModelInput result{printable(info.name()), std::nullopt, std::nullopt};
+  ModelInput result{.name = printable(info.name()), .dtype = std::nullopt, .format = {}, .shape = std::nullopt};
   if (!info.type().has_tensor_type()) return result;
   const auto& tensor = info.type().tensor_type();
   result.dtype = to_dtype(tensor.elem_type());
+  if (const Format* format = find_format(tensor.elem_type())) {
+    result.dtype = format->stored;
+    result.format = format->name;
+  }
   if (!tensor.has_shape()) return result;
   Shape& shape = result.shape.emplace();
   for (const auto& dim : tensor.shape().dim())

@@ -8,17 +8,19 @@
 #include <string>
 #include <string_view>
 
-#include "base/error.h"
+#include "frontends/onnx/import.h"
 
 namespace oc::from_onnx {
 
-inline constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;
+inline constexpr int64_t kOldestOpset = 6, kNewestOpset = 28;
 
-// Runs `f`; a UserError thrown inside gets "<where>: " in front.
+// Runs `f`; a UserError thrown inside gets "<where>: " in front and stays what it is.
 template <class F>
 auto within(std::string_view where, F&& f) {
   try {
     return f();
+  } catch (const ValuesNeeded& error) {
+    throw ValuesNeeded(fmt::format("{}: {}", where, error.what()), error.inputs);
   } catch (const UserError& error) {
     throw UserError(fmt::format("{}: {}", where, error.what()));
   }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "frontends/onnx/external.h"
+#include "frontends/onnx/formats.h"
 #include "frontends/onnx/names.h"
 
 namespace oc::from_onnx {
@@ -164,9 +165,27 @@ DType known_dtype(int32_t onnx_type) {
              named ? std::string(kOnnxTypeNames[onnx_type]) : std::to_string(onnx_type));
 }
 
+namespace {
+
+// Elements that are packed into bytes, in the file or as an int32 each.
+void fill_packed(const TensorProto& proto, const std::filesystem::path& folder, const Format& format, Tensor& tensor) {
+  const int64_t elements = element_count(tensor.shape), bytes = (elements * format.bits + 7) / 8;
+  Tensor packed{DType::u8, {bytes}, {}, {}};
+  if (proto.data_location() == TensorProto::EXTERNAL) {
+    fill_external(proto, folder, bytes, packed);
+  } else {
+    fill_inline(proto, bytes, bytes, packed);
+  }
+  const std::string_view text(reinterpret_cast<const char*>(packed.bytes.data()), packed.bytes.size());
+  tensor.bytes = unpacked(format, text, elements);
+}
+
+}  // namespace
+
 std::shared_ptr<const Tensor> take_tensor(TensorProto& proto, const std::filesystem::path& folder) {
   auto tensor = std::make_shared<Tensor>();
-  tensor->dtype = known_dtype(proto.data_type());
+  const Format* format = find_format(proto.data_type());
+  tensor->dtype = stored_dtype(proto.data_type());
   tensor->shape = checked_shape(proto);
   if (proto.has_segment()) user_error("is stored in segments, which is not supported; save the model in one piece");
   const int64_t elements = element_count(tensor->shape);
@@ -174,7 +193,9 @@ std::shared_ptr<const Tensor> take_tensor(TensorProto& proto, const std::filesys
   if (__builtin_mul_overflow(elements, static_cast<int64_t>(dtype_size(tensor->dtype)), &bytes) ||
       bytes > kMaxTensorBytes)
     user_error("has {} elements, more than a tensor may have", elements);
-  if (proto.data_location() == TensorProto::EXTERNAL) {
+  if (format != nullptr) {
+    fill_packed(proto, folder, *format, *tensor);
+  } else if (proto.data_location() == TensorProto::EXTERNAL) {
     fill_external(proto, folder, bytes, *tensor);
   } else {
     fill_inline(proto, elements, bytes, *tensor);

@@ -11,12 +11,14 @@ import tempfile
 import threading
 
 import _opencompiler
+import ml_dtypes
 import numpy as np
 
 _DTYPES = {
     "f32": "float32",
     "f64": "float64",
     "f16": "float16",
+    "bf16": "bfloat16",
     "i8": "int8",
     "u8": "uint8",
     "i16": "int16",
@@ -26,6 +28,19 @@ _DTYPES = {
     "i64": "int64",
     "u64": "uint64",
     "bool": "bool",
+}
+# Types whose elements are bytes to a library: the bits of a float, the number itself of an integer.
+_BYTES = {
+    "fp8e4m3fn": ml_dtypes.float8_e4m3fn,
+    "fp8e4m3fnuz": ml_dtypes.float8_e4m3fnuz,
+    "fp8e5m2": ml_dtypes.float8_e5m2,
+    "fp8e5m2fnuz": ml_dtypes.float8_e5m2fnuz,
+    "fp8e8m0": ml_dtypes.float8_e8m0fnu,
+    "float4e2m1": ml_dtypes.float4_e2m1fn,
+    "uint4": ml_dtypes.uint4,
+    "int4": ml_dtypes.int4,
+    "uint2": ml_dtypes.uint2,
+    "int2": ml_dtypes.int2,
 }
 _ONNX_TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
 
@@ -56,6 +71,30 @@ def _node_arg(name, dtype, shape) -> NodeArg:
     return NodeArg(name, f"tensor({_ONNX_TYPES.get(numpy_name, numpy_name)})", shape)
 
 
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+
+def _numpy_dtype(dtype: str) -> np.dtype:
+    return np.dtype(_BYTES.get(dtype) or _DTYPES.get(dtype, dtype))
+
+
+def _buffer(array: np.ndarray) -> np.ndarray:
+    """The same bytes; arrays of bfloat16 have no buffer."""
+    return array.view(np.uint16) if array.dtype == _BFLOAT16 else array
+
+
+def _stored(array: np.ndarray, dtype: str) -> np.ndarray:
+    """An array of a declared type as the library takes it."""
+    if "int" in dtype:
+        return array.astype(np.uint8 if dtype.startswith("u") else np.int8)
+    return array.view(np.uint8)
+
+
+def _restored(array: np.ndarray, dtype: str) -> np.ndarray:
+    wanted = _BYTES[dtype]
+    return array.astype(wanted) if "int" in dtype else array.view(wanted)
+
+
 def command_line() -> str:
     """Where the `opencompiler` program is: beside this interpreter, else on PATH."""
     beside = pathlib.Path(sys.executable).with_name("opencompiler")
@@ -63,6 +102,15 @@ def command_line() -> str:
     if found is None:
         raise FileNotFoundError("the program `opencompiler` is not installed")
     return found
+
+
+_MOST_FIXED = 64
+
+
+def _may_be_fixed(array: np.ndarray) -> bool:
+    """Is it sizes, bounds, axes, as shapes follow from, rather than data?"""
+    small = array.ndim <= 1 and array.size <= _MOST_FIXED
+    return small and array.dtype != _BFLOAT16  # which no .npy file holds
 
 
 class _Compiled:
@@ -89,7 +137,7 @@ class _Compiled:
             name: np.empty(shape, _DTYPES[dtype])
             for name, dtype, shape in self.module.outputs
         }
-        session.run(inputs, list(outputs.values()))
+        session.run(inputs, [_buffer(each) for each in outputs.values()])
         with self.lock:
             self.free.append(session)
         return outputs
@@ -98,7 +146,8 @@ class _Compiled:
 class InferenceSession:
     """Runs an ONNX model. `path_or_bytes` is a path or the model's bytes.
 
-    The first `run` with new input shapes compiles for them (seconds, then kept in the cache folder). In memory stay the
+    The first `run` with new input shapes compiles for them (seconds, then kept in the cache folder), as the first with
+    new values of an input that gives sizes (Reshape's shape, Slice's bounds). In memory stay the
     models of the shapes used last, `MAX_BYTES` of them and one at least. `providers` and what else onnxruntime takes is
     ignored: there is one CPU. A mistake in the model or the inputs raises ValueError.
     """
@@ -124,6 +173,7 @@ class InferenceSession:
         self._path = path
         self._declared = _opencompiler.read_model(str(path))
         self._compiled: dict[tuple, _Compiled] = {}  # the one used last stands last
+        self._fixed: set[str] = set()  # inputs that are compiled for their values
         self._lock = threading.Lock()
 
     def get_inputs(self) -> list[NodeArg]:
@@ -132,30 +182,45 @@ class InferenceSession:
     def get_outputs(self) -> list[NodeArg]:
         return [_node_arg(*each) for each in self._declared["outputs"]]
 
-    def _compile(self, shapes: dict[str, tuple]) -> _Compiled:
+    def _compile(self, arrays: dict[str, np.ndarray]) -> _Compiled:
         threads = self._options.intra_op_num_threads
         command = [command_line(), "compile", str(self._path), "--cache", "--json"]
         command += ["--target", self._options.target, "--threads", str(threads)]
-        for name, shape in shapes.items():
-            if shape:
-                command += ["--shape", f"{name}={'x'.join(map(str, shape))}"]
         if self._options.database:
             command += ["--db", self._options.database]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory(prefix="opencompiler-") as folder:
+            for i, (name, array) in enumerate(arrays.items()):
+                if name in self._fixed:
+                    np.save(f"{folder}/{i}.npy", array)
+                    command += ["--freeze", f"{name}=@{folder}/{i}.npy"]
+                elif array.shape:
+                    command += ["--shape", f"{name}={'x'.join(map(str, array.shape))}"]
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+        answer = json.loads(done.stdout or "{}")
         if done.returncode == 1:
-            raise ValueError(done.stderr.strip())
+            needed = set(answer.get("needs_values_of", ())) - self._fixed
+            if not needed or any(not _may_be_fixed(arrays[name]) for name in needed):
+                raise ValueError(done.stderr.strip())
+            self._fixed |= needed
+            return self._compile(arrays)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
         for line in done.stderr.splitlines():
             if line.startswith("warning:"):
                 print(line, file=sys.stderr)
-        return _Compiled(json.loads(done.stdout)["library"], threads)
+        return _Compiled(answer["library"], threads)
 
-    def _for_shapes(self, shapes: dict[str, tuple]) -> _Compiled:
-        key = tuple(shapes.values())
+    def _key(self, arrays: dict[str, np.ndarray]) -> tuple:
+        return tuple(
+            (array.shape, array.tobytes() if name in self._fixed else None)
+            for name, array in arrays.items()
+        )
+
+    def _compiled_for(self, arrays: dict[str, np.ndarray]) -> _Compiled:
         with self._lock:
-            compiled = self._compiled.pop(key, None) or self._compile(shapes)
-            self._compiled[key] = compiled
+            compiled = self._compiled.pop(self._key(arrays), None)
+            compiled = compiled or self._compile(arrays)
+            self._compiled[self._key(arrays)] = compiled
             while (
                 len(self._compiled) > 1
                 and sum(each.bytes for each in self._compiled.values()) > self.MAX_BYTES
@@ -175,15 +240,21 @@ class InferenceSession:
             )
         arrays = {}
         for name, dtype in wanted.items():
+            if not dtype:
+                raise ValueError(f"input '{name}' is no tensor of a supported type")
             array = np.asarray(input_feed[name])
-            if array.dtype != np.dtype(_DTYPES.get(dtype, dtype)):
+            if array.dtype != _numpy_dtype(dtype):
                 raise ValueError(
                     f"input '{name}' is {array.dtype}, the model takes {dtype}"
                 )
-            arrays[name] = np.asarray(array, order="C")
-        compiled = self._for_shapes({n: array.shape for n, array in arrays.items()})
-        inputs = [arrays[name] for name, _, _ in compiled.module.inputs]
+            array = np.asarray(array, order="C")
+            arrays[name] = _stored(array, dtype) if dtype in _BYTES else array
+        compiled = self._compiled_for(arrays)
+        inputs = [_buffer(arrays[name]) for name, _, _ in compiled.module.inputs]
         results = compiled.run(inputs)
+        for name, dtype, _ in self._declared["outputs"]:
+            if dtype in _BYTES and name in results:
+                results[name] = _restored(results[name], dtype)
         names = (
             [name for name, _, _ in self._declared["outputs"]]
             if output_names is None

@@ -14,13 +14,16 @@ import onnx
 from onnx import numpy_helper
 from onnx.backend.test.case.node import collect_testcases
 
-LEAST_PASSED = 1028
+LEAST_PASSED = 1681
 # Cases whose stored outputs are not the operator's text to 1e-4.
 INEXACT = {
     # rounded to four digits
     "test_averagepool_2d_ceil_last_window_starts_on_pad",
     # takes the extent before rounding; onnxruntime gives what we give
     "test_resize_downsample_scales_linear_align_corners",
+    "test_resize_downsample_scales_cubic_align_corners",
+    # its zeros have the other sign, which is seen when bytes are compared
+    "test_quantizelinear_float4e2m1",
 }
 # Outputs are random or not of the ops' own making.
 RANDOM = ("bernoulli", "training_dropout")

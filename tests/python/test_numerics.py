@@ -3,6 +3,7 @@
 import numpy as np
 import onnx
 import onnxruntime
+import opencompiler
 import pytest
 from harness import CLI, TARGETS, run
 from onnx import TensorProto, helper, numpy_helper
@@ -51,3 +52,58 @@ def test_special_values(model, target, tmp_path):
     for name, expected in zip(names, session.run(None, {"x": x}), strict=True):
         ours = np.load(tmp_path / f"{name}.npy")
         np.testing.assert_allclose(ours, expected, 1e-5, 1e-6, err_msg=name)
+
+
+def agrees(nodes, shapes, feed, constants, tolerance=1e-6):
+    """The model of these nodes, whose output is "y", gives what onnxruntime makes of it."""
+    tensors = [numpy_helper.from_array(v, k) for k, v in constants.items()]
+    types = {k: helper.np_dtype_to_tensor_dtype(v.dtype) for k, v in feed.items()}
+    inputs = [helper.make_tensor_value_info(k, types[k], shapes[k]) for k in feed]
+    graph = helper.make_graph(
+        nodes, "g", inputs, [onnx.ValueInfoProto(name="y")], tensors
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    model = onnx.shape_inference.infer_shapes(model).SerializeToString()
+    peer = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    (expected,) = peer.run(None, feed)
+    (ours,) = opencompiler.InferenceSession(model).run(None, feed)
+    np.testing.assert_allclose(ours, expected, tolerance, tolerance)
+
+
+def test_a_mask_of_infinities_masks():
+    """Of where(mask, 0, -inf), fused, the compiler must not make 0; nor of a Pad with -inf."""
+    random = np.random.default_rng(3)
+    feed = {
+        "scores": random.normal(size=(2, 5, 9)).astype(np.float32),
+        "mask": random.uniform(size=(5, 9)) < 0.5,
+    }
+    feed["mask"][:, 0] = True
+    shapes = {name: array.shape for name, array in feed.items()}
+    constants = {
+        "zero": np.float32(0),
+        "infinity": np.float32(-np.inf),
+        "pads": np.array([0, 0, 0, 0, 0, 3]),
+    }
+    nodes = [
+        helper.make_node("Where", ["mask", "zero", "infinity"], ["bias"]),
+        helper.make_node("Add", ["scores", "bias"], ["masked"]),
+        helper.make_node("Pad", ["masked", "pads", "infinity"], ["padded"]),
+        helper.make_node("Softmax", ["padded"], ["y"]),
+    ]
+    agrees(nodes, shapes, feed, constants)
+
+
+def test_f64_to_f16_and_integer_exponents():
+    feed = {
+        "x": np.linspace(0.5, 3, 37, dtype=np.float32),
+        "n": np.arange(37, dtype=np.int32) % 5,
+    }
+    shapes = {name: array.shape for name, array in feed.items()}
+    nodes = [
+        helper.make_node("Pow", ["x", "n"], ["power"]),
+        helper.make_node("Cast", ["power"], ["wide"], to=TensorProto.DOUBLE),
+        helper.make_node("Cast", ["wide"], ["half"], to=TensorProto.FLOAT16),
+        helper.make_node("Cast", ["half"], ["y"], to=TensorProto.FLOAT),
+    ]
+    agrees(nodes, shapes, feed, {}, 1e-3)

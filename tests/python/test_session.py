@@ -1,10 +1,12 @@
 """The Python package: the same program with one import changed."""
 
+import ml_dtypes
 import numpy as np
 import onnxruntime
 import opencompiler
 import pytest
 from harness import CLS
+from onnx import TensorProto, helper
 
 
 @pytest.fixture
@@ -48,3 +50,61 @@ def test_wrong_inputs_are_value_errors(session, feed, message):
 def test_a_file_that_is_no_model_is_a_value_error():
     with pytest.raises(ValueError, match="model"):
         opencompiler.InferenceSession(b"not a model")
+
+
+def model_of(node, inputs, output):
+    """`inputs`, `output`: ONNX types and shapes."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [value(k, *info) for k, info in zip(node.input, inputs, strict=True)],
+        [value(node.output[0], *output)],
+    )
+    opset = [helper.make_opsetid("", 21)]
+    return helper.make_model(
+        graph, opset_imports=opset, ir_version=10
+    ).SerializeToString()
+
+
+def test_an_input_that_gives_a_shape_is_compiled_for_its_value():
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+    inputs = [(TensorProto.FLOAT, [2, 6]), (TensorProto.INT64, [2])]
+    session = opencompiler.InferenceSession(
+        model_of(node, inputs, (TensorProto.FLOAT, [None, None]))
+    )
+    x = np.arange(12, dtype=np.float32).reshape(2, 6)
+    for shape in ([3, 4], [4, 3], [12, 1], [3, 4]):
+        (y,) = session.run(None, {"x": x, "shape": np.array(shape)})
+        np.testing.assert_array_equal(y, x.reshape(shape))
+
+
+def test_data_that_gives_a_shape_is_refused():
+    node = helper.make_node("NonZero", ["x"], ["y"])
+    session = opencompiler.InferenceSession(
+        model_of(node, [(TensorProto.FLOAT, [2, 6])], (TensorProto.INT64, [None, None]))
+    )
+    with pytest.raises(ValueError, match=r"NonZero.*elements.*--freeze x="):
+        session.run(None, {"x": np.ones((2, 6), np.float32)})
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "int4", "uint2"])
+def test_types_of_ml_dtypes_go_in_and_out(kind):
+    dtype = np.dtype(getattr(ml_dtypes, kind))
+    onnx_type = helper.np_dtype_to_tensor_dtype(dtype)
+    shape = [3, 5]
+    x = np.linspace(-2, 2, 15, dtype=np.float32).reshape(shape)
+    into = helper.make_node("Cast", ["x"], ["y"], to=onnx_type)
+    back = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    typed, plain = (onnx_type, shape), (TensorProto.FLOAT, shape)
+    (y,) = opencompiler.InferenceSession(model_of(into, [plain], typed)).run(
+        None, {"x": x}
+    )
+    assert y.dtype == dtype
+    np.testing.assert_array_equal(
+        y.astype(np.float32), x.astype(dtype).astype(np.float32)
+    )
+    (z,) = opencompiler.InferenceSession(model_of(back, [typed], plain)).run(
+        None, {"x": y}
+    )
+    np.testing.assert_array_equal(z, y.astype(np.float32))

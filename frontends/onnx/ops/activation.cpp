@@ -76,6 +76,11 @@ Values swish(Call& n) {
   return {n.emit("mul", {n.in(0), n.emit("sigmoid", {scaled})})};
 }
 
+Values swiglu(Call& n) {
+  if (n.shape(n.in(0)) != n.shape(n.in(1))) user_error("its inputs must have one shape");
+  return {n.emit("mul", {swish(n)[0], n.in(1)})};
+}
+
 Values quick_gelu(Call& n) {
   const ValueId scaled = times(n, n.in(0), n.number("alpha", 1.702));
   return {n.emit("mul", {n.in(0), n.emit("sigmoid", {scaled})})};
@@ -118,7 +123,13 @@ Values shrink(Call& n) {
 
 // A slope per channel or element: where(x < 0, slope·x, x). One slope for all is a leaky relu.
 Values prelu(Call& n) {
-  const ValueId x = n.in(0), slope = n.in(1);
+  const ValueId x = n.in(0);
+  ValueId slope = n.in(1);
+  if (n.opset < 7 && n.rank(slope) == 1 && n.rank(x) > 2) {  // of the channels, wherever numpy would have them
+    Extents shape(static_cast<size_t>(n.rank(x)) - 1, 1);
+    shape[0] = product(n.shape(slope));
+    slope = n.reshape(slope, shape);
+  }
   if (product(n.shape(slope)) == 1 && dtype_is_float(n.dtype(x)))
     if (const auto values = n.known_numbers(slope)) return {n.emit("leaky_relu", {x}, {{"alpha", values->at(0)}})};
   return {n.emit("where", {n.emit("less", {x, n.like(x, 0)}), n.emit("mul", {x, slope}), x})};

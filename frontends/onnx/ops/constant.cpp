@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/formats.h"
 #include "frontends/onnx/tensor.h"
 
 namespace oc::from_onnx {
@@ -50,8 +50,10 @@ Values constant(Call& n) {
   if (n.proto.attribute_size() != 1) user_error("has {} attributes, needs one value", n.proto.attribute_size());
   ::onnx::AttributeProto& attr = *n.proto.mutable_attribute(0);
   const std::string& kind = attr.name();
-  if (kind == "value" && attr.has_t())
-    return {n.import.graph.add_constant({}, take_tensor(*attr.mutable_t(), n.import.folder))};
+  if (kind == "value" && attr.has_t()) {
+    const Format* format = find_format(attr.t().data_type());
+    return {n.with_format(n.import.graph.add_constant({}, take_tensor(*attr.mutable_t(), n.import.folder)), format)};
+  }
   if (kind == "value_float")
     return {n.constant([&] {
       Tensor t = make_tensor(DType::f32, {});
@@ -71,6 +73,7 @@ Values constant_of_shape(Call& n) {
   if (const auto* attr = n.attribute("value"); attr != nullptr) {
     if (!attr->has_t()) user_error("attribute 'value' must be a tensor");
     ::onnx::TensorProto copy = attr->t();
+    static_cast<void>(known_dtype(copy.data_type()));
     value = n.import.graph.add_constant({}, take_tensor(copy, n.import.folder));
     if (product(n.shape(value)) != 1) user_error("attribute 'value' must hold one element");
     value = n.reshape(value, {});
@@ -83,11 +86,7 @@ Values range(Call& n) {
   for (size_t i = 1; i < 3; ++i)
     if (n.dtype(n.in(i)) != dtype) user_error("its inputs are of different types");
   std::vector<double> bounds;
-  for (size_t i = 0; i < 3; ++i) {
-    const auto value = n.known_numbers(n.in(i));
-    if (!value || value->size() != 1) user_error("its bounds must be scalars that are known at import");
-    bounds.push_back(value->at(0));
-  }
+  for (size_t i = 0; i < 3; ++i) bounds.push_back(n.demand_number(i, "bounds"));
   if (bounds[2] == 0) user_error("its delta is 0");
   const double steps = std::ceil((bounds[1] - bounds[0]) / bounds[2]);
   if (!(std::abs(steps) < 1e15))
@@ -107,9 +106,7 @@ Values range(Call& n) {
 
 // [rank, count]: the coordinates of the elements that are not 0, in row-major order.
 Values non_zero(Call& n) {
-  const Tensor* x = n.known(n.in(0));
-  if (x == nullptr)
-    user_error("its input depends on the data, and so would the shape of its result; only constants are supported");
+  const Tensor* x = &n.demand(n.in(0), "elements");
   const size_t rank = x->shape.size(), size = dtype_size(x->dtype);
   std::vector<int64_t> found;
   const int64_t count = element_count(x->shape);

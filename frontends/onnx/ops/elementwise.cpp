@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/formats.h"
 #include "frontends/onnx/tensor.h"
 
 namespace oc::from_onnx {
@@ -12,8 +12,18 @@ namespace oc::from_onnx {
 Values unary(Call& n) {
   return {n.emit(n.row.op, {n.in(0)})};
 }
+
+// Before opset 7 the second operand's dims may lie anywhere in the first's, from `axis` on.
 Values binary(Call& n) {
-  return {n.emit(n.row.op, {n.in(0), n.in(1)})};
+  ValueId b = n.in(1);
+  if (n.opset < 7 && n.attribute("axis") != nullptr) {
+    const int64_t rank = n.rank(n.in(0)), after = rank - normal_axis(n.integer("axis"), rank) - n.rank(b);
+    if (after < 0) user_error("its second operand has more dims than the first from axis {} on", n.integer("axis"));
+    Extents shape = n.shape(b);
+    shape.insert(shape.end(), static_cast<size_t>(after), 1);
+    b = n.reshape(b, shape);
+  }
+  return {n.emit(n.row.op, {n.in(0), b})};
 }
 Values where(Call& n) {
   return {n.emit("where", {n.in(0), n.in(1), n.in(2)})};
@@ -31,11 +41,35 @@ Values mean_of(Call& n) {
   return {n.emit("mul", {sum, n.like(sum, 1.0 / static_cast<double>(n.inputs.size()))})};
 }
 
+namespace {
+
+// To a format if there is one, else to the dtype.
+ValueId converted(Call& n, ValueId x, const Format* format, DType to) {
+  if (const Format* from = n.format(x)) x = decoded(n, x, *from);
+  if (format == nullptr) return n.cast(x, to);
+  if (const std::string mode = n.text("round_mode", "up"); mode != "up")
+    user_error("round_mode '{}' is not supported; up is", mode);
+  return n.with_format(encoded(n, x, *format, n.flag("saturate", true)), format);
+}
+
+}  // namespace
+
 Values cast_to(Call& n) {
-  return {n.cast(n.in(0), known_dtype(static_cast<int32_t>(n.integer("to"))))};
+  const auto to = static_cast<int32_t>(n.integer("to"));
+  return {converted(n, n.in(0), find_format(to), stored_dtype(to))};
+}
+Values bitcast(Call& n) {
+  const DType to = known_dtype(static_cast<int32_t>(n.integer("to")));
+  return {n.emit("bitcast", {n.in(0)}, {{"to", std::string(dtype_name(to))}})};
+}
+Values bit_shift(Call& n) {
+  const std::string direction = n.text("direction");
+  if (direction != "LEFT" && direction != "RIGHT")
+    user_error("direction '{}' is unknown; LEFT and RIGHT are", direction);
+  return {n.emit(direction == "LEFT" ? "shift_left" : "shift_right", {n.in(0), n.in(1)})};
 }
 Values cast_like(Call& n) {
-  return {n.cast(n.in(0), n.dtype(n.in(1)))};
+  return {converted(n, n.in(0), n.format(n.in(1)), n.dtype(n.in(1)))};
 }
 
 // Bounds: attributes before opset 11, inputs after. Integers are bounded by max and min, whose constants are exact.

@@ -1,10 +1,11 @@
 // Ops that address single elements or rows by computed indices, all through our gather along one axis.
 #include <algorithm>
-#include <map>
+#include <array>
 #include <numeric>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/parts.h"
+#include "frontends/onnx/ops/reduce.h"
 #include "frontends/onnx/tensor.h"
 
 namespace oc::from_onnx {
@@ -105,30 +106,67 @@ ValueId elements_of(Call& n, ValueId data, ValueId indices, int64_t axis) {
   return n.emit("add", {at, n.constant(offsets(n, others, strides))});
 }
 
-// Writes row `numbers[i]` of `data` (rows × row) anew with row i of `updates`; a later one wins. The rows must be known
-// at import: the result is a gather from both.
+// The same for rows that are known at run time only: each row of the data looks for the last update that is its own, or
+// combines all. Costs rows × updates.
+ValueId scatter_unknown(Call& n, ValueId data, const Rows& rows, ValueId updates, const std::string& reduction) {
+  constexpr int64_t kMostPairs = int64_t{1} << 28;
+  const int64_t count = product(n.shape(rows.numbers)), size = product(rows.row);
+  if (count == 0) return data;
+  if (rows.count > kMostPairs / count)
+    user_error("{} updates of {} rows at indices that depend on the data are too many", count, rows.count);
+  if (n.dtype(data) == DType::boolean)
+    user_error("updates of bool at indices that depend on the data are not supported");
+  const ValueId numbers = n.reshape(rows.numbers, {count, 1});
+  const ValueId own = n.emit("equal", {numbers, positions(n, rows.count, 1, 2)});  // [updates, rows]
+  const ValueId old = n.reshape(data, {rows.count, size});
+  updates = n.reshape(updates, {count, size});
+  if (reduction == "none") {
+    const ValueId order = positions(n, count, 0, 2);
+    const ValueId last = reduce_over(n, "reduce_max", n.emit("where", {own, order, n.like(order, -1)}), {0}, false);
+    const ValueId written = n.reshape(n.emit("greater_equal", {last, n.like(last, 0)}), {rows.count, 1});
+    const ValueId found = n.emit("gather", {updates, n.emit("max", {last, n.like(last, 0)})}, {{"axis", int64_t{0}}});
+    return n.reshape(n.emit("where", {written, found, old}), n.shape(data));
+  }
+  if (reduction == "mul") {
+    constexpr int64_t kMostFactors = 64;  // we have no product reduction
+    if (count > kMostFactors) user_error("a product of {} updates is not supported; 1 to {} are", count, kMostFactors);
+    ValueId product = old;
+    for (int64_t i = 0; i < count; ++i) {
+      const ValueId factor = n.emit("mul", {product, part(n, updates, 0, i, 1)});
+      product = n.emit("where", {n.reshape(part(n, own, 0, i, 1), {rows.count, 1}), factor, product});
+    }
+    return n.reshape(product, n.shape(data));
+  }
+  const ValueId mine = n.reshape(own, {count, rows.count, 1}), each = n.reshape(updates, {count, 1, size});
+  const ValueId neutral = reduction == "add" ? n.like(updates, 0) : n.reshape(old, {1, rows.count, size});
+  const std::string fold = reduction == "add" ? "reduce_sum" : "reduce_" + reduction;
+  const ValueId all = reduce_over(n, fold, n.emit("where", {mine, each, neutral}), {0}, false);
+  return n.reshape(n.emit(reduction, {old, all}), n.shape(data));
+}
+
+// Writes row `numbers[i]` of `data` (rows × row) anew with row i of `updates`; a later one wins. Of rows that are known
+// the result is a gather from both.
 ValueId scatter(Call& n, ValueId data, const Rows& rows, ValueId updates) {
   const Tensor* known = n.known(rows.numbers);
-  if (known == nullptr)
-    user_error("its indices depend on the data; only indices that are known or follow from the shapes are supported");
   if (n.dtype(data) != n.dtype(updates))
     user_error("its data are {}, its updates {}", dtype_name(n.dtype(data)), dtype_name(n.dtype(updates)));
-  const Extents target = known->shape, wanted = joined(target, rows.row);
+  const Extents target = n.shape(rows.numbers), wanted = joined(target, rows.row);
   if (n.shape(updates) != wanted) user_error("its updates do not have the shape of its indices and rows");
-  const auto numbers = known->as<int64_t>();
   const std::string reduction = n.text("reduction", "none");
-  const std::map<std::string, std::string> combine{{"add", "add"}, {"mul", "mul"}, {"max", "max"}, {"min", "min"}};
+  constexpr std::array<std::string_view, 5> kReductions{"none", "add", "mul", "max", "min"};
+  if (std::ranges::find(kReductions, reduction) == kReductions.end())
+    user_error("reduction '{}' is unknown", reduction);
+  if (known == nullptr) return scatter_unknown(n, data, rows, updates, reduction);
+  const auto numbers = known->as<int64_t>();
   if (reduction != "none") {
-    if (!combine.contains(reduction)) user_error("reduction '{}' is unknown", reduction);
     std::vector<int64_t> sorted(numbers.begin(), numbers.end());
     std::ranges::sort(sorted);
-    if (std::ranges::adjacent_find(sorted) != sorted.end())
-      user_error("reduction '{}' with an index that stands twice is not supported", reduction);
+    if (std::ranges::adjacent_find(sorted) != sorted.end()) return scatter_unknown(n, data, rows, updates, reduction);
   }
   const Extents flat = joined(Extents{rows.count}, rows.row);
   const ValueId old = n.reshape(data, flat);
   if (reduction != "none")
-    updates = n.emit(combine.at(reduction), {n.emit("gather", {old, rows.numbers}, {{"axis", int64_t{0}}}), updates});
+    updates = n.emit(reduction, {n.emit("gather", {old, rows.numbers}, {{"axis", int64_t{0}}}), updates});
   const int64_t count = product(target);
   if (count == 0) return data;
   n.spend(DType::i64, rows.count);
@@ -161,10 +199,13 @@ Values gather_nd(Call& n) {
   return {n.emit("gather", {flat, rows.numbers}, {{"axis", int64_t{0}}})};
 }
 
+ValueId take_along(Call& n, ValueId x, ValueId indices, int64_t axis) {
+  const ValueId at = elements_of(n, x, indices, axis);
+  return n.emit("gather", {n.reshape(x, {product(n.shape(x))}), at}, {{"axis", int64_t{0}}});
+}
+
 Values gather_elements(Call& n) {
-  const ValueId x = n.in(0);
-  const ValueId at = elements_of(n, x, n.in(1), normal_axis(n.integer("axis", 0), n.rank(x)));
-  return {n.emit("gather", {n.reshape(x, {product(n.shape(x))}), at}, {{"axis", int64_t{0}}})};
+  return {take_along(n, n.in(0), n.in(1), normal_axis(n.integer("axis", 0), n.rank(n.in(0))))};
 }
 
 Values scatter_nd(Call& n) {

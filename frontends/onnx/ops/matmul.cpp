@@ -2,12 +2,10 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/conv.h"
 
 namespace oc::from_onnx {
-namespace {
 
-// numpy's matmul: an operand of rank 1 is a row on the left, a column on the right, and its extent 1 vanishes again.
 ValueId numpy_matmul(Call& n, ValueId a, ValueId b) {
   const Extents left = n.shape(a), right = n.shape(b);
   if (left.empty() || right.empty()) user_error("operands must not be scalars");
@@ -19,6 +17,8 @@ ValueId numpy_matmul(Call& n, ValueId a, ValueId b) {
   if (left.size() == 1) shape.erase(shape.end() - (right.size() == 1 ? 1 : 2));
   return n.reshape(result, shape);
 }
+
+namespace {
 
 ValueId swap_last(Call& n, ValueId value) {
   if (n.rank(value) < 2) user_error("an operand of rank {} cannot be transposed", n.rank(value));

@@ -1,5 +1,6 @@
 // Ops that move elements.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -44,9 +45,40 @@ std::vector<int64_t> pad_list(const Call& n) {
 double pad_value(Call& n) {
   if (n.opset < 11) return n.number("value", 0);
   if (!n.has(2)) return 0;
-  const auto value = n.known_numbers(n.in(2));
-  if (!value || value->size() != 1) user_error("its value must be a scalar known at import");
-  return value->at(0);
+  return n.demand_number(2, "value");
+}
+
+// The tensor again on each side, as often as its pads reach.
+ValueId wrapped(Call& n, ValueId x, const std::vector<int64_t>& pads) {
+  const auto rank = static_cast<size_t>(n.rank(x));
+  for (size_t d = 0; d < rank; ++d) {
+    const int64_t extent = n.shape(x)[d], size = extent + pads[d] + pads[d + rank];
+    if (size == extent) continue;
+    if (extent == 0) user_error("dim {} has no elements to repeat", d);
+    n.spend(DType::i64, size);
+    Tensor from = make_tensor(DType::i64, {size});
+    for (int64_t i = 0; i < size; ++i)
+      from.as<int64_t>()[static_cast<size_t>(i)] = ((i - pads[d]) % extent + extent) % extent;
+    x = n.emit("gather", {x, n.constant(std::move(from))}, {{"axis", static_cast<int64_t>(d)}});
+  }
+  return x;
+}
+
+// Constants around x: what pad does with a value that is not finite.
+ValueId surrounded(Call& n, ValueId x, const std::vector<int64_t>& pads, double value) {
+  const auto rank = static_cast<size_t>(n.rank(x));
+  for (size_t d = 0; d < rank; ++d) {
+    const auto beside = [&](int64_t extent) {
+      Extents shape = n.shape(x);
+      shape[d] = extent;
+      return n.expand(n.like(x, value), shape);
+    };
+    Values parts{x};
+    if (pads[d] > 0) parts.insert(parts.begin(), beside(pads[d]));
+    if (pads[d + rank] > 0) parts.push_back(beside(pads[d + rank]));
+    if (parts.size() > 1) x = n.emit("concat", parts, {{"axis", static_cast<int64_t>(d)}});
+  }
+  return x;
 }
 
 }  // namespace
@@ -190,11 +222,35 @@ Values pad(Call& n) {
     pads[d + static_cast<size_t>(rank)] = std::max<int64_t>(end, 0);
   }
   const std::string mode = n.text("mode", "constant");
-  if (mode != "constant" && mode != "edge" && mode != "reflect")
-    user_error("mode '{}' is not supported; constant, edge and reflect are", mode);
+  if (mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap")
+    user_error("mode '{}' is unknown; constant, edge, reflect and wrap are", mode);
   x = cut(n, x, box);
+  if (mode == "wrap") return {wrapped(n, x, pads)};
   if (std::ranges::all_of(pads, [](int64_t p) { return p == 0; })) return {x};
-  return {n.emit("pad", {x}, {{"pads", pads}, {"mode", mode}, {"value", pad_value(n)}})};
+  const double value = pad_value(n);
+  if (mode == "constant" && !std::isfinite(value)) return {surrounded(n, x, pads, value)};
+  return {n.emit("pad", {x}, {{"pads", pads}, {"mode", mode}, {"value", mode == "constant" ? value : 0}})};
+}
+
+// Cuts or pads both sides alike; of an odd number the end gets one more.
+Values center_crop_pad(Call& n) {
+  const Extents in = n.shape(n.in(0));
+  std::vector<int64_t> axes(in.size());
+  std::iota(axes.begin(), axes.end(), 0);
+  axes = n.integers("axes", axes);
+  static_cast<void>(normal_axes(axes, n.rank(n.in(0))));
+  const std::vector<int64_t> wanted = n.known_integers(1, "sizes");
+  if (wanted.size() != axes.size()) user_error("has {} sizes for {} axes", wanted.size(), axes.size());
+  std::vector<int64_t> pads(2 * in.size(), 0);
+  for (size_t i = 0; i < axes.size(); ++i) {
+    const auto d = static_cast<size_t>(normal_axis(axes[i], n.rank(n.in(0))));
+    if (wanted[i] < 0 || wanted[i] > (int64_t{1} << 40)) user_error("its size {} is out of range", wanted[i]);
+    const int64_t more = std::abs(wanted[i] - in[d]), sign = wanted[i] < in[d] ? -1 : 1;
+    pads[d] = sign * (more / 2);
+    pads[d + in.size()] = sign * (more - more / 2);
+  }
+  if (std::ranges::all_of(pads, [](int64_t p) { return p == 0; })) return {n.in(0)};
+  return {n.emit("pad", {n.in(0)}, {{"pads", pads}, {"mode", std::string("constant")}, {"value", 0.0}})};
 }
 
 namespace {

@@ -52,9 +52,31 @@ Values softmax(Call& n) {
   return {n.reshape(n.emit(n.row.op, {n.reshape(x, matrix)}, {{"axis", int64_t{1}}}), shape)};
 }
 
+namespace {
+
+// With the statistics of the batch, which the running ones move towards.
+Values normalised_by_batch(Call& n) {
+  const ValueId x = n.in(0);
+  const int64_t rank = n.rank(x);
+  std::vector<int64_t> axes = axes_from(1, rank);
+  axes[0] = 0;  // all but the channels
+  const Moments m = moments(n, x, axes);
+  const ValueId unit = normalised(n, m, n.number("epsilon", 1e-5f));
+  const double momentum = n.number("momentum", 0.9f);
+  const auto moved = [&](size_t i, ValueId value) {
+    value = n.cast(n.reshape(value, n.shape(n.in(i))), n.dtype(n.in(i)));
+    return n.emit("add", {n.emit("mul", {n.in(i), n.like(n.in(i), momentum)}),
+                          n.emit("mul", {value, n.like(value, 1 - momentum)})});
+  };
+  const ValueId y = scaled(n, unit, per_channel(n, n.cast(n.in(1), n.dtype(x)), rank),
+                           per_channel(n, n.cast(n.in(2), n.dtype(x)), rank));
+  return {y, moved(3, reduce_over(n, "reduce_mean", x, axes)), moved(4, m.variance)};
+}
+
+}  // namespace
+
 // With fixed statistics: one multiplication and one addition per channel.
 Values batch_normalization(Call& n) {
-  if (n.integer("training_mode", 0) != 0) user_error("training_mode is not supported; export the model for inference");
   if (n.opset < 9 && n.integer("spatial", 1) == 0)
     user_error("spatial = 0 is not supported; export with a newer opset");
   const ValueId x = n.in(0);
@@ -63,6 +85,7 @@ Values batch_normalization(Call& n) {
   for (size_t i = 1; i < 5; ++i)
     if (n.shape(n.in(i)) != Extents{n.shape(x)[1]})
       user_error("its input {} must have the shape [{}]", i, n.shape(x)[1]);
+  if (n.flag("training_mode", false)) return normalised_by_batch(n);
   const Affine affine = fold_statistics(n, n.number("epsilon", 1e-5f));
   return {scaled(n, x, per_channel(n, affine.factor, rank), per_channel(n, affine.offset, rank))};
 }
@@ -110,6 +133,32 @@ Values rms_normalization(Call& n) {
   const ValueId x = n.in(0);
   const int64_t axis = normal_axis(n.integer("axis", -1), n.rank(x));
   return {n.emit("rms_norm", {x, n.in(1)}, {{"axis", axis}, {"epsilon", double{n.number("epsilon", 1e-5f)}}})};
+}
+
+Values mean_variance_normalization(Call& n) {
+  const std::vector<int64_t> axes = normal_axes(n.integers("axes", Extents{0, 2, 3}), n.rank(n.in(0)));
+  return {normalised(n, moments(n, n.in(0), axes), 1e-9)};
+}
+
+// x / (bias + α · mean of x² over `size` channels around)^β: the mean is an average pooling along the channels.
+Values lrn(Call& n) {
+  const ValueId x = n.in(0);
+  const Extents shape = n.shape(x);
+  const int64_t size = n.integer("size");
+  if (shape.size() < 3 || size < 1 || size > (1 << 20))
+    user_error("{} channels of an input of rank {}", size, shape.size());
+  const ValueId squares =
+      n.reshape(n.emit("mul", {x, x}), {shape[0], 1, shape[1], product(std::span(shape).subspan(2))});
+  const ValueId mean = n.reshape(n.emit("average_pool", {squares},
+                                        {{"kernel", Extents{size, 1}},
+                                         {"strides", Extents{1, 1}},
+                                         {"pads", Extents{(size - 1) / 2, 0, size / 2, 0}},
+                                         {"dilations", Extents{1, 1}},
+                                         {"count_include_pad", int64_t{1}}}),
+                                 shape);
+  const ValueId scaled = n.emit("mul", {mean, n.like(x, n.number("alpha", 0.0001f))});
+  const ValueId base = n.emit("add", {scaled, n.like(x, n.number("bias", 1))});
+  return {n.emit("div", {x, n.emit("pow", {base, n.like(x, n.number("beta", 0.75))})})};
 }
 
 // x / ‖x‖ₚ along one axis; a zero vector stays zero.

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/parts.h"
 
 namespace oc::from_onnx {
 namespace {
@@ -83,10 +83,136 @@ std::vector<int64_t> all_axes(size_t rank) {
 }
 
 std::vector<double> known_scales(Call& n, size_t i) {
-  const auto scales = n.known_numbers(n.in(i));
-  if (!scales)
-    user_error("its scales (input {}) depend on the data; only values that follow from the shapes are supported", i);
-  return *scales;
+  static_cast<void>(n.demand(n.in(i), "scales"));
+  return *n.known_numbers(n.in(i));
+}
+
+// ---- by taps: what our resize has no kernel for, a gather a tap along each axis
+
+// What a pixel of the output is made of, per axis.
+struct Filter {
+  std::string mode, coordinate, nearest;
+  double cubic_a = -0.75;
+  bool exclude_outside = false, antialias = false;
+  std::vector<double> roi;  // starts, then ends, per dim
+  double extrapolation = 0;
+};
+
+struct AxisMap {
+  int64_t in = 1, out = 1;
+  double scale = 1, roi_start = 0, roi_end = 1;
+};
+
+// ONNX Resize, "coordinate_transformation_mode".
+double source_coordinate(const Filter& filter, const AxisMap& axis, int64_t i) {
+  const auto x = static_cast<double>(i), in = static_cast<double>(axis.in), out = static_cast<double>(axis.out);
+  const std::string& mode = filter.coordinate;
+  if (mode == "asymmetric") return x / axis.scale;
+  if (mode == "align_corners") return axis.out == 1 ? 0 : x * (in - 1) / (out - 1);
+  if (mode == "pytorch_half_pixel" && axis.out == 1) return 0;
+  if (mode == "tf_crop_and_resize") {
+    const double span = (axis.roi_end - axis.roi_start) * (in - 1);
+    return axis.roi_start * (in - 1) + (axis.out == 1 ? span / 2 : x * span / (out - 1));
+  }
+  const double offset = mode == "half_pixel_symmetric" ? in / 2 * (1 - out / (axis.scale * in)) : 0;
+  return offset + (x + 0.5) / axis.scale - 0.5;
+}
+
+// The weight of a pixel at a distance: a triangle, or Keys' cubic.
+double weight_at(const Filter& filter, double distance) {
+  const double s = std::abs(distance), a = filter.cubic_a;
+  if (filter.mode == "linear") return std::max(1 - s, 0.0);
+  if (s <= 1) return ((a + 2) * s - (a + 3)) * s * s + 1;
+  return s < 2 ? ((a * s - 5 * a) * s + 8 * a) * s - 4 * a : 0;
+}
+
+double nearest_pixel(const std::string& mode, double x) {
+  if (mode == "floor") return std::floor(x);
+  if (mode == "ceil") return std::ceil(x);
+  return mode == "round_prefer_ceil" ? std::floor(x + 0.5) : std::ceil(x - 0.5);
+}
+
+// Pixels and weights of output i: the filter widened by what an antialiased reduction skips.
+std::vector<std::pair<int64_t, double>> taps_at(const Filter& filter, const AxisMap& axis, double x) {
+  if (filter.mode == "nearest") return {{static_cast<int64_t>(nearest_pixel(filter.nearest, x)), 1.0}};
+  const double shrink = filter.antialias ? std::min(axis.scale, 1.0) : 1.0, radius = filter.mode == "linear" ? 1 : 2;
+  const auto first = static_cast<int64_t>(std::floor(-radius / shrink)) + 1, base = static_cast<int64_t>(std::floor(x));
+  std::vector<std::pair<int64_t, double>> taps;
+  double sum = 0;
+  for (int64_t k = first; k < 2 - first; ++k) {
+    const bool left_out = filter.exclude_outside && (base + k < 0 || base + k >= axis.in);
+    taps.emplace_back(base + k, left_out ? 0.0 : weight_at(filter, (static_cast<double>(base + k) - x) * shrink));
+    sum += taps.back().second;
+  }
+  for (auto& tap : taps) tap.second /= sum;
+  return taps;
+}
+
+ValueId resampled(Call& n, ValueId x, int64_t axis, const AxisMap& map, const Filter& filter) {
+  constexpr size_t kMostTaps = 256;
+  std::vector<std::vector<std::pair<int64_t, double>>> all;
+  std::vector<bool> outside;
+  for (int64_t i = 0; i < map.out; ++i) {
+    const double at = source_coordinate(filter, map, i);
+    outside.push_back(filter.coordinate == "tf_crop_and_resize" && (at < 0 || at > static_cast<double>(map.in - 1)));
+    all.push_back(taps_at(filter, map, at));
+  }
+  if (all.empty()) return part(n, x, axis, 0, 0);
+  if (all[0].size() > kMostTaps) user_error("a scale of {} is out of range for antialiasing", map.scale);
+  Extents along(static_cast<size_t>(n.rank(x)), 1);
+  along[static_cast<size_t>(axis)] = map.out;
+  ValueId sum;
+  for (size_t t = 0; t < all[0].size(); ++t) {
+    Tensor index = make_tensor(DType::i64, {map.out}), weight = make_tensor(DType::f64, along);
+    for (size_t i = 0; i < all.size(); ++i) {
+      index.as<int64_t>()[i] = std::clamp<int64_t>(all[i][t].first, 0, map.in - 1);
+      weight.as<double>()[i] = all[i][t].second;
+    }
+    ValueId term = n.emit("gather", {x, n.constant(std::move(index))}, {{"axis", axis}});
+    if (filter.mode != "nearest") term = n.emit("mul", {term, n.cast(n.constant(std::move(weight)), n.dtype(x))});
+    sum = sum.valid() ? n.emit("add", {sum, term}) : term;
+  }
+  if (std::ranges::find(outside, true) == outside.end()) return sum;
+  Tensor mask = make_tensor(DType::boolean, along);
+  for (size_t i = 0; i < outside.size(); ++i) mask.bytes[i] = outside[i] ? std::byte{1} : std::byte{0};
+  return n.emit("where", {n.constant(std::move(mask)), n.like(x, filter.extrapolation), sum});
+}
+
+// Integers are interpolated as f32 and rounded towards zero, as our resize does.
+ValueId resize_by_taps(Call& n, const Target& target, const Filter& filter) {
+  ValueId x = n.in(0);
+  const DType dtype = n.dtype(x);
+  if (!dtype_is_float(dtype) && filter.mode != "nearest") x = n.cast(x, DType::f32);
+  const Extents in = n.shape(x);
+  for (size_t d = 0; d < in.size(); ++d) {
+    AxisMap map{in[d], target.sizes[d], target.scales[d]};
+    if (!filter.roi.empty()) {
+      map.roi_start = filter.roi[d];
+      map.roi_end = filter.roi[d + in.size()];
+    }
+    const bool cropped = map.roi_start != 0 || map.roi_end != 1;
+    if (map.in == map.out && map.scale == 1 && !cropped) continue;
+    if (map.in == 0) user_error("dim {} has no elements", d);
+    n.spend(DType::f64, map.out);
+    x = resampled(n, x, static_cast<int64_t>(d), map, filter);
+  }
+  return n.cast(x, dtype);
+}
+
+// The region of each dim that is read: the whole, but for the axes that the input states.
+std::vector<double> regions(Call& n, const std::vector<int64_t>& axes) {
+  const auto rank = static_cast<size_t>(n.rank(n.in(0)));
+  std::vector<double> roi(2 * rank, 0);
+  std::fill(roi.begin() + static_cast<ptrdiff_t>(rank), roi.end(), 1.0);
+  if (!n.has(1)) user_error("lacks its roi");
+  static_cast<void>(n.demand(n.in(1), "roi"));
+  const auto given = n.known_numbers(n.in(1));
+  if (!given || given->size() != 2 * axes.size()) user_error("its roi must have {} values", 2 * axes.size());
+  for (size_t i = 0; i < axes.size(); ++i) {
+    roi[static_cast<size_t>(axes[i])] = given->at(i);
+    roi[static_cast<size_t>(axes[i]) + rank] = given->at(i + axes.size());
+  }
+  return roi;
 }
 
 // Upsample and Resize-10: pixel i of the output is pixel ⌊i / scale⌋ of the input.
@@ -110,10 +236,11 @@ Values upsample(Call& n) {
 Values resize(Call& n) {
   if (n.opset < 11) return resize_by_scales(n, known_scales(n, 1));
   const Extents in = n.shape(n.in(0));
-  const std::string mode = checked(n.text("mode", "nearest"), "mode", {"nearest", "linear"});
+  const std::string mode = checked(n.text("mode", "nearest"), "mode", {"nearest", "linear", "cubic"});
   const std::string coordinate =
       checked(n.text("coordinate_transformation_mode", "half_pixel"), "coordinate_transformation_mode",
-              {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"});
+              {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric",
+               "tf_crop_and_resize"});
   const std::string nearest = checked(n.text("nearest_mode", "round_prefer_floor"), "nearest_mode",
                                       {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"});
   const std::vector<int64_t> given = n.integers("axes", all_axes(in.size()));
@@ -127,8 +254,14 @@ Values resize(Call& n) {
   const Target target =
       has_sizes ? from_sizes(in, axes, n.known_integers(3, "sizes"), n.text("keep_aspect_ratio_policy", "stretch"))
                 : from_scales(in, axes, known_scales(n, 2));
-  if (n.flag("antialias", false) && std::ranges::any_of(target.scales, [](double s) { return s < 1; }))
-    user_error("antialias is not supported");
+  const bool crops = coordinate == "tf_crop_and_resize";
+  const bool antialias = n.flag("antialias", false) && mode != "nearest" &&
+                         std::ranges::any_of(target.scales, [](double s) { return s < 1; });
+  if (crops || antialias || mode == "cubic" || coordinate == "half_pixel_symmetric" || n.flag("exclude_outside", false))
+    return {resize_by_taps(
+        n, target,
+        {mode, coordinate, nearest, n.number("cubic_coeff_a", -0.75), n.flag("exclude_outside", false), antialias,
+         crops ? regions(n, axes) : std::vector<double>(), n.number("extrapolation_value", 0)})};
   return {emit_resize(n, target, mode, coordinate, nearest)};
 }
 

@@ -33,8 +33,8 @@ WindowAttrs::Auto auto_mode(const Call& n) {
 
 WindowAttrs window_attrs(Call& n, ValueId x, const std::vector<int64_t>& kernel) {
   const Extents shape = n.shape(x);
-  if (shape.size() != 3 && shape.size() != 4)
-    user_error("its input has rank {}; one or two spatial dims (rank 3 or 4) are supported", shape.size());
+  if (shape.size() < 3 || shape.size() > 5)
+    user_error("its input has rank {}; one to three spatial dims (rank 3 to 5) are supported", shape.size());
   const size_t spatial = shape.size() - 2;
   if (kernel.size() != spatial) user_error("its window has {} dims over {} spatial ones", kernel.size(), spatial);
   for (int64_t extent : kernel)
@@ -57,18 +57,19 @@ WindowAttrs window_attrs(Call& n, ValueId x, const std::vector<int64_t>& kernel)
 }
 
 void share_pads(WindowAttrs& window, const std::vector<int64_t>& total) {
-  for (size_t i = 0; i < 2; ++i) {
+  const size_t spatial = window.in.size();
+  for (size_t i = 0; i < spatial; ++i) {
     const int64_t pad = std::max<int64_t>(total[i], 0), small = pad / 2;
     const bool upper = window.mode != WindowAttrs::Auto::same_lower;
     window.pads[i] = upper ? small : pad - small;
-    window.pads[i + 2] = pad - window.pads[i];
+    window.pads[i + spatial] = pad - window.pads[i];
   }
 }
 
 void apply_auto_pad(WindowAttrs& window) {
   if (window.mode != WindowAttrs::Auto::same_upper && window.mode != WindowAttrs::Auto::same_lower) return;
   std::vector<int64_t> total;
-  for (size_t i = 0; i < 2; ++i) {
+  for (size_t i = 0; i < window.in.size(); ++i) {
     const int64_t out = (window.in[i] + window.strides[i] - 1) / window.strides[i];
     total.push_back((out - 1) * window.strides[i] + window.reach(i) - window.in[i]);
   }

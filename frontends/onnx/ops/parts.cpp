@@ -1,0 +1,26 @@
+#include "frontends/onnx/ops/parts.h"
+
+#include <numeric>
+
+namespace oc::from_onnx {
+
+ValueId positions(Call& n, int64_t count, int64_t axis, int64_t rank) {
+  n.spend(DType::i64, count);
+  Extents shape(static_cast<size_t>(rank), 1);
+  shape[static_cast<size_t>(axis)] = count;
+  Tensor result = make_tensor(DType::i64, shape);
+  std::iota(result.as<int64_t>().begin(), result.as<int64_t>().end(), int64_t{0});
+  return n.constant(std::move(result));
+}
+
+ValueId part(Call& n, ValueId x, int64_t axis, int64_t start, int64_t size, int64_t step) {
+  const auto along = static_cast<size_t>(axis);
+  Extents starts(static_cast<size_t>(n.rank(x)), 0), sizes = n.shape(x), steps(sizes.size(), 1);
+  if (start == 0 && size == sizes[along] && step == 1) return x;
+  starts[along] = start;
+  sizes[along] = size;
+  steps[along] = size > 1 ? step : 1;
+  return n.emit("slice", {x}, {{"starts", starts}, {"sizes", sizes}, {"steps", steps}});
+}
+
+}  // namespace oc::from_onnx

@@ -1,0 +1,15 @@
+// Small pieces that composites are made of.
+#pragma once
+
+#include "frontends/onnx/call.h"
+
+namespace oc::from_onnx {
+
+// 0, 1, …, count − 1 as i64 along dim `axis` of a tensor of `rank` dims, the others 1.
+[[nodiscard]] ValueId positions(Call& n, int64_t count, int64_t axis, int64_t rank);
+// `size` elements along `axis`, from `start` on, `step` apart.
+[[nodiscard]] ValueId part(Call& n, ValueId x, int64_t axis, int64_t start, int64_t size, int64_t step = 1);
+// The elements of x at `indices` along `axis`, all other coordinates their own (GatherElements); index.cpp has it.
+[[nodiscard]] ValueId take_along(Call& n, ValueId x, ValueId indices, int64_t axis);
+
+}  // namespace oc::from_onnx

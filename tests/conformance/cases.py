@@ -1,0 +1,181 @@
+"""The cases of ONNX's backend suites, and what comes of running one on a session."""
+
+import concurrent.futures
+import dataclasses
+import glob
+import json
+import multiprocessing
+import pathlib
+import re
+from collections.abc import Callable
+
+import onnx
+from onnx import numpy_helper
+from onnx.backend.test.case.node import collect_testcases
+from onnx.backend.test.loader import DATA_DIR, load_model_tests
+from onnx.backend.test.runner import Runner
+from onnx.reference import ReferenceEvaluator
+from opencompiler.backend import Backend
+
+HERE = pathlib.Path(__file__).parent
+SUITES = ("node", "light", "simple", "pytorch-converted", "pytorch-operator")
+EXCLUDED = json.loads((HERE / "excluded.json").read_text())  # name → why
+# Where rounding of the stored values is more than the suite allows: name → rtol, atol, why.
+TOLERANCES = json.loads((HERE / "tolerances.json").read_text())
+PASSING = HERE / "passing.txt"
+SECONDS = 120  # that one case may take
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    suite: str
+    name: str
+    op: str  # that a node test is about
+    load: Callable  # → model, [(inputs, outputs), …], both as arrays
+    rtol: float
+    atol: float
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.suite}/{self.name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """status: passed, refused (at load, `detail` says why) or wrong (anything else)."""
+
+    status: str
+    detail: str = ""
+
+
+def _array(value):
+    return (
+        numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else value
+    )
+
+
+def _node_cases():
+    cases = collect_testcases(None)
+    op_of = {case.name: case.model.graph.node[0].op_type for case in cases}
+    for case in cases:
+        base = re.sub(r"_expanded.*", "", case.name)
+
+        def load(case=case):
+            data = [
+                tuple([_array(v) for v in part] for part in s) for s in case.data_sets
+            ]
+            return case.model, data
+
+        op = op_of.get(base, op_of[case.name])
+        yield Case("node", case.name, op, load, case.rtol, case.atol)
+
+
+def _stored(folder, model, kind, declared):
+    """Tensors, and what else a suite has, as `<kind>_<i>.pb`."""
+    values = []
+    for i in range(len(glob.glob(f"{folder}/{kind}_*.pb"))):
+        Runner._load_proto(None, f"{folder}/{kind}_{i}.pb", values, declared[i].type)
+    return values
+
+
+def _folder_cases(suite):
+    for case in load_model_tests(kind=suite):
+
+        def load(case=case):
+            model = onnx.load(f"{case.model_dir}/model.onnx")
+            data = [
+                (
+                    _stored(folder, model, "input", model.graph.input),
+                    _stored(folder, model, "output", model.graph.output),
+                )
+                for folder in sorted(glob.glob(f"{case.model_dir}/test_data_set*"))
+            ]
+            return model, data
+
+        yield Case(suite, case.name, "", load, case.rtol, case.atol)
+
+
+def _light_cases():
+    """Real architectures with made-up weights; the inputs are those of ONNX's runner."""
+    for case in load_model_tests(kind="real"):
+        file = pathlib.Path(DATA_DIR, "light", pathlib.Path(case.url).name)
+
+        def load(file=file):
+            model = onnx.load(file)
+            weights = {each.name for each in model.graph.initializer}
+            feeds = {
+                each.name: Runner.generate_dummy_data(each)
+                for each in model.graph.input
+                if each.name not in weights
+            }
+            stored = file.with_name(f"{file.stem}_output_0.pb")
+            if stored.exists():
+                outputs = [numpy_helper.to_array(onnx.load_tensor(stored))]
+            else:
+                outputs = ReferenceEvaluator(model).run(None, feeds)
+            return model, [(list(feeds.values()), outputs)]
+
+        yield Case("light", case.name, "", load, case.rtol, case.atol)
+
+
+def all_cases() -> list[Case]:
+    """In the order of SUITES, each by name; without those excluded."""
+    found = [*_node_cases(), *_light_cases()]
+    for suite in SUITES[2:]:
+        found += _folder_cases(suite)
+    found = [case for case in found if case.full_name not in EXCLUDED]
+    for i, case in enumerate(found):
+        if own := TOLERANCES.get(case.full_name):
+            found[i] = dataclasses.replace(case, rtol=own["rtol"], atol=own["atol"])
+    return sorted(found, key=lambda case: (SUITES.index(case.suite), case.name))
+
+
+def passing() -> list[str]:
+    """Full names of the cases that passed when the runner last wrote the list."""
+    return PASSING.read_text().splitlines()
+
+
+def outcome(case: Case) -> Outcome:
+    model, data = case.load()
+    try:
+        prepared = Backend.prepare(model)
+        results = [prepared.run(inputs) for inputs, _ in data]
+    except ValueError as error:
+        return Outcome("refused", str(error))
+    except RuntimeError as error:  # what is no RuntimeError ends the process
+        return Outcome("wrong", f"{type(error).__name__}: {error}")
+    try:
+        for got, (_, outputs) in zip(results, data, strict=True):
+            Runner.assert_similar_outputs(outputs, list(got), case.rtol, case.atol)
+    except AssertionError as error:
+        return Outcome("wrong", str(error))
+    return Outcome("passed")
+
+
+def _send(connection, case):
+    connection.send(outcome(case))
+
+
+def isolated_outcome(case: Case) -> Outcome:
+    """The same from a process of its own: a crash or a hang is this case's alone."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_send, args=(sender, case))
+    process.start()
+    sender.close()
+    try:
+        if receiver.poll(SECONDS):
+            return receiver.recv()
+        return Outcome("wrong", f"no answer after {SECONDS} s")
+    except EOFError:
+        process.join()
+        return Outcome("wrong", f"the process ended with {process.exitcode}")
+    finally:
+        process.kill()
+        process.join()
+
+
+def outcomes(cases: list[Case], jobs: int):
+    """The cases with their outcomes, in order, `jobs` at once."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        yield from zip(cases, pool.map(isolated_outcome, cases), strict=True)
