@@ -1,8 +1,10 @@
 // conv(x [n, c, h, w], weights [o, c/group, kh, kw], bias? [o]) → [n, o, oh, ow]: ONNX Conv on two spatial dims.
 #include "base/error.h"
+#include "dsl/ops/conv_im2col.h"
 #include "dsl/ops/conv_winograd.h"
 #include "dsl/ops/elementwise.h"
 #include "dsl/ops/window_rule.h"
+#include "dsl/window_form.h"
 #include "opencompiler/dsl.h"
 
 namespace oc {
@@ -62,6 +64,7 @@ Halide::Expr define(OpCall& call) {
   if (const std::optional<Winograd> form = find_winograd(w.transform))
     return define_winograd(call, window_attrs({call.node, {}, {}}, {form->y.r, form->x.r}), *form);
   const Window window = window_attrs({call.node, {}, {}}, {w.type.shape[2], w.type.shape[3]});
+  if (call.knob(kWindowForm) == kIm2col) return define_im2col(call, window);
   const auto group = static_cast<int>(call.attrs().integer("group", 1));
   const int out_per_group = static_cast<int>(call.out.shape[kC].extent) / group;
   const int in_per_group = static_cast<int>(w.extent(1));

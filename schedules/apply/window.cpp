@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "schedules/apply/winograd.h"
-#include "schedules/families/winograd.h"
+#include "schedules/apply/products.h"
+#include "schedules/families/products.h"
 
 namespace oc {
 namespace {
@@ -166,7 +166,7 @@ void schedule_padding(const ApplyCall& call, const Var& band) {
 }
 
 void apply_window(const ApplyCall& call) {
-  if (call.schedule["algorithm.form"] != kDirect) return apply_winograd(call);
+  if (call.schedule["algorithm.form"] != kDirect) return apply_products(call);
   const Tiling t = tiling(call);
   Var band("band");
   const Var tile = tile_output(call, t, band);

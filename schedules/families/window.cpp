@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "schedules/families/winograd.h"
+#include "schedules/families/products.h"
 
 namespace oc {
 namespace {
@@ -57,15 +57,16 @@ int64_t column_units(const View& v) {
   return std::max<int64_t>(1, v.columns / v.column_step);
 }
 
+// The copies of im2col pad on their way.
 bool has_padding(const Kernel& kernel, const Schedule& s) {
-  if (s["algorithm.form"] != kDirect) return true;
+  if (s["algorithm.form"] != kDirect) return s["algorithm.form"] != kIm2col;
   const Extents pads = kernel.anchor_node().attrs.integers("pads", {});
   return !is_transposed(kernel) && std::ranges::any_of(pads, [](int64_t pad) { return pad > 0; });
 }
 
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (std::string reason = outside_limits(family_info(Family::window), s); !reason.empty()) return reason;
-  if (s["algorithm.form"] != kDirect) return winograd_reject(kernel, s);
+  if (s["algorithm.form"] != kDirect) return product_reject(kernel, s);
   if (std::string reason = prefetch_reject(kernel, s); !reason.empty()) return reason;
   const View v = look(kernel, target);
   if (s["tile.x"] > column_units(v)) return fmt::format("tile x={} of {}", s["tile.x"], column_units(v));
@@ -106,7 +107,7 @@ void settle_parallel(const Kernel& kernel, const View& v, Schedule& s) {
   if (s["pad.at"] == kPadRoot)
     loops.push_back(physical_size(in.layout, in.extents()) / (in.shape[3].extent * v.in_block));
   if (s["algorithm.form"] != kDirect) {
-    std::ranges::copy(winograd_loops(kernel, s), std::back_inserter(loops));
+    std::ranges::copy(product_loops(kernel, s), std::back_inserter(loops));
   } else {
     const auto whole = [&](int64_t axis) { return count_pieces(kernel, v, s, axis) == 1; };
     for (const int64_t axis : {kParallelC, kParallelY})
@@ -224,8 +225,8 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
 // at once unless the next is.
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule best = direct_fallback(kernel, target, threads);
-  for (const int64_t form : winograd_forms(kernel)) {
-    Schedule other = winograd_fallback(kernel, target, threads, form);
+  for (const int64_t form : product_forms(kernel)) {
+    Schedule other = product_fallback(kernel, target, threads, form);
     if (window_cycles(kernel, target, threads, other) < kClearlyFaster * window_cycles(kernel, target, threads, best))
       best = std::move(other);
   }
@@ -237,12 +238,15 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   Space result{Family::window, {}, {}};
   int64_t rows = v.rows;
   bool ahead = weights_stream(kernel, kDirect);
-  if (std::vector<int64_t> forms = winograd_forms(kernel); !forms.empty()) {
-    rows = std::max(rows, winograd_grid(kernel, forms.front()).rows);
+  if (std::vector<int64_t> forms = product_forms(kernel); !forms.empty()) {
     ahead = ahead || weights_stream(kernel, forms.front());
     result.starts.push_back(direct_fallback(kernel, target, threads));
-    for (const int64_t form : forms) result.starts.push_back(winograd_fallback(kernel, target, threads, form));
-    forms.insert(forms.begin(), kDirect);
+    for (const int64_t form : forms) {
+      rows = std::max(rows, product_grid(kernel, form).rows);
+      result.starts.push_back(product_fallback(kernel, target, threads, form));
+    }
+    forms.push_back(kDirect);
+    std::ranges::sort(forms);
     result.knobs.push_back({"algorithm.form", std::move(forms)});
   }
   if (ahead) result.knobs.push_back({"prefetch.w", {0, prefetch_distance(target)}});
@@ -267,7 +271,7 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
 // Weights [o, i/group, kh, kw] (transposed: [i, o/group, kh, kw]) with the output's channel block innermost and, when
 // the input is blocked too, its block just outside: the inner loop then reads weights in order.
 Packings packings(const Kernel& kernel, const Target& target, const Schedule& s) {
-  if (s["algorithm.form"] != kDirect) return winograd_packings(kernel, s["algorithm.form"]);
+  if (s["algorithm.form"] != kDirect) return product_packings(kernel, s["algorithm.form"]);
   Packings result(kernel.graph.inputs.size());
   const int w = kernel.input_of_anchor(1);
   if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return result;
@@ -357,7 +361,7 @@ std::vector<Nest> direct_nests(const Kernel& kernel, const Target& target, const
 
 std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (s["algorithm.form"] == kDirect) return direct_nests(kernel, target, s);
-  Nest product = winograd_nest(kernel, target, s);
+  Nest product = product_nest(kernel, target, s);
   product.extra_bytes += padded_bytes(kernel, look(kernel, target), s);
   return {product};
 }

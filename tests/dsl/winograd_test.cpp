@@ -2,27 +2,18 @@
 // and others far from them in turn.
 #include "dsl/winograd.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "base/compare.h"
-#include "schedules/apply.h"
-#include "schedules/families/winograd.h"
-#include "tests/dsl/run_kernel.h"
+#include "schedules/families/products.h"
+#include "tests/dsl/conv_case.h"
 
 namespace oc::test {
 namespace {
-
-struct ConvShape {
-  Extents x, w, pads;
-  Extents strides = {1, 1}, dilations = {1, 1};
-  bool transposed = false;
-};
 
 // Sizes below, at and beyond a tile; channels that fill no block; pads on some sides only; two images; windows of each
 // extent; one axis only; one row or column of outputs.
@@ -56,55 +47,6 @@ const std::vector<ConvShape> kShapes = {
     {{2, 24, 5, 8}, {24, 17, 3, 5}, {1, 2, 0, 3}, {2, 2}, {1, 1}, true},
     {{1, 16, 1, 17}, {16, 33, 1, 7}, {0, 4, 0, 1}, {1, 3}, {1, 1}, true},
 };
-
-struct Case {
-  OpCase op;
-  Kernel kernel;
-};
-
-Case make_case(const ConvShape& shape, int64_t block, int64_t group = 1) {
-  OpCase c;
-  const char* op = shape.transposed ? "conv_transpose" : "conv";
-  const std::string tag = fmt::format("aBcd{}b", block);
-  c.inputs = {{.shape = shape.x, .layout = tag},
-              {.shape = shape.w, .weight = true},
-              {.shape = {shape.w[shape.transposed ? 1 : 0]}, .weight = true, .layout = fmt::format("A{}a", block)}};
-  c.attrs = {{"strides", shape.strides}, {"pads", shape.pads}, {"dilations", shape.dilations}, {"group", group}};
-  c.out_layout = tag;
-  return {c, analyse(case_workload(op_info(builtin_ops(), op), c), builtin_ops())};
-}
-
-// The formula's schedules, and of those far from them that are legal each third, from the `turn`th on.
-std::vector<Schedule> schedules_of(const Kernel& kernel, const Target& target, int64_t form, int turn) {
-  std::vector<Schedule> result;
-  for (const int threads : {1, 2}) result.push_back(winograd_fallback(kernel, target, threads, form));
-  for (const auto& [band, tile, tasks] :
-       {std::array<int64_t, 3>{1, 3, 1}, {1, 1, 3}, {2, 7, 1}, {2, 3, 3}, {3, 7, 3}}) {
-    Schedule s = result.front();
-    s.values["band.y"] = band;
-    s.values["tile.x"] = tile;
-    s.values["tile.c"] = 1 + band % 2;
-    if (s["tile.c"] > 1) s.values["prefetch.w"] = 0;
-    s.values["pad.at"] = band == 1 ? kPadRoot : kPadBand;
-    s.values["order.inner"] = band == 2 ? kInnerX : kInnerC;
-    s.values["unroll.ci"] = tile;
-    s.values["parallel.axis"] = tasks > 1 && tile == 3 ? kParallelC : kParallelY;
-    s.values["parallel.tasks"] = tasks;
-    if (s["parallel.axis"] == kParallelC) s.values["pad.at"] = kPadRoot;
-    if (why_illegal(kernel, target, s).empty() && turn++ % 3 == 0) result.push_back(s);
-  }
-  return result;
-}
-
-Tensor run_schedule(const Kernel& kernel, const Target& target, const Schedule& s, const std::vector<Tensor>& inputs) {
-  try {
-    Lowered lowered = apply_schedule(kernel, builtin_ops(), target, s);
-    return run(lowered, kernel, inputs, weight_packings(kernel, target, s), target);
-  } catch (const Halide::Error& error) {
-    ADD_FAILURE() << error.what();
-    return {};
-  }
-}
 
 // How much the rounding errors of the products, of independent signs, exceed those of a direct sum.
 double error_growth(const MinimalFilter& filter) {
@@ -174,7 +116,7 @@ TEST(Winograd, NoFormErrsMuchMoreThanThatOf3x3Windows) {
   for (int64_t stride : {1, 2})
     for (int64_t ky = 1; ky <= 7; ++ky)
       for (int64_t kx = 1; kx <= 7; ++kx) {
-        const Case c = make_case({{1, 8, 9, 9}, {8, 8, ky, kx}, {0, 0, 0, 0}, {stride, stride}}, 8);
+        const ConvCase c = conv_case({{1, 8, 9, 9}, {8, 8, ky, kx}, {0, 0, 0, 0}, {stride, stride}}, 8);
         for (const int64_t form : winograd_forms(c.kernel)) {
           const Winograd winograd = winograd_of(c.kernel, form);
           EXPECT_LE(error_growth(winograd.y) * error_growth(winograd.x), 1.1 * established) << winograd.name();
@@ -202,13 +144,13 @@ TEST_P(WinogradForm, AgreesWithTheDirectSum) {
   int turn = GetParam();
   for (const char* name : {"host", "x86-64-avx2"}) {
     const Target target = parse_target(name);
-    const Case c = make_case(shape, target.lanes(4));
+    const ConvCase c = conv_case(shape, target.lanes(4));
     const std::vector<Tensor> inputs = case_inputs(c.op, 11);
     const Tensor expected = reference(op, c.kernel, inputs);
     const std::vector<int64_t> forms = winograd_forms(c.kernel);
     ASSERT_FALSE(forms.empty());
     for (const int64_t form : forms)
-      for (const Schedule& s : schedules_of(c.kernel, target, form, turn++)) {
+      for (const Schedule& s : product_schedules(c.kernel, target, form, turn++)) {
         SCOPED_TRACE(std::string(name) + "\n" + c.kernel.workload.text + print_schedule(s));
         EXPECT_LE(err(run_schedule(c.kernel, target, s, inputs), expected), kWinogradTolerance);
       }
@@ -218,12 +160,12 @@ INSTANTIATE_TEST_SUITE_P(Shapes, WinogradForm, testing::Range(0, static_cast<int
 
 TEST(Winograd, ANanStaysInItsTilesAndNoneIsLost) {
   const Target target = host_target();
-  const Case c = make_case({{1, 16, 16, 16}, {16, 16, 3, 3}, {1, 1, 1, 1}}, target.lanes(4));
+  const ConvCase c = conv_case({{1, 16, 16, 16}, {16, 16, 3, 3}, {1, 1, 1, 1}}, target.lanes(4));
   std::vector<Tensor> inputs = case_inputs(c.op, 3);
   Tensor plain = relayout(inputs[0], {});
   plain.as<float>()[8 * 16 + 8] = std::numeric_limits<float>::quiet_NaN();  // channel 0, row 8, column 8
   inputs[0] = relayout(plain, inputs[0].layout);
-  const Schedule s = winograd_fallback(c.kernel, target, 1, kWinograd4);
+  const Schedule s = product_fallback(c.kernel, target, 1, kWinograd4);
   const Tensor out = relayout(run_schedule(c.kernel, target, s, inputs), {});
   for (int y = 0; y < 16; ++y)
     for (int x = 0; x < 16; ++x) {
@@ -241,7 +183,7 @@ TEST(DirectConvolution, ThatAsksForWeightsAheadAgreesWithTheReference) {
   const OpInfo& op = op_info(builtin_ops(), "conv");
   for (const ConvShape& shape : {ConvShape{{2, 32, 1, 33}, {31, 32, 1, 1}, {0, 0, 0, 0}},
                                  ConvShape{{1, 16, 7, 15}, {48, 16, 1, 1}, {0, 0, 0, 0}, {2, 2}}}) {
-    const Case c = make_case(shape, target.lanes(4));
+    const ConvCase c = conv_case(shape, target.lanes(4));
     for (const int64_t unroll : {1, 2, 3}) {
       Schedule s = default_schedule(c.kernel, target, 1);
       for (const auto& [knob, value] : {std::pair{"tile.x", int64_t{8}}, {"tile.c", 1}, {"unroll.ci", unroll}})
@@ -258,12 +200,12 @@ TEST(DirectConvolution, ThatAsksForWeightsAheadAgreesWithTheReference) {
 
 TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   const Target target = host_target();
-  const Case c = make_case(kShapes[0], target.lanes(4));
-  const Schedule s = winograd_fallback(c.kernel, target, 1, kWinograd4);
+  const ConvCase c = conv_case(kShapes[0], target.lanes(4));
+  const Schedule s = product_fallback(c.kernel, target, 1, kWinograd4);
   const auto refusal = [&](const ConvShape& shape, int64_t group, int64_t form) {
     Schedule asked = s;
     asked.values["algorithm.form"] = form;
-    return why_illegal(make_case(shape, target.lanes(4), group).kernel, target, asked);
+    return why_illegal(conv_case(shape, target.lanes(4), group).kernel, target, asked);
   };
   EXPECT_EQ(refusal({{1, 32, 8, 8}, {32, 16, 3, 3}, {1, 1, 1, 1}}, 2, kWinograd4),
             "Winograd is for convolutions of one group");
@@ -277,8 +219,8 @@ TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   Schedule large = s;
   large.values["tile.x"] = 64;
   EXPECT_EQ(why_illegal(c.kernel, target, large), "tile x=64 of 4 points in a band");
-  const Case ragged = make_case(kShapes[4], target.lanes(4));
-  Schedule ahead = winograd_fallback(ragged.kernel, target, 1, kWinograd2);
+  const ConvCase ragged = conv_case(kShapes[4], target.lanes(4));
+  Schedule ahead = product_fallback(ragged.kernel, target, 1, kWinograd2);
   ahead.values["prefetch.w"] = 64;
   EXPECT_EQ(
       why_illegal(ragged.kernel, target, ahead),

@@ -1,10 +1,11 @@
-#include "schedules/families/winograd.h"
+#include "schedules/families/products.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/error.h"
+#include "dsl/im2col.h"
 #include "dsl/winograd.h"
 
 namespace oc {
@@ -14,6 +15,7 @@ constexpr double kExposed = 0.5;     // of the time that weights take which are 
 constexpr double kCacheBytes = 24;   // a cycle, from the second level
 constexpr double kEvenRows = 0.95;   // of the threads' time, above which rows of tiles are shared
 constexpr double kTermCycles = 0.4;  // a vector of a term of a transform takes, loads and stores included
+constexpr double kCopyCycles = 5;    // a vector that im2col copies takes
 
 constexpr int kMostOutputs = 16;  // of a tile
 
@@ -36,15 +38,16 @@ bool fills_lines(const Kernel& kernel) {
   return kernel.output().layout.block(1) * static_cast<int64_t>(dtype_size(kernel.output().dtype)) == kCacheLine;
 }
 
-// Bytes of the transformed input and of the products that one row of tiles needs.
-int64_t row_bytes(const Kernel& kernel, const WinogradGrid& grid) {
-  const int64_t channels =
-      grid.in_blocks * input_type(kernel).layout.block(1) + grid.out_blocks * kernel.output().layout.block(1);
-  return grid.frequencies * grid.points * channels * 4;
+// Bytes of the transformed or copied input and of the products that one row of points needs; im2col makes those of a
+// tile of channel blocks at a time.
+int64_t row_bytes(const Kernel& kernel, const ProductGrid& grid) {
+  const int64_t in = grid.in_blocks * input_type(kernel).layout.block(1) * grid.copies;
+  const int64_t out = grid.im2col ? 0 : grid.out_blocks * kernel.output().layout.block(1) * grid.frequencies;
+  return grid.points * (in + out) * 4;
 }
 
-double weight_bytes(const Kernel& kernel, const WinogradGrid& grid) {
-  return static_cast<double>(grid.frequencies * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
+double weight_bytes(const Kernel& kernel, const ProductGrid& grid) {
+  return static_cast<double>(grid.frequencies * grid.taps * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
 // Cycles until all weights are there: asked for ahead, half of them arrive beside the products.
@@ -56,7 +59,7 @@ double memory_cycles(double bytes, bool ahead) {
 // cache holds or only memory, whose speed threads do not share out. What a band makes goes through the second level and
 // beyond where it exceeds half of that; through the last where each stage shares its channels among the threads. Half
 // of a level, because other things lie there too.
-double traffic_cycles(const Kernel& kernel, const Target& target, const WinogradGrid& grid, int64_t band, bool ahead,
+double traffic_cycles(const Kernel& kernel, const Target& target, const ProductGrid& grid, int64_t band, bool ahead,
                       double threads = 1, bool over_channels = false) {
   const int64_t images = kernel.output().shape[0].extent;
   const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(images * ceil_div(grid.rows, band));
@@ -71,7 +74,7 @@ double traffic_cycles(const Kernel& kernel, const Target& target, const Winograd
 }
 
 // Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most.
-int64_t band_of(const Kernel& kernel, const Target& target, const WinogradGrid& grid) {
+int64_t band_of(const Kernel& kernel, const Target& target, const ProductGrid& grid) {
   const int64_t held = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes(kernel, grid), 1, grid.rows);
   const int64_t band = even_piece(grid.rows, held);
   const auto traffic = [&](int64_t rows) { return traffic_cycles(kernel, target, grid, rows, fills_lines(kernel)); };
@@ -93,13 +96,22 @@ Extents window_integers(const Kernel& kernel, std::string_view name) {
   return kernel.anchor_node().attrs.integers(name, Extents{1, 1});
 }
 
-// Empty if the kernel is of a kind that can be computed by Winograd.
-std::string why_no_winograd(const Kernel& kernel) {
+// Empty if the kernel is one that the forms called `name` are for.
+std::string why_no_products(const Kernel& kernel, std::string_view name) {
   const Node& node = kernel.anchor_node();
   const int w = kernel.input_of_anchor(1);
-  if (node.op != "conv" && !is_transposed(kernel)) return fmt::format("Winograd is for convolutions, not {}", node.op);
-  if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return "Winograd needs constant weights";
-  if (node.attrs.integer("group", 1) != 1) return "Winograd is for convolutions of one group";
+  if (node.op != "conv" && !is_transposed(kernel)) return fmt::format("{} is for convolutions, not {}", name, node.op);
+  if (w < 0 || !kernel.is_weight(static_cast<size_t>(w))) return fmt::format("{} needs constant weights", name);
+  if (node.attrs.integer("group", 1) != 1) return fmt::format("{} is for convolutions of one group", name);
+  if (kernel.output().dtype != DType::f32) return fmt::format("{} is for f32", name);
+  if (input_type(kernel).layout.block(1) == 1 || kernel.output().layout.block(1) == 1)
+    return fmt::format("{} needs channel-blocked input and output", name);
+  return {};
+}
+
+// Empty if the kernel is of a kind that can be computed by Winograd.
+std::string why_no_winograd(const Kernel& kernel) {
+  if (std::string reason = why_no_products(kernel, "Winograd"); !reason.empty()) return reason;
   const Extents strides = window_integers(kernel, "strides"), dilations = window_integers(kernel, "dilations");
   const Extents taps = weight_type(kernel).extents();
   for (size_t i = 0; i < 2; ++i) {
@@ -107,10 +119,21 @@ std::string why_no_winograd(const Kernel& kernel) {
       return "Winograd takes transposed convolutions with strides and without dilations";
     if (strides[i] > 1 && dilations[i] > 1) return "Winograd takes strides or dilations, not both along one axis";
   }
-  if (kernel.output().dtype != DType::f32) return "Winograd is for f32";
-  if (input_type(kernel).layout.block(1) == 1 || kernel.output().layout.block(1) == 1)
-    return "Winograd needs channel-blocked input and output";
   return {};
+}
+
+std::string why_no_im2col(const Kernel& kernel) {
+  if (std::string reason = why_no_products(kernel, "im2col"); !reason.empty()) return reason;
+  if (is_transposed(kernel)) return "im2col is for convolutions that are not transposed";
+  if (has_one_tap(kernel) && window_integers(kernel, "strides") == Extents{1, 1})
+    return "im2col would copy what lies in order: one tap of stride 1";
+  return {};
+}
+
+Im2col im2col_of(const Kernel& kernel) {
+  const Extents taps = weight_type(kernel).extents();
+  return im2col(taps[2], taps[3], window_integers(kernel, "strides")[0], window_integers(kernel, "dilations")[0],
+                kernel.output().shape[2].extent);
 }
 
 // Errors of two axes multiply: 6 outputs at once pass along one axis only (tests/dsl/winograd_test.cpp measures them).
@@ -133,12 +156,20 @@ int64_t terms(const Matrix& matrix) {
   return count;
 }
 
-// Terms of both passes of the transforms of one tile: of one input channel, of one output channel.
+// That threads share where they split channels: frequencies, of im2col tiles of so many channel blocks.
+int64_t pieces_over_channels(const ProductGrid& grid, int64_t tile) {
+  return grid.im2col ? ceil_div(grid.out_blocks, tile) : grid.frequencies;
+}
+
+// Terms of both passes of the transforms of one tile: of one input channel, of one output channel. Of im2col a term is
+// a copy of a number.
 struct TransformTerms {
   int64_t input, output;
 };
 
-TransformTerms transform_terms(const Winograd& form) {
+TransformTerms transform_terms(const ProductGrid& grid) {
+  if (grid.im2col) return {grid.copies, 1};
+  const Winograd& form = grid.form;
   const FilterMatrices y = filter_matrices(form.y), x = filter_matrices(form.x);
   return {terms(y.input) * form.x.inputs() + terms(x.input) * form.y.products(),
           terms(y.output) * form.x.products() + terms(x.output) * form.y.outputs()};
@@ -147,7 +178,7 @@ TransformTerms transform_terms(const Winograd& form) {
 }  // namespace
 
 const std::vector<std::string>& window_forms() {
-  static const std::vector<std::string> kForms = {"direct", "winograd2", "winograd4", "winograd6"};
+  static const std::vector<std::string> kForms = {"direct", "winograd2", "winograd4", "winograd6", "im2col"};
   return kForms;
 }
 
@@ -202,13 +233,19 @@ Winograd winograd_of(const Kernel& kernel, int64_t form) {
   return {along(0), along(1)};
 }
 
-WinogradGrid winograd_grid(const Kernel& kernel, int64_t form) {
+ProductGrid product_grid(const Kernel& kernel, int64_t form) {
   const Type &in = input_type(kernel), &out = kernel.output();
-  WinogradGrid grid{};
-  // A transposed window is not dilated where it has several taps.
-  grid.dilations = is_transposed(kernel) ? Extents{1, 1} : window_integers(kernel, "dilations");
-  grid.form = winograd_of(kernel, form);
-  grid.frequencies = grid.form.frequencies();
+  ProductGrid grid{.im2col = form == kIm2col, .dilations = {1, 1}, .frequencies = 1, .copies = 1, .taps = 1};
+  if (grid.im2col) {
+    const Im2col copied = im2col_of(kernel);
+    grid.copies = copied.copies();
+    grid.taps = copied.ky * copied.kx;
+  } else {
+    grid.form = winograd_of(kernel, form);
+    grid.frequencies = grid.copies = grid.form.frequencies();
+    // A transposed window is not dilated where it has several taps.
+    if (!is_transposed(kernel)) grid.dilations = window_integers(kernel, "dilations");
+  }
   grid.by_columns = out.shape[2].extent == 1;
   const int64_t down = grid.form.y.outputs() * grid.dilations[0], across = grid.form.x.outputs() * grid.dilations[1];
   const int64_t rows = ceil_div(out.shape[2].extent, down), columns = ceil_div(out.shape[3].extent, across);
@@ -227,34 +264,44 @@ std::vector<int64_t> winograd_forms(const Kernel& kernel) {
   return forms;
 }
 
-std::string winograd_reject(const Kernel& kernel, const Schedule& s) {
-  if (std::string reason = why_no_winograd(kernel); !reason.empty()) return reason;
-  const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
-  if (std::string reason = why_no_form(grid.form); !reason.empty()) return reason;
-  if (s["band.y"] > grid.rows) return fmt::format("band y={} of {} rows of tiles", s["band.y"], grid.rows);
+std::vector<int64_t> product_forms(const Kernel& kernel) {
+  std::vector<int64_t> forms = winograd_forms(kernel);
+  if (why_no_im2col(kernel).empty()) forms.insert(forms.begin(), kIm2col);
+  return forms;
+}
+
+std::string product_reject(const Kernel& kernel, const Schedule& s) {
+  const bool im2col = s["algorithm.form"] == kIm2col;
+  const std::string_view name = im2col ? "im2col" : "Winograd";
+  if (std::string reason = im2col ? why_no_im2col(kernel) : why_no_winograd(kernel); !reason.empty()) return reason;
+  const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
+  if (std::string reason = im2col ? "" : why_no_form(grid.form); !reason.empty()) return reason;
+  if (s["band.y"] > grid.rows) return fmt::format("band y={} of {} rows of points", s["band.y"], grid.rows);
   if (s["tile.x"] > s["band.y"] * grid.points)
     return fmt::format("tile x={} of {} points in a band", s["tile.x"], s["band.y"] * grid.points);
   if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
-  if (s["parallel.axis"] == kParallelX) return "Winograd splits its work over y or c, not over x";
-  if (s["unroll.kx"] != 0) return "unroll kx=1: Winograd has no loop over the window";
+  if (s["parallel.axis"] == kParallelX) return fmt::format("{} splits its work over y or c, not over x", name);
+  if (s["unroll.kx"] != 0) return fmt::format("unroll kx=1: {} unrolls no taps", name);
   if (std::string reason = prefetch_reject(kernel, s); !reason.empty()) return reason;
   if (const int64_t unrolled = s["tile.x"] * s["tile.c"] * s["unroll.ci"]; unrolled > kMaxUnrolled)
     return fmt::format("{} unrolled statements; the limit is {}", unrolled, kMaxUnrolled);
   return {};
 }
 
-Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form) {
-  const WinogradGrid grid = winograd_grid(kernel, form);
+Schedule product_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form) {
+  const ProductGrid grid = product_grid(kernel, form);
   const int64_t images = kernel.output().shape[0].extent, rows = images * grid.rows;
   const auto shared_over = [&](int64_t axis) {
     int64_t band = band_of(kernel, target, grid);
-    int64_t tasks = default_tasks(kernel, target, threads, axis == kParallelC ? grid.frequencies : rows);
-    if (tasks > 1 && axis == kParallelC) band = grid.rows;
+    int64_t tasks = default_tasks(kernel, target, threads, axis == kParallelC ? pieces_over_channels(grid, 1) : rows);
+    if (tasks > 1 && axis == kParallelC && !grid.im2col) band = grid.rows;
     if (tasks > 1 && axis == kParallelY) {
       band = even_band(images, grid.rows, std::min(band, ceil_div(rows, threads)), threads);  // each reads all weights
       tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
     }
     const RegisterTile tile = streaming_tile(kernel, target, band * grid.points, grid.out_blocks);
+    if (tasks > 1 && axis == kParallelC)
+      tasks = default_tasks(kernel, target, threads, pieces_over_channels(grid, tile.vectors));
     return make_schedule(
         family_info(Family::window),
         {{"algorithm.form", form},
@@ -264,7 +311,9 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
          {"unroll.kx", 0},
          {"order.inner", tile.rows <= tile.vectors ? kInnerX : kInnerC},
          {"band.y", band},
-         {"pad.at", tasks > 1 && axis == kParallelC ? kPadRoot : pad_place(kernel, target)},
+         {"pad.at", grid.im2col                       ? kPadInline
+                    : tasks > 1 && axis == kParallelC ? kPadRoot
+                                                      : pad_place(kernel, target)},
          {"prefetch.w", weights_stream(kernel, form) && tile.vectors == 1 ? prefetch_distance(target) : 0},
          {"parallel.axis", axis},
          {"parallel.tasks", tasks}});
@@ -279,40 +328,46 @@ Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threa
   return uneven || cycles(by_channels) < kClearlyFaster * cycles(by_rows) ? by_channels : by_rows;
 }
 
-std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& s) {
-  const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+std::vector<int64_t> product_loops(const Kernel& kernel, const Schedule& s) {
+  const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
+  if (s["parallel.axis"] == kParallelC && grid.im2col) return {ceil_div(grid.out_blocks, s["tile.c"]), grid.in_blocks};
   if (s["parallel.axis"] == kParallelC) return {grid.out_blocks, grid.frequencies, grid.in_blocks};
   return {kernel.output().shape[0].extent * ceil_div(grid.rows, s["band.y"])};
 }
 
-// [o, i, f] (transposed: [i, o, f]) with f outermost: [f, o blocks, i, o in block], i in blocks where those are padded.
-Packings winograd_packings(const Kernel& kernel, int64_t form) {
+// Winograd's [o, i, f] (transposed: [i, o, f]) with f outermost: [f, o blocks, i, o in block]; im2col's [o, i, ky, kx]
+// in the order of the sums: [o blocks, kx, ky, i, o in block]. i in blocks where those are padded.
+Packings product_packings(const Kernel& kernel, int64_t form) {
   Packings result(kernel.graph.inputs.size());
   const int out_dim = is_transposed(kernel) ? 1 : 0, in_dim = 1 - out_dim;
   Layout layout{.order = {2, out_dim, in_dim}, .blocks = {}};
+  if (form == kIm2col) layout.order = {out_dim, 3, 2, in_dim};
   if (!streams(kernel)) layout.blocks.push_back({in_dim, input_type(kernel).layout.block(1)});
   layout.blocks.push_back({out_dim, kernel.output().layout.block(1)});
-  result[static_cast<size_t>(kernel.input_of_anchor(1))] = Packing{winograd_of(kernel, form).name(), layout};
+  result[static_cast<size_t>(kernel.input_of_anchor(1))] =
+      Packing{form == kIm2col ? "" : winograd_of(kernel, form).name(), layout};
   return result;
 }
 
-Nest winograd_nest(const Kernel& kernel, const Target& target, const Schedule& s) {
-  enum : int { kBand, kFrequency, kC, kPoint, kIn };
-  const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+Nest product_nest(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : int { kBand, kFrequency, kC, kPoint, kIn };  // of im2col the second is the taps, which are summed
+  const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
   const int64_t block = kernel.output().layout.block(1), images = kernel.output().shape[0].extent;
   const int64_t bands = images * ceil_div(grid.rows, s["band.y"]), points = s["band.y"] * grid.points;
   const int64_t channels = grid.out_blocks * block, in_channels = kernel.extent("ci");
-  Nest nest{.extents = {bands, grid.frequencies, channels, points, in_channels}};
-  nest.loops = {{kBand, 1}, {kFrequency, 1}, {kC, s["tile.c"] * block}, {kPoint, s["tile.x"]}, {kIn, s["unroll.ci"]}};
+  Nest nest{.extents = {bands, grid.frequencies * grid.taps, channels, points, in_channels}};
+  nest.loops = {{kBand, 1}, {kC, s["tile.c"] * block}, {kPoint, s["tile.x"]}, {kIn, s["unroll.ci"]}};
+  nest.loops.insert(nest.loops.begin() + (grid.im2col ? 3 : 1), {kFrequency, 1});
   // What a band makes takes the place of what the band before made.
   nest.tensors = {{NestTensor::Role::input, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kIn, 1}}}},
                   {NestTensor::Role::weight, 4, {{{kFrequency, 1}}, {{kIn, 1}}, {{kC, 1}}}, {{0, 2, 1}, {{2, block}}}},
                   {NestTensor::Role::result, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kC, 1}}}}};
-  const auto products = static_cast<double>(images * grid.rows * grid.points * grid.frequencies);
+  if (grid.im2col) nest.tensors.back().dims.erase(nest.tensors.back().dims.begin());
+  const auto products = static_cast<double>(images * grid.rows * grid.points * grid.frequencies * grid.taps);
   nest.flops = 2 * products * static_cast<double>(in_channels) * static_cast<double>(channels);
   nest.computed =
       1 / (coverage(grid.rows, s["band.y"]) * coverage(points, s["tile.x"]) * coverage(grid.out_blocks, s["tile.c"]));
-  const TransformTerms terms = transform_terms(grid.form);
+  const TransformTerms terms = transform_terms(grid);
   const auto tiles = static_cast<double>(images * grid.rows * grid.points);
   nest.extra_ops = tiles *
                    (static_cast<double>(terms.input * in_channels) + static_cast<double>(terms.output * channels)) /
@@ -322,9 +377,9 @@ Nest winograd_nest(const Kernel& kernel, const Target& target, const Schedule& s
   nest.sums = s["tile.x"] * s["tile.c"];
   nest.loads = s["tile.x"] + s["tile.c"];
   nest.held = operands_held(s["tile.x"], s["tile.c"], target);
-  nest.depth = in_channels;
+  nest.depth = in_channels * grid.taps;
   nest.body = nest.sums * s["unroll.ci"];
-  nest.pieces = winograd_loops(kernel, s).front();
+  nest.pieces = product_loops(kernel, s).front();
   nest.tasks = s["parallel.tasks"];
   return nest;
 }
@@ -332,7 +387,7 @@ Nest winograd_nest(const Kernel& kernel, const Target& target, const Schedule& s
 double winograd_least_flops(const Kernel& kernel) {
   double least = kernel.flops;
   for (const int64_t form : winograd_forms(kernel)) {
-    const WinogradGrid grid = winograd_grid(kernel, form);
+    const ProductGrid grid = product_grid(kernel, form);
     const int64_t products = kernel.output().shape[0].extent * grid.frequencies * grid.rows * grid.points *
                              kernel.extent("ci") * kernel.output().shape[1].extent;
     least = std::min(least, 2 * static_cast<double>(products));
@@ -347,9 +402,9 @@ double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
   const int64_t images = axes[0].extent, channels = axes[1].extent / kernel.output().layout.block(1);
   int64_t rows = axes[2].extent, over_channels = images * ceil_div(channels, s["tile.c"]);
   if (s["algorithm.form"] != kDirect) {
-    const WinogradGrid grid = winograd_grid(kernel, s["algorithm.form"]);
+    const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
     rows = grid.rows;
-    over_channels = grid.frequencies;
+    over_channels = pieces_over_channels(grid, s["tile.c"]);
   }
   int64_t pieces = images * ceil_div(rows, s["band.y"]);
   if (s["parallel.axis"] == kParallelX) pieces = images * ceil_div(axes[3].extent, s["tile.x"]);
@@ -370,15 +425,15 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
     const auto weights = static_cast<double>(weight_type(kernel).bytes());
     return kernel.flops / (2 * fmas) / utilisation / sharing + weights / kMemoryBytes;
   }
-  const WinogradGrid grid = winograd_grid(kernel, form);
+  const ProductGrid grid = product_grid(kernel, form);
   const auto points = images * static_cast<double>(grid.rows * grid.points);
-  const double utilisation = coverage(s["band.y"] * grid.points, s["tile.x"]);
-  const auto frequencies = static_cast<double>(grid.frequencies);
-  const double products = points * frequencies * in_channels * out_channels / fmas / utilisation;
-  const TransformTerms terms = transform_terms(grid.form);
+  const double utilisation = coverage(grid.rows, s["band.y"]) * coverage(s["band.y"] * grid.points, s["tile.x"]);
+  const auto factors = static_cast<double>(grid.frequencies * grid.taps);
+  const double products = points * factors * in_channels * out_channels / fmas / utilisation;
+  const TransformTerms terms = transform_terms(grid);
   const double channel_terms =
       static_cast<double>(terms.input) * in_channels + static_cast<double>(terms.output) * out_channels;
-  const double transforms = points * channel_terms * kTermCycles / lanes;
+  const double transforms = points * channel_terms * (grid.im2col ? kCopyCycles : kTermCycles) / lanes;
   const bool ahead = s["prefetch.w"] > 0, over_channels = s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
   return (products + transforms) / sharing + memory_cycles(weight_bytes(kernel, grid), ahead) +
          traffic_cycles(kernel, target, grid, s["band.y"], ahead, sharing, over_channels);

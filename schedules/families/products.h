@@ -1,13 +1,14 @@
-// Winograd's convolution as forms of the window family, and what direct convolution shares with it. The directives
-// mean: tile x=, c=: points (tiles of the image) × channel blocks of the register tile of the matrix product; band y=:
-// rows of tiles (of images of one row: columns) that pass through all stages together; prefetch w: input channels by
-// which weights are asked for ahead; parallel y: over bands, parallel c: over frequencies and channels inside each
-// stage.
+// The forms of the window family that multiply matrices, Winograd's and im2col, and what direct convolution shares with
+// them. The directives mean: tile x=, c=: points (tiles of the image; of im2col outputs) × channel blocks of the
+// register tile of the matrix product; band y=: rows of points (of images of one row: columns) that pass through all
+// stages together; prefetch w: input channels by which weights are asked for ahead; parallel y: over bands, parallel c:
+// over frequencies and channels inside each stage, of im2col over tiles of output channels.
 #pragma once
 
 #include <optional>
 #include <string>
 
+#include "dsl/window_form.h"
 #include "dsl/winograd.h"
 #include "schedules/families/common.h"
 
@@ -17,9 +18,6 @@ inline constexpr int64_t kMostTall = 28;  // points of a tile of one channel blo
 
 inline constexpr double kClearlyFaster = 0.92;  // of the cycles of another form or way to share
 
-// Words of algorithm.form, in their order. Of a form m outputs are computed at once along each axis that the window
-// spans.
-enum WindowForm : int64_t { kDirect, kWinograd2, kWinograd4, kWinograd6 };
 enum WindowInner : int64_t { kInnerX, kInnerC };
 enum WindowPadAt : int64_t { kPadBand, kPadRoot, kPadInline };
 enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
@@ -43,34 +41,39 @@ enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
 
 [[nodiscard]] bool is_transposed(const Kernel& kernel);
 
-// The transform of a form (not kDirect) for the kernel's window.
+// The transform of one of Winograd's forms for the kernel's window.
 [[nodiscard]] Winograd winograd_of(const Kernel& kernel, int64_t form);
 
-// The tiles of one image, in rows; in columns where it has one row of outputs. Those of a dilated window interleave,
-// and as many as the dilation make a row together.
-struct WinogradGrid {
-  Winograd form;
-  Extents dilations;
-  int64_t frequencies;
+// The points of one image, in rows; in columns where it has one row of outputs. Of Winograd they are tiles: those of a
+// dilated window interleave, and as many as the dilation make a row together. Of im2col they are outputs.
+struct ProductGrid {
+  bool im2col;
+  Winograd form;        // of im2col: one output of one tap
+  Extents dilations;    // of the tiles
+  int64_t frequencies;  // matrix products
+  int64_t copies;       // numbers that a product reads for a point and an input channel; copies of im2col
+  int64_t taps;         // that are summed with the channels
   bool by_columns;
-  int64_t rows, points;  // points: tiles in a row
+  int64_t rows, points;  // points: in a row
   int64_t in_blocks, out_blocks;
 };
-[[nodiscard]] WinogradGrid winograd_grid(const Kernel& kernel, int64_t form);
+[[nodiscard]] ProductGrid product_grid(const Kernel& kernel, int64_t form);
 
-// The forms by which the kernel can be computed, kDirect left out: with fewer multiplications and errors that pass.
+// Winograd's forms by which the kernel can be computed: with fewer multiplications and errors that pass.
 [[nodiscard]] std::vector<int64_t> winograd_forms(const Kernel& kernel);
+// All by which it can be computed, kDirect left out; those with fewer outputs at once first.
+[[nodiscard]] std::vector<int64_t> product_forms(const Kernel& kernel);
 // `form` is not kDirect.
-[[nodiscard]] std::string winograd_reject(const Kernel& kernel, const Schedule& schedule);
-[[nodiscard]] Schedule winograd_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form);
+[[nodiscard]] std::string product_reject(const Kernel& kernel, const Schedule& schedule);
+[[nodiscard]] Schedule product_fallback(const Kernel& kernel, const Target& target, int threads, int64_t form);
 // Iterations of the loops that become tasks.
-[[nodiscard]] std::vector<int64_t> winograd_loops(const Kernel& kernel, const Schedule& schedule);
-[[nodiscard]] Packings winograd_packings(const Kernel& kernel, int64_t form);
+[[nodiscard]] std::vector<int64_t> product_loops(const Kernel& kernel, const Schedule& schedule);
+[[nodiscard]] Packings product_packings(const Kernel& kernel, int64_t form);
 
-// The matrix products, the transforms beside them.
-[[nodiscard]] Nest winograd_nest(const Kernel& kernel, const Target& target, const Schedule& schedule);
+// The matrix products, the transforms or copies beside them.
+[[nodiscard]] Nest product_nest(const Kernel& kernel, const Target& target, const Schedule& schedule);
 
-// Of the matrix products of the form with the fewest; the transforms are left out.
+// Of the matrix products of Winograd's form with the fewest, the transforms left out; of none, the kernel's.
 [[nodiscard]] double winograd_least_flops(const Kernel& kernel);
 
 // Cycles on so many threads by a roofline of arithmetic and memory, to choose between forms only.

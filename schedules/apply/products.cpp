@@ -1,7 +1,7 @@
-#include "schedules/apply/winograd.h"
+#include "schedules/apply/products.h"
 
 #include "dsl/winograd.h"
-#include "schedules/families/winograd.h"
+#include "schedules/families/products.h"
 
 namespace oc {
 namespace {
@@ -18,17 +18,21 @@ using Halide::VarOrRVar;
 constexpr int64_t kMostUnrolledFrequencies = 36;
 
 struct Form {
-  WinogradGrid grid;
+  ProductGrid grid;
   int in_lanes, out_lanes;
+  bool im2col;
   bool exact;     // tiles divide the output
   bool unrolled;  // both passes of a transform at once
 };
 
 Form form_of(const ApplyCall& call) {
   const Extents out = call.kernel.output().extents();
-  const WinogradGrid grid = winograd_grid(call.kernel, call.schedule["algorithm.form"]);
+  const ProductGrid grid = product_grid(call.kernel, call.schedule["algorithm.form"]);
   const Type& in = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type;
-  return {grid, to_int(in.layout.block(1)), to_int(call.kernel.output().layout.block(1)),
+  return {grid,
+          to_int(in.layout.block(1)),
+          to_int(call.kernel.output().layout.block(1)),
+          call.schedule["algorithm.form"] == kIm2col,
           out[kY] % (grid.form.y.outputs() * grid.dilations[0]) == 0 &&
               out[kX] % (grid.form.x.outputs() * grid.dilations[1]) == 0,
           grid.frequencies <= kMostUnrolledFrequencies};
@@ -48,7 +52,7 @@ void schedule_pass(const Form& form, Func func, const Var& vector, const Var& in
 Var schedule_output(const ApplyCall& call, const Form& form) {
   Lowered& lowered = call.lowered;
   const Schedule& s = call.schedule;
-  const WinogradGrid& grid = form.grid;
+  const ProductGrid& grid = form.grid;
   Func& out = lowered.output;
   const OutputVar &n = *find_var(lowered, kN, false), &c = *find_var(lowered, kC, false);
   const Var y = find_var(lowered, kY, false)->var, x = find_var(lowered, kX, false)->var;
@@ -89,35 +93,68 @@ Var schedule_output(const ApplyCall& call, const Form& form) {
   return run_parallel(out, {n.var, band}, n.extent * ceil_div(grid.rows, s["band.y"]), s["parallel.tasks"]);
 }
 
-// The matrix product of each frequency, by register tiles of points × channel blocks.
-void schedule_product(const ApplyCall& call, const Form& form, const Var& band) {
+// Of im2col: bands of rows; in each, one tile of channel blocks after the other is summed for all points and stored.
+struct Im2colLoops {
+  Var band, channels;
+};
+
+Im2colLoops schedule_points(const ApplyCall& call, const Form& form) {
+  Lowered& lowered = call.lowered;
+  const Schedule& s = call.schedule;
+  Func& out = lowered.output;
+  const OutputVar &n = *find_var(lowered, kN, false), &c = *find_var(lowered, kC, false);
+  const Var y = find_var(lowered, kY, false)->var, x = find_var(lowered, kX, false)->var;
+  const Var lane = find_var(lowered, kC, true)->var;
+  Var band("band"), row("row"), channels("channels"), block("block");
+  const TailStrategy shift = shift_unless_exact(form.grid.rows, s["band.y"]);
+  out.split(form.grid.by_columns ? x : y, band, row, to_int(s["band.y"]), shift);
+  out.split(c.var, channels, block, to_int(s["tile.c"]), shift_unless_exact(c.extent, s["tile.c"])).vectorize(lane);
+  if (form.grid.by_columns) {
+    out.reorder(lane, row, block, channels, y, band, n.var);
+  } else {
+    out.reorder(lane, x, row, block, channels, band, n.var);
+  }
+  if (over_channels(s)) {
+    channels = run_parallel(out, {channels}, ceil_div(c.extent, s["tile.c"]), s["parallel.tasks"]);
+  } else {
+    band = run_parallel(out, {n.var, band}, n.extent * ceil_div(form.grid.rows, s["band.y"]), s["parallel.tasks"]);
+  }
+  return {band, channels};
+}
+
+// The matrix products, one for each frequency, inside loop `at` of the output, by register tiles of points × channel
+// blocks.
+void schedule_product(const ApplyCall& call, const Form& form, const Var& at) {
   const Schedule& s = call.schedule;
   const Stage &product = *call.lowered.stage("product"), &acc = *call.lowered.stage("acc");
   const Var n = product.vars[0], f = product.vars[1], b = product.vars[2], t = product.vars[3], l = product.vars[4];
   Var bo("bo"), bi("bi"), to("to"), ti("ti");
   Func places = product.func, sums = acc.func;
   const int64_t points = s["band.y"] * form.grid.points;
-  places.compute_at(call.lowered.output, band).bound_extent(f, to_int(form.grid.frequencies)).bound_extent(n, 1);
+  places.compute_at(call.lowered.output, at).bound_extent(f, to_int(form.grid.frequencies)).bound_extent(n, 1);
   places.bound(l, 0, form.out_lanes);
+  if (form.im2col) places.bound_extent(b, to_int(s["tile.c"])).bound_extent(t, to_int(points));
   places.split(t, to, ti, to_int(s["tile.x"]), shift_unless_exact(points, s["tile.x"]));
   places.split(b, bo, bi, to_int(s["tile.c"]), shift_unless_exact(form.grid.out_blocks, s["tile.c"]));
   places.reorder(l, ti, bi, to, bo, f, n).vectorize(l).unroll(ti).unroll(bi);
-  if (over_channels(s)) run_parallel(places, {f}, to_int(form.grid.frequencies), s["parallel.tasks"]);
+  if (over_channels(s)) run_parallel(places, {f}, form.grid.frequencies, s["parallel.tasks"]);
 
   sums.compute_at(places, to).bound_extent(acc.vars[2], to_int(s["tile.c"]));
   sums.bound_extent(acc.vars[3], to_int(s["tile.x"])).bound_extent(acc.vars[4], form.out_lanes);
   sums.vectorize(acc.vars[4]).unroll(acc.vars[3]).unroll(acc.vars[2]);
-  const RVar block = acc.reduced(0);
+  auto outer = static_cast<size_t>(acc.domain.dimensions()) - 1;  // the axes around the channels of a block
   RVar channel("channel"), step("step");
   const int unroll = form.in_lanes % s["unroll.ci"] == 0 ? to_int(s["unroll.ci"]) : 1;
-  sums.update().split(acc.reduced(1), channel, step, unroll);
+  sums.update().split(acc.reduced(outer), channel, step, unroll);
   std::vector<VarOrRVar> order{acc.vars[4]};
   if (s["order.inner"] == kInnerX) {
     order.insert(order.end(), {acc.vars[3], acc.vars[2]});
   } else {
     order.insert(order.end(), {acc.vars[2], acc.vars[3]});
   }
-  order.insert(order.end(), {step, channel, block, acc.vars[1], acc.vars[0]});
+  order.insert(order.end(), {step, channel});
+  while (outer-- > 0) order.emplace_back(acc.reduced(outer));
+  order.insert(order.end(), {acc.vars[1], acc.vars[0]});
   sums.update().reorder(order).vectorize(acc.vars[4]).unroll(acc.vars[3]).unroll(acc.vars[2]).unroll(step);
   if (s["prefetch.w"] == 0) return;
   // One vector of weights a step: of a longer piece Halide asks for every fourth line of cache only. Past the end it
@@ -127,25 +164,40 @@ void schedule_product(const ApplyCall& call, const Form& form, const Var& band) 
                          PrefetchBoundStrategy::NonFaulting);
 }
 
+// The copies of im2col or the transformed input, for a band.
 void schedule_input(const ApplyCall& call, const Form& form, const Var& band) {
-  const Stage &input = *call.lowered.stage("input"), &rows = *call.lowered.stage("rows");
+  const Stage& input = *call.lowered.stage("input");
   const Var n = input.vars[0], f = input.vars[1], b = input.vars[2], t = input.vars[3], l = input.vars[4];
-  Func all = input.func, half = rows.func;
-  all.compute_at(call.lowered.output, band).bound_extent(f, to_int(form.grid.frequencies)).bound_extent(n, 1);
+  Func all = input.func;
+  all.compute_at(call.lowered.output, band).bound_extent(f, to_int(form.grid.copies)).bound_extent(n, 1);
   all.bound(l, 0, form.in_lanes).bound(b, 0, to_int(form.grid.in_blocks));
-  Var down("down"), across("across");
-  all.split(f, down, across, form.grid.form.x.products()).reorder(l, across, down, t, b, n);
-  schedule_pass(form, all, l, across, down);
+  Var outer("outer"), inner("inner");
+  if (form.im2col) {
+    all.vectorize(l).reorder(f, b);
+    // By rows: the place in one needs no division.
+    const int columns = to_int(form.grid.points);
+    if (!form.grid.by_columns) all.align_bounds(t, columns).split(t, outer, inner, columns);
+  } else {
+    all.split(f, outer, inner, form.grid.form.x.products()).reorder(l, inner, outer, t, b, n);
+    schedule_pass(form, all, l, inner, outer);
+    const Stage& rows = *call.lowered.stage("rows");
+    Func half = rows.func;
+    half.compute_at(all, t).bound_extent(rows.vars[3], form.grid.form.x.inputs());
+    half.bound_extent(rows.vars[4], form.grid.form.y.products()).bound_extent(rows.vars[5], form.in_lanes);
+    schedule_pass(form, half, rows.vars[5], rows.vars[4], rows.vars[3]);
+  }
   if (over_channels(call.schedule)) run_parallel(all, {b}, form.grid.in_blocks, call.schedule["parallel.tasks"]);
-  half.compute_at(all, t).bound_extent(rows.vars[3], form.grid.form.x.inputs());
-  half.bound_extent(rows.vars[4], form.grid.form.y.products()).bound_extent(rows.vars[5], form.in_lanes);
-  schedule_pass(form, half, rows.vars[5], rows.vars[4], rows.vars[3]);
 }
 
 }  // namespace
 
-void apply_winograd(const ApplyCall& call) {
+void apply_products(const ApplyCall& call) {
   const Form form = form_of(call);
+  if (form.im2col) {
+    const auto [band, channels] = schedule_points(call, form);
+    schedule_product(call, form, channels);
+    return schedule_input(call, form, band);
+  }
   const Var band = schedule_output(call, form);
   schedule_product(call, form, band);
   schedule_input(call, form, band);
