@@ -11,10 +11,12 @@
 #include "autotune/measure/kernel_measurer.h"
 #include "autotune/provenance.h"
 #include "base/error.h"
+#include "base/files.h"
 #include "cli/cells.h"
 #include "cli/live_table.h"
 #include "cli/tune_table.h"
 #include "cli/verb.h"
+#include "generators/build.h"
 #include "opencompiler/dsl.h"
 
 namespace oc::cli {
@@ -109,9 +111,13 @@ int run_tune(const Flags& flags) {
   const std::unique_ptr<CostModel> cost_model = make_cost_model("xgboost");
   teach_all(*cost_model, database, flags, target, model.kernels);
   options.cost_model = cost_model.get();
-  const auto measurer = make_kernel_measurer(
-      target, builtin_ops(),
-      {.threads = threads, .jobs = options.jobs, .seed = flags.seed, .overlap = threads == 1 && cores > 1});
+  ObjectCache objects(default_cache_path() / "kernels");
+  const auto measurer = make_kernel_measurer(target, builtin_ops(),
+                                             {.threads = threads,
+                                              .jobs = options.jobs,
+                                              .seed = flags.seed,
+                                              .overlap = threads == 1 && cores > 1,
+                                              .references = &objects});
   InterruptGuard guard;
   options.stop = [&guard] { return guard.pending(); };
   ProgressPrinter printer;

@@ -108,6 +108,8 @@ std::string lowered_statement(const Kernel& kernel, const OpTable& ops, const Ta
   return text;
 }
 
+namespace {
+
 Child start_build(const BuildJob& job, const OpTable& ops, const Target& target, const ChildLimits& limits) {
   const std::string symbol = artifact_symbol(key_of(job, target));
   return Child(
@@ -116,6 +118,8 @@ Child start_build(const BuildJob& job, const OpTable& ops, const Target& target,
       },
       limits);
 }
+
+}  // namespace
 
 std::vector<BuildOutcome> build_kernels(std::span<const BuildJob> jobs, const OpTable& ops, const Target& target,
                                         const BuildOptions& options, const std::function<void(size_t)>& done) {

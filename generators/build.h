@@ -84,8 +84,4 @@ struct BuildOptions {
                                                       const Target& target, const BuildOptions& options,
                                                       const std::function<void(size_t finished)>& done = {});
 
-// One build in the background, for the tuner: start, poll, take.
-[[nodiscard]] Child start_build(const BuildJob& job, const OpTable& ops, const Target& target,
-                                const ChildLimits& limits);
-
 }  // namespace oc

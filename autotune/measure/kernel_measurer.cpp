@@ -12,12 +12,13 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "generators/build.h"
+#include "generators/link.h"
 
 namespace oc {
 namespace {
 
 constexpr size_t kKeptWorkloads = 4;  // whose inputs stay in memory; others are made again from the seed
-constexpr size_t kKeptBuilds = 256;   // objects kept for duels, a few KiB each
+constexpr size_t kKeptBuilds = 256;   // libraries kept for duels, of some 50 KiB each
 constexpr int64_t kMaxColdBytes = 256 << 20;
 
 // In a model a kernel's weights come from memory, since all the others' were read meanwhile; from a nearer cache some
@@ -33,6 +34,7 @@ struct Built {
   ChildStatus status = ChildStatus::ok;
   std::string error;
   BuiltKernel kernel;
+  std::string code;  // code_hash
 };
 
 struct Building {
@@ -40,12 +42,11 @@ struct Building {
   Child child;
 };
 
-// The object with its own name blanked: equal code under different schedules compares equal.
-std::string code_hash(const BuiltKernel& kernel) {
-  std::string bytes = kernel.object;
-  for (size_t at = 0; (at = bytes.find(kernel.symbol, at)) != std::string::npos; at += kernel.symbol.size())
-    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), kernel.symbol.size(), '_');
-  return content_hash(bytes);
+// Of an object file with its own name blanked: equal code under different schedules compares equal.
+std::string code_hash(std::string object, const std::string& symbol) {
+  for (size_t at = 0; (at = object.find(symbol, at)) != std::string::npos; at += symbol.size())
+    std::fill_n(object.begin() + static_cast<std::ptrdiff_t>(at), symbol.size(), '_');
+  return content_hash(object);
 }
 
 TrialStatus build_failure(ChildStatus status) {
@@ -88,7 +89,7 @@ class KernelMeasurer final : public Measurer {
     const std::string key = artifact_key(kernel.workload, schedule, target_);
     if (built_.contains(key) || std::ranges::any_of(building_, [&](const Building& b) { return b.key == key; })) return;
     while (building_.size() >= static_cast<size_t>(std::max(1, options_.jobs))) collect(building_.front().key);
-    building_.push_back({key, start_build({&kernel, schedule}, ops_, target_, options_.build)});
+    building_.push_back({key, start(kernel, schedule, artifact_symbol(key))});
   }
 
   Measurement measure(const Kernel& kernel, const Schedule& schedule, std::optional<double> hopeless_ns) override {
@@ -101,7 +102,7 @@ class KernelMeasurer final : public Measurer {
     const Built built = build(kernel, schedule);  // a copy: collecting others may drop it
     if (built.status != ChildStatus::ok) return {.status = build_failure(built.status), .message = built.error};
 
-    const std::string code = kernel.workload.hash() + code_hash(built.kernel) + packing_text(kernel, schedule);
+    const std::string code = kernel.workload.hash() + built.code + packing_text(kernel, schedule);
     if (const auto earlier = by_code_.find(code); earlier != by_code_.end()) {
       Measurement repeated = earlier->second;
       repeated.repeated = true;
@@ -163,12 +164,35 @@ class KernelMeasurer final : public Measurer {
     while (!building_.empty()) collect(building_.front().key);
   }
 
+  [[nodiscard]] std::string linked(const std::string& object, const std::string& symbol) const {
+    const std::filesystem::path path = folder_.path() / (symbol + ".so");
+    link_kernel(target_, object, symbol, path);
+    std::string library = read_file(path);
+    std::filesystem::remove(path);
+    return library;
+  }
+
+  // Builds and links in a child, on another core than what is timed meanwhile.
+  Child start(const Kernel& kernel, const Schedule& schedule, const std::string& symbol) const {
+    return {[&] {
+              const std::string object = build_object(kernel, ops_, target_, &schedule, symbol);
+              return code_hash(object, symbol) + linked(object, symbol);
+            },
+            options_.build};
+  }
+
   void collect(std::string key) {  // a copy: it may be that of the entry that goes
     const auto found = std::ranges::find(building_, key, &Building::key);
     ChildResult result = found->child.wait();
     building_.erase(found);
-    Built built{result.status, {}, {artifact_symbol(key), {}}};
-    (result.status == ChildStatus::ok ? built.kernel.object : built.error) = std::move(result.result);
+    Built built{.status = result.status};
+    if (built.status == ChildStatus::ok) {
+      const size_t digits = content_hash({}).size();
+      built.kernel = {artifact_symbol(key), result.result.substr(digits)};
+      built.code = result.result.substr(0, digits);
+    } else {
+      built.error = std::move(result.result);
+    }
     if (built_.size() >= kKeptBuilds) built_.clear();
     built_.insert_or_assign(std::move(key), std::move(built));
   }
@@ -200,13 +224,15 @@ class KernelMeasurer final : public Measurer {
   // Empty, or why there is none.
   std::string make_reference(const Kernel& kernel, const WorkloadData& data) {
     const BuildJob job{&kernel, std::nullopt};
-    const BuildOutcome outcome =
-        std::move(build_kernels({&job, 1}, ops_, target_, {.jobs = 1, .limits = options_.build}).front());
+    const BuildOutcome outcome = std::move(
+        build_kernels({&job, 1}, ops_, target_, {.jobs = 1, .limits = options_.build, .cache = options_.references})
+            .front());
     if (outcome.status != ChildStatus::ok) return "the reference does not build: " + outcome.error;
+    const auto& [key, symbol, object] = outcome.artifact;
     ChildLimits limits = options_.run;
     limits.wall *= 4;  // it is slow
-    const ChildResult result = run_in_child(
-        [&] { return run_reference(setup(kernel, data), {outcome.artifact.symbol, outcome.artifact.object}); }, limits);
+    const ChildResult result =
+        run_in_child([&] { return run_reference(setup(kernel, data), {symbol, linked(object, symbol)}); }, limits);
     return result.status == ChildStatus::ok ? "" : "the reference does not run: " + result.result;
   }
 

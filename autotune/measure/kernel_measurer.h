@@ -10,12 +10,15 @@
 
 namespace oc {
 
+class ObjectCache;
+
 struct MeasureOptions {
   int threads = 1;    // the kernels run on
   int jobs = 1;       // builds at once
   uint64_t seed = 0;  // of the inputs
   // Builds may run while a kernel is timed; only with a core to spare. Otherwise timing waits until builds are done.
   bool overlap = false;
+  ObjectCache* references = nullptr;  // of references, whose builds are a third of a first round; null: none
   ChildLimits build{std::chrono::seconds(30), int64_t{8} << 30, 64 << 20};
   ChildLimits run{std::chrono::seconds(30), int64_t{8} << 30, 64 << 20};
 };

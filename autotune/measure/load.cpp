@@ -3,14 +3,14 @@
 #include <dlfcn.h>
 
 #include "base/error.h"
-#include "generators/link.h"
+#include "base/files.h"
 
 namespace oc {
 
-LoadedKernel::LoadedKernel(const BuiltKernel& kernel, const Target& target, const std::filesystem::path& folder)
+LoadedKernel::LoadedKernel(const BuiltKernel& kernel, const std::filesystem::path& folder)
     : entry_(kernel.symbol + "_argv") {
   const std::filesystem::path path = folder / (kernel.symbol + ".so");
-  link_kernel(target, kernel.object, kernel.symbol, path);
+  write_file(path, kernel.library);
   library_ = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   const char* error = library_ == nullptr ? ::dlerror() : nullptr;
   std::filesystem::remove(path);

@@ -1,4 +1,4 @@
-// One built kernel, linked with the embedded runtime and opened in this process. It is never closed: the measuring
+// One built kernel opened in this process. It is never closed: the measuring
 // child that opened it ends soon, and its threads live in it.
 #pragma once
 
@@ -6,15 +6,13 @@
 
 #include "autotune/measure/bench.h"
 #include "autotune/measure/trial.h"
-#include "base/target.h"
 
 namespace oc {
 
 class LoadedKernel {
  public:
-  // Forks to link: load every kernel before the first start(). `folder` holds the library while it is opened. UserError
-  // when it cannot be linked or opened.
-  LoadedKernel(const BuiltKernel& kernel, const Target& target, const std::filesystem::path& folder);
+  // `folder` holds the library while it is opened. UserError when it cannot be opened.
+  LoadedKernel(const BuiltKernel& kernel, const std::filesystem::path& folder);
   // Its host of `threads` threads; call it once.
   [[nodiscard]] KernelEntry start(int threads) const;
 

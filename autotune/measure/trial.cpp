@@ -52,7 +52,7 @@ std::string encode_wrong(double error, std::string message) {
 }
 
 LoadedKernel load(const TrialSetup& setup, const BuiltKernel& kernel) {
-  return {kernel, setup.target, setup.folder};
+  return {kernel, setup.folder};
 }
 
 std::string checked_output(Bench& bench, std::string& complaint) {

@@ -1,4 +1,4 @@
-// What measuring children do: link one kernel, load it, check it against the reference, time it. Each function runs in
+// What measuring children do: load one kernel, check it against the reference, time it. Each function runs in
 // a fresh child of measure/kernel_measurer.cpp and returns bytes for the pipe; what they throw becomes the child's
 // failure.
 #pragma once
@@ -14,10 +14,10 @@
 
 namespace oc {
 
-// An object file as start_build returns it.
+// As link_kernel writes it.
 struct BuiltKernel {
   std::string symbol;
-  std::string object;
+  std::string library;  // the bytes of a shared library
 };
 
 // The inputs of one workload in its own layouts, and the reference's outputs for them, kept as files.

@@ -4,6 +4,7 @@
 #include "autotune/measure/kernel_measurer.h"
 #include "autotune/tune.h"
 #include "base/files.h"
+#include "generators/build.h"
 #include "tests/autotune/workloads.h"
 
 namespace oc {
@@ -65,6 +66,26 @@ TEST(EndToEnd, RealKernelsAreTunedIntoARealDatabase) {
   for (const TuneTask& task : tasks)
     for (const Trial& trial : database.trials_of(task.kernel.workload.text))
       EXPECT_NE(trial.status, TrialStatus::wrong_result) << trial.schedule << trial.message;
+}
+
+TEST(EndToEnd, AReferenceIsBuiltOnceHoweverManyRunsNeedIt) {
+  const TempDir folder;
+  ObjectCache cache(folder.path());
+  const Target target = host_target();
+  const Kernel kernel = matmul_task("matmul", 64, 96, 80).kernel;
+  const Schedule schedule = default_schedule(kernel, target, 1);
+  const auto measure = [&](std::chrono::milliseconds for_builds, ObjectCache* references) {
+    MeasureOptions options{.references = references};
+    options.build.wall = for_builds;
+    return make_kernel_measurer(target, builtin_ops(), options)->measure(kernel, schedule, std::nullopt);
+  };
+  using std::chrono_literals::operator""ms;
+  EXPECT_TRUE(measure(1ms, &cache).hopeless) << "neither can be built";
+  EXPECT_TRUE(measure(30'000ms, &cache).ok());
+  const Measurement again = measure(1ms, &cache);
+  EXPECT_FALSE(again.hopeless) << "the reference is there";
+  EXPECT_EQ(again.status, TrialStatus::compile_timeout);
+  EXPECT_TRUE(measure(1ms, nullptr).hopeless);
 }
 
 }  // namespace
