@@ -358,9 +358,11 @@ Nest product_nest(const Kernel& kernel, const Target& target, const Schedule& s)
   Nest nest{.extents = {bands, grid.frequencies * grid.taps, channels, points, in_channels}};
   nest.loops = {{kBand, 1}, {kC, s["tile.c"] * block}, {kPoint, s["tile.x"]}, {kIn, s["unroll.ci"]}};
   nest.loops.insert(nest.loops.begin() + (grid.im2col ? 3 : 1), {kFrequency, 1});
+  // As packed: by frequency, then by block of channels; of im2col the other way about.
+  const Layout weights_lie{grid.im2col ? std::vector<int>{2, 0, 1} : std::vector<int>{0, 2, 1}, {{2, block}}};
   // What a band makes takes the place of what the band before made.
   nest.tensors = {{NestTensor::Role::input, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kIn, 1}}}},
-                  {NestTensor::Role::weight, 4, {{{kFrequency, 1}}, {{kIn, 1}}, {{kC, 1}}}, {{0, 2, 1}, {{2, block}}}},
+                  {NestTensor::Role::weight, 4, {{{kFrequency, 1}}, {{kIn, 1}}, {{kC, 1}}}, weights_lie},
                   {NestTensor::Role::result, 4, {{{kFrequency, 1}}, {{kPoint, 1}}, {{kC, 1}}}}};
   if (grid.im2col) nest.tensors.back().dims.erase(nest.tensors.back().dims.begin());
   const auto products = static_cast<double>(images * grid.rows * grid.points * grid.frequencies * grid.taps);
