@@ -63,10 +63,16 @@ def write_gemm(case, path):
     return 2 * math.prod(a) * n if dtype == "f32" else None
 
 
+def per_axis(given, rank):
+    """A number stands for that number on every axis."""
+    return given if isinstance(given, list) else [given] * rank
+
+
 def write_conv(case, path):
     x, out, kernel = case["x"], case["out_channels"], case["kernel"]
     group, rank = case.get("group", 1), len(case["kernel"])
-    dilation, stride = case.get("dilation", 1), case["stride"]
+    dilations = per_axis(case.get("dilation", 1), rank)
+    strides = per_axis(case["stride"], rank)
     transposed = case.get("op") == "ConvTranspose"
     shape = [x[1], out // group] if transposed else [out, x[1] // group]
     random = np.random.default_rng(1)
@@ -81,19 +87,19 @@ def write_conv(case, path):
         case.get("op", "Conv"),
         ["x", "w", "b"],
         ["y"],
-        strides=[stride] * rank,
+        strides=strides,
         pads=case["pads"],
-        dilations=[dilation] * rank,
+        dilations=dilations,
         group=group,
     )
     spatial = []
     for i, extent in enumerate(x[2:]):
         pads = case["pads"][i] + case["pads"][i + rank]
-        reach = dilation * (kernel[i] - 1) + 1
+        reach = dilations[i] * (kernel[i] - 1) + 1
         if transposed:
-            spatial.append((extent - 1) * stride - pads + reach)
+            spatial.append((extent - 1) * strides[i] - pads + reach)
         else:
-            spatial.append((extent + pads - reach) // stride + 1)
+            spatial.append((extent + pads - reach) // strides[i] + 1)
     save(path, [node], [value("x", x)], value("y", [x[0], out, *spatial]), constants)
     return 2 * w.size * math.prod(x[2:] if transposed else spatial) * x[0]
 
