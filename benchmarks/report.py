@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from compare import WIDTH
 from suite import (
     HERE,
     OURS,
@@ -22,10 +23,11 @@ HEAD = """# Performance
 
 Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` writes to `benchmarks/results/`; not edited
 by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
-compared in the same run. Each kind of machine has a section. "Better" is the faster of onnxruntime and OpenVINO. Untuned:
-schedules from formulas alone; else the schedules that ship with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime
-cannot be. Timed are libraries in the compiler's cache, whose weights lie in huge pages; those that `compile` emits embed
-them.
+compared in the same run. There are 15 rounds at least; they go on until the 95 % interval of every ratio is at most 4 % wide or
+so much time as the table's head says has gone into runs. `~`: the interval of this ratio stayed wider. Each kind of machine has a
+section. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone; else the schedules that ship
+with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime cannot be. Timed are libraries in the
+compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
 """
 
 
@@ -42,17 +44,30 @@ def has(result, name):
     return any(each["name"] == name for each in result["rows"])
 
 
+def wide(row):
+    low, high = row["interval"]
+    return (high - low) / row["ratio"] > WIDTH
+
+
 def ratio(result, name):
     found = [each for each in result["rows"] if each["name"] == name]
-    return figure(found[0]["ratio"]) + "*" * (not agrees(found[0])) if found else "–"
+    if not found:
+        return "–"
+    wrong = "*" * (not agrees(found[0]))
+    return "~" * wide(found[0]) + figure(found[0]["ratio"]) + wrong
+
+
+def untuned(result):
+    rows = (row(result, "untuned"), better_peer(result))
+    return "~" * any(map(wide, rows)) + figure(untuned_ratio(result))
 
 
 def summary(results):
     better = [better_peer(result)["ratio"] for result in results]
-    untuned = [untuned_ratio(result) for result in results]
+    unset = [untuned_ratio(result) for result in results]
     text = (
         f"Better peer / ours: geomean {figure(geomean(better))}, lowest {figure(min(better))}; "
-        f"untuned {figure(geomean(untuned))}, lowest {figure(min(untuned))}."
+        f"untuned {figure(geomean(unset))}, lowest {figure(min(unset))}."
     )
     wrong = {
         each["name"]
@@ -69,7 +84,7 @@ def summary(results):
     shares = [share_of_peak(result) for result in results if result["flops"]]
     if shares:
         text += f" Share of the FMA peak: geomean {100 * geomean(shares):.0f} %."
-    return text + "\n"
+    return text
 
 
 def run_table(recorded):
@@ -84,10 +99,13 @@ def run_table(recorded):
             known = result["flops"] is not None
             cells.append(f"{100 * share_of_peak(result):.0f} %" if known else "–")
         cells += [ratio(result, "onnxruntime"), ratio(result, "openvino")]
-        rows.append([*cells, figure(untuned_ratio(result))])
+        rows.append([*cells, untuned(result)])
     if not with_share:
         head.remove("of peak")
-    return table(head, rows) + "\n" + summary(results)
+    ratios = [cell for cells in rows for cell in cells[-3:] if cell != "–"]
+    marked = sum(cell.startswith("~") for cell in ratios)
+    intervals = f" {marked} of {len(ratios)} ratios have an interval wider than 4 %."
+    return table(head, rows) + "\n" + summary(results) + intervals + "\n"
 
 
 def first_table(recorded):
@@ -149,13 +167,18 @@ def peer_versions(recorded):
     return ", ".join(sorted(versions))
 
 
+def time_limit(recorded):
+    limit = recorded.get("seconds")
+    return f" At most {limit:g} s of runs a case." if limit else ""
+
+
 def machine_section(folder, results):
     """Everything that one kind of machine has recorded; the folder is called by its id."""
     text = [f"## {machine_name(results[0])} ({folder})\n"]
     for each in results:
         text.append(
             f"### {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n"
-            f"{each['about']}. {peer_versions(each)}.\n\n{run_table(each)}"
+            f"{each['about']}. {peer_versions(each)}.{time_limit(each)}\n\n{run_table(each)}"
         )
     models = {
         each["threads"]: each

@@ -218,7 +218,11 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
     parser.add_argument("--against", default="onnxruntime,openvino")
-    parser.add_argument("--time", type=float, default=6.0, help="seconds a case")
+    parser.add_argument(
+        "--time",
+        type=float,
+        help="seconds of runs a case at most; default: the suite's own",
+    )
     parser.add_argument("--tune", help="tune each case this long first: 30s, 5m")
     parser.add_argument("--db", help="the tuning database")
     parser.add_argument("--json", help="write all figures here")
@@ -232,6 +236,7 @@ def main():
         parser.error("--record goes with neither --only, --tune nor --db")
     cases = load(arguments.suite)
     arguments.cold = cases.get("cold", 0)
+    arguments.time = arguments.time or cases["seconds"]
     chosen = [c for c in cases["cases"] if arguments.only in c["name"]]
     if not chosen:
         raise SystemExit(f"bench: no case of {arguments.suite} has '{arguments.only}'")
@@ -256,6 +261,7 @@ def main():
         "about": cases["about"],
         "threads": arguments.threads,
         "target": arguments.target,
+        "seconds": arguments.time,
         "cases": results,
     }
     files = [pathlib.Path(arguments.json)] if arguments.json else []

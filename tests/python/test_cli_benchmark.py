@@ -8,6 +8,7 @@ import time
 import compare
 import numpy as np
 import pytest
+import report
 from harness import CLS, CLS_SHAPE, ROOT, opencompiler, run
 
 
@@ -103,7 +104,12 @@ class Noisy:
         self.medians.append(self.random.uniform(1, 9))
 
 
-def test_the_time_given_is_kept():
+@pytest.fixture
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(compare, "SETTLE", 0)
+
+
+def test_the_time_given_is_kept(no_pauses):
     contestants = [Noisy("ours"), Noisy("theirs!")]
     started = time.monotonic()
     serial = [Noisy("ours")]
@@ -111,6 +117,56 @@ def test_the_time_given_is_kept():
     assert time.monotonic() - started < 3
     assert len(contestants[0].medians) == len(serial[0].medians) >= 15
     assert noisy
+
+
+class SlowLimit:
+    def time(self):
+        time.sleep(0.05)
+
+
+def test_rounds_go_on_while_intervals_are_wide_and_limits_take_nothing_of_the_time(
+    no_pauses,
+):
+    contestants = [Noisy("ours"), Noisy("theirs!")]
+    limit = SlowLimit()
+    arguments = argparse.Namespace(time=0.5)  # less than 15 times the limit
+    _, noisy = compare.compare(arguments, contestants, [], [limit])
+    assert noisy
+    assert len(contestants[0].medians) > compare.MIN_ROUNDS
+
+
+class Steady(Noisy):
+    def time(self, span):
+        self.medians.append(2.0)
+
+
+def test_rounds_end_when_intervals_are_narrow(no_pauses):
+    contestants = [Steady("ours"), Steady("theirs")]
+    ratios, noisy = compare.compare(argparse.Namespace(time=60), contestants, [], [])
+    assert ratios["theirs"] == (1, 1, 1)
+    assert not noisy
+    assert len(contestants[0].medians) == compare.MIN_ROUNDS
+
+
+def recorded_row(name, ratio, width=0.0, err=0.0):
+    interval = [ratio - width / 2, ratio + width / 2]
+    row = {"name": name, "milliseconds": ratio, "ratio": ratio, "interval": interval}
+    return row | {"err": err, "version": "1", "first_result_ms": 1, "peak_rss_mb": 1}
+
+
+def recorded_case(*rows, name="square 64"):
+    ours = [recorded_row("opencompiler", 1.0), recorded_row("untuned", 1.0)]
+    case = {"name": name, "flops": None, "machine": "M", "peak_flops": None}
+    return case | {"rows": [*ours, *rows]}
+
+
+def test_ratios_of_wide_intervals_are_marked_and_counted():
+    wide = recorded_case(
+        recorded_row("onnxruntime", 1.5, 0.07), recorded_row("openvino", 1.2, 0.01)
+    )
+    text = report.run_table({"cases": [wide]})
+    assert "| ~1.50 | 1.20 | 1.20 |" in text
+    assert "1 of 3 ratios have an interval wider than 4 %" in text
 
 
 def test_scaling_is_the_median_of_the_rounds_ratios():
