@@ -25,7 +25,7 @@ Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` 
 by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
 compared in the same run. There are 15 rounds at least; they go on until the 95 % interval of every ratio is at most 4 % wide or
 so much time as the table's head says has gone into runs. `~`: the interval of this ratio stayed wider. Each kind of machine has a
-section. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone; else the schedules that ship
+section; a table of another build than the newest record's says so. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone; else the schedules that ship
 with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime cannot be. Timed are libraries in the
 compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
 """
@@ -172,12 +172,23 @@ def time_limit(recorded):
     return f" At most {limit:g} s of runs a case." if limit else ""
 
 
-def machine_section(folder, results):
+def newest_build(results):
+    """None where no record says of which build it is."""
+    return max(results, key=lambda each: each.get("recorded", "")).get("build")
+
+
+def age(recorded, newest):
+    if recorded.get("build") == newest:
+        return ""
+    return "**Stale: another build than the newest record's made these figures.**\n\n"
+
+
+def machine_section(folder, results, newest):
     """Everything that one kind of machine has recorded; the folder is called by its id."""
     text = [f"## {machine_name(results[0])} ({folder})\n"]
     for each in results:
         text.append(
-            f"### {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n"
+            f"### {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n{age(each, newest)}"
             f"{each['about']}. {peer_versions(each)}.{time_limit(each)}\n\n{run_table(each)}"
         )
     models = {
@@ -188,12 +199,14 @@ def machine_section(folder, results):
     if 1 in models:
         text.append(
             "### Opening a model and running it once\n\nTime to the first result and memory that a process adds to its imports; medians of three processes each, in turns.\n\n"
+            + age(models[1], newest)
             + first_table(models[1])
         )
     if 2 in models:
         text.append(
             "### From one thread to two\n\nTime on one / time on two, everyone timed on both in the same rounds; beside it what the machine's own limits "
             "gain. A step of GPT-2 reads all its weights: no faster than memory allows.\n\n"
+            + age(models[2], newest)
             + scaling_table(models[2])
         )
     lines = [line for each in results for line in slower(each)]
@@ -209,7 +222,9 @@ def page():
     machines = {}
     for file in sorted((HERE / "results").glob("*/*.json")):
         machines.setdefault(file.parent.name, []).append(json.loads(file.read_text()))
-    return "\n".join([HEAD, *(machine_section(*each) for each in machines.items())])
+    newest = newest_build([each for records in machines.values() for each in records])
+    sections = [machine_section(*each, newest) for each in machines.items()]
+    return "\n".join([HEAD, *sections])
 
 
 def main():

@@ -5,6 +5,8 @@ ours. The share is of the FMA peak that is measured in the same rounds.
 """
 
 import argparse
+import datetime
+import hashlib
 import json
 import math
 import os
@@ -202,6 +204,15 @@ def machine_id():
     return doctor("--no-measure")["machine"][:8]
 
 
+def build_id():
+    """What decides how fast our libraries are: the sources of kernels, Halide, the schedules that ship."""
+    shipped = hashlib.sha256()
+    for file in sorted((ROOT / "tuning_db/system").glob("*.jsonl")):
+        shipped.update(file.read_bytes())
+    toolchain = doctor("--no-measure")["toolchain"]
+    return f"{toolchain} shipped-{shipped.hexdigest()[:16]}"
+
+
 def record_path(arguments):
     name = f"{arguments.suite}-{arguments.threads}-{arguments.target}.json"
     return HERE / "results" / machine_id() / name
@@ -262,6 +273,8 @@ def main():
         "threads": arguments.threads,
         "target": arguments.target,
         "seconds": arguments.time,
+        "build": build_id(),
+        "recorded": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cases": results,
     }
     files = [pathlib.Path(arguments.json)] if arguments.json else []

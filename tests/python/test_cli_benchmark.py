@@ -169,6 +169,36 @@ def test_ratios_of_wide_intervals_are_marked_and_counted():
     assert "1 of 3 ratios have an interval wider than 4 %" in text
 
 
+def test_figures_of_another_build_than_the_newest_are_marked():
+    case = recorded_case(recorded_row("onnxruntime", 1.5))
+    whole = {"suite": "gemm", "target": "host", "about": "A", "cases": [case]}
+    old = whole | {"threads": 1, "build": "a", "recorded": "2026-01-02T03:04:05+00:00"}
+    new = whole | {"threads": 2, "build": "b", "recorded": "2026-01-02T03:04:06+00:00"}
+    unnamed = whole | {"threads": 4}
+    assert report.newest_build([new, old, unnamed]) == "b"
+    assert report.newest_build([unnamed]) is None
+    text = report.machine_section("id", [old, new, unnamed], "b")
+    tables = text.split("### ")
+    stale = [table.splitlines()[0] for table in tables if "Stale" in table]
+    assert stale == ["gemm, 1 thread(s), host", "gemm, 4 thread(s), host"]
+    assert "Stale" not in report.machine_section("id", [unnamed], None)
+
+
+def test_a_record_names_the_build(tmp_path):
+    file = tmp_path / "gemm.json"
+    command = [sys.executable, ROOT / "benchmarks/suite.py", "gemm", "--only", "odd 77"]
+    run(*command, "--against", "onnxruntime", "--time", "0.2", "--json", file)
+    recorded = json.loads(file.read_text())
+    toolchain = json.loads(opencompiler("doctor", "--json", "--no-measure").stdout)
+    assert recorded["build"].startswith(toolchain["toolchain"] + " shipped-")
+    assert recorded["recorded"].startswith("20")
+    assert [case["name"] for case in recorded["cases"]] == [
+        "odd 77",
+        "odd 77, both given",
+    ]
+    assert report.run_table(recorded).count("| odd 77") == 2
+
+
 def test_scaling_is_the_median_of_the_rounds_ratios():
     all_threads, one = Noisy("ours"), Noisy("ours")
     all_threads.medians, one.medians = [1.0, 2.0, 10.0], [2.0, 3.0, 11.0]
