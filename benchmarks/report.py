@@ -13,6 +13,7 @@ from suite import (
     better_peer,
     counts,
     geomean,
+    load,
     row,
     share_of_peak,
     untuned_ratio,
@@ -25,9 +26,12 @@ Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` 
 by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
 compared in the same run. There are 15 rounds at least; they go on until the 95 % interval of every ratio is at most 4 % wide or
 so much time as the table's head says has gone into runs. `~`: the interval of this ratio stayed wider. Each kind of machine has a
-section; a table of another build than the newest record's says so. "Better" is the faster of onnxruntime and OpenVINO. Untuned: schedules from formulas alone; else the schedules that ship
-with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime cannot be. Timed are libraries in the
-compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
+section; figures of another build than the newest record's are marked. "Better" is the faster of onnxruntime and OpenVINO.
+Untuned: schedules from formulas alone; else the schedules that ship with the compiler. "Of peak" is the share of the FMA peak
+measured in the same rounds, "of limit" that of what the machine would need for each kernel at best, added up: its operations at
+the FMA peak or its bytes at the read bandwidth, whichever takes longer. Winograd needs fewer operations than are counted. With
+target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime cannot be. Timed are libraries in the compiler's cache, whose
+weights lie in huge pages; those that `compile` emits embed them.
 """
 
 
@@ -57,6 +61,10 @@ def ratio(result, name):
     return "~" * wide(found[0]) + figure(found[0]["ratio"]) + wrong
 
 
+def share_of_limit(result):
+    return result["limit_ms"] / row(result, "opencompiler")["milliseconds"]
+
+
 def untuned(result):
     rows = (row(result, "untuned"), better_peer(result))
     return "~" * any(map(wide, rows)) + figure(untuned_ratio(result))
@@ -81,31 +89,77 @@ def summary(results):
             f" *: its outputs are wrong and its time does not count as a peer's; "
             f"{name} / ours, right or wrong: geomean {figure(geomean(all_of_it))}, lowest {figure(min(all_of_it))}."
         )
-    shares = [share_of_peak(result) for result in results if result["flops"]]
-    if shares:
-        text += f" Share of the FMA peak: geomean {100 * geomean(shares):.0f} %."
+    return text
+
+
+def shares(recorded, results):
+    """What the suite says of the machine's limits."""
+    text = ""
+    known = [result for result in results if result["flops"]]
+    if known:
+        share = geomean([share_of_peak(result) for result in known])
+        text += f" Share of the FMA peak: geomean {100 * share:.0f} %"
+        large = [r for r in known if is_large(defined(recorded, r["name"]))]
+        if large:
+            share = geomean([share_of_peak(result) for result in large])
+            text += f"; of those with m, n and k of 256 or more {100 * share:.0f} %"
+        text += "."
+    limited = [result for result in results if "limit_ms" in result]
+    if limited:
+        share = geomean([share_of_limit(result) for result in limited])
+        text += f" Share of the limit of all kernels: geomean {100 * share:.0f} %."
+    return text
+
+
+def defined(recorded, name):
+    """The case of the suite's file; {} where it has gone since."""
+    cases = load(recorded["suite"])["cases"]
+    return next((case for case in cases if case["name"] == name), {})
+
+
+def is_large(case):
+    return "a" in case and min(*case["a"][-2:], *case["b"][-2:]) >= 256
+
+
+def compile_times(results):
+    text = ""
+    for result in results:
+        if "cold_compile" in result:
+            cold = result["cold_compile"]
+            text += (
+                f"\nCompiling {result['name']} with an empty cache and {cold['jobs']} jobs: {cold['seconds']:.1f} s; "
+                f"asked for: at most {cold['asked']} s.\n"
+            )
     return text
 
 
 def run_table(recorded):
     """One run of a suite."""
     results = [result for result in recorded["cases"] if counts(result)]
-    head = ["case", "ms", "of peak", "onnxruntime", "OpenVINO", "untuned, better"]
+    head = ["case", "ms", "of peak", "of limit"]
+    head += ["onnxruntime", "OpenVINO", "untuned, better"]
     with_share = any(result["flops"] for result in results)
+    with_limit = any("limit_ms" in result for result in results)
     rows = []
     for result in results:
         cells = [result["name"], f"{row(result, 'opencompiler')['milliseconds']:.3f}"]
         if with_share:
             known = result["flops"] is not None
             cells.append(f"{100 * share_of_peak(result):.0f} %" if known else "–")
+        if with_limit:
+            known = "limit_ms" in result
+            cells.append(f"{100 * share_of_limit(result):.0f} %" if known else "–")
         cells += [ratio(result, "onnxruntime"), ratio(result, "openvino")]
         rows.append([*cells, untuned(result)])
     if not with_share:
         head.remove("of peak")
+    if not with_limit:
+        head.remove("of limit")
     ratios = [cell for cells in rows for cell in cells[-3:] if cell != "–"]
     marked = sum(cell.startswith("~") for cell in ratios)
     intervals = f" {marked} of {len(ratios)} ratios have an interval wider than 4 %."
-    return table(head, rows) + "\n" + summary(results) + intervals + "\n"
+    text = summary(results) + shares(recorded, results) + intervals
+    return table(head, rows) + "\n" + text + "\n" + compile_times(results)
 
 
 def first_table(recorded):
@@ -138,17 +192,27 @@ def scaling_table(recorded):
 
 
 def slower(recorded):
-    lines = []
+    """A list; what makes all cases or one of them slower stands in the suite's file, by target."""
+    target, lines = recorded["target"], []
     for result in recorded["cases"]:
-        where = f"{recorded['suite']}, {recorded['threads']} thread(s), {recorded['target']}: {result['name']}"
+        where = result["name"]
         if "failed" in result:
-            lines.append(f"- {where}: failed: {result['failed']}")
+            lines.append(f"  - {where}: failed: {result['failed']}")
         elif not counts(result):
-            lines.append(f"- {where}: outputs differ")
+            lines.append(f"  - {where}: outputs differ")
         elif better_peer(result)["ratio"] < 1:
             better = better_peer(result)
-            why = f": {result['why']}" if "why" in result else ""
-            lines.append(f"- {where} {figure(better['ratio'])} {better['name']}{why}")
+            why = defined(recorded, where).get("why", {}).get(target)
+            end = f": {why}" if why else ""
+            mark = "~" * wide(better)
+            lines.append(
+                f"  - {where} {mark}{figure(better['ratio'])} {better['name']}{end}"
+            )
+    if lines:
+        why = load(recorded["suite"]).get("why", {}).get(target)
+        end = f". {why}:" if why else ":"
+        first = f"- {recorded['suite']}, {recorded['threads']} thread(s), {target}{end}"
+        lines.insert(0, first)
     return lines
 
 

@@ -14,6 +14,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 import onnx
@@ -124,6 +125,30 @@ def tune(arguments, model, options):
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
 
 
+def limit_of_kernels(arguments, case, model, options):
+    """Milliseconds that the machine would need for the model's kernels, each alone, by what it can do at best."""
+    command = [CLI, "profile", model, *options, "--json", "--time", "0.5"]
+    command += ["--threads", str(arguments.threads), "--target", arguments.target]
+    for name, number in case.get("inputs", {}).items():
+        command += ["--input", f"{name}=i64={number}"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    steps = json.loads(done.stdout)["steps"]
+    return sum(step.get("limit_nanoseconds", 0) for step in steps) / 1e6
+
+
+def cold_compile(arguments, case, model, options, folder):
+    """Seconds that the compiler takes with an empty cache, beside what is asked for."""
+    wanted = case["cold_compile"]
+    command = [CLI, "compile", model, *options, "-o", folder / "compiled"]
+    command += ["--threads", str(arguments.threads), "--target", arguments.target]
+    command += ["--jobs", str(wanted["jobs"])]
+    with tempfile.TemporaryDirectory(prefix="opencompiler-") as cache:
+        environment = os.environ | {"OPENCOMPILER_CACHE": cache}
+        started = time.monotonic()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        return wanted | {"seconds": time.monotonic() - started}
+
+
 def run_case(arguments, case, folder):
     model, options, flops = prepare(arguments.suite, case, folder)
     if arguments.tune:
@@ -145,13 +170,15 @@ def run_case(arguments, case, folder):
         environment["OPENCOMPILER_DB"] = str(folder / "none.db")
     done = subprocess.run(command, check=False, capture_output=True, env=environment)
     result = {"name": case["name"], "flops": flops}
-    if "why" in case:  # what makes it slower than a peer, if it is
-        result["why"] = case["why"]
     if not figures.exists():
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         return result | {"failed": " ".join(lines[-1:])}
     measured = json.loads(figures.read_text())
     del measured["model"]  # a file of this machine; the case has a name
+    if arguments.limit:
+        result["limit_ms"] = limit_of_kernels(arguments, case, model, options)
+    if "cold_compile" in case:
+        result["cold_compile"] = cold_compile(arguments, case, model, options, folder)
     return result | measured
 
 
@@ -235,6 +262,11 @@ def main():
         help="seconds of runs a case at most; default: the suite's own",
     )
     parser.add_argument("--tune", help="tune each case this long first: 30s, 5m")
+    parser.add_argument(
+        "--limit",
+        action="store_true",
+        help="models: also what the machine would need at best for the kernels",
+    )
     parser.add_argument("--db", help="the tuning database")
     parser.add_argument("--json", help="write all figures here")
     parser.add_argument(
@@ -245,6 +277,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.record and (arguments.only or arguments.tune or arguments.db):
         parser.error("--record goes with neither --only, --tune nor --db")
+    if arguments.limit and arguments.suite != "models":
+        parser.error("--limit is for models; the others have their share of the peak")
     cases = load(arguments.suite)
     arguments.cold = cases.get("cold", 0)
     arguments.time = arguments.time or cases["seconds"]

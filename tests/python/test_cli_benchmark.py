@@ -199,6 +199,37 @@ def test_a_record_names_the_build(tmp_path):
     assert report.run_table(recorded).count("| odd 77") == 2
 
 
+def test_the_page_says_the_shares_and_why_a_case_is_slower():
+    peer = recorded_row("onnxruntime", 0.9)
+    measured = {"flops": 5e8, "peak_flops": 1e12}  # in 1 ms: half the peak
+    cases = [recorded_case(peer, name="square 256") | measured]
+    cases.append(recorded_case(peer, name="gemv 4096") | measured | {"flops": 2e8})
+    recorded = {"suite": "gemm", "threads": 1, "target": "host", "cases": cases}
+    assert "; of those with m, n and k of 256 or more 50 %." in report.run_table(
+        recorded
+    )
+    assert report.slower(recorded) == [
+        "- gemm, 1 thread(s), host:",
+        "  - square 256 0.90 onnxruntime",
+        "  - gemv 4096 0.90 onnxruntime: everyone reads 64 MiB of b once, at the speed of memory",
+    ]
+    (first, *_) = report.slower(recorded | {"target": "x86-64-avx2"})
+    assert first.endswith("exceed the peak of AVX2:")
+
+
+def test_models_have_their_share_of_the_limit_and_the_time_of_a_cold_compile():
+    limited = recorded_case(recorded_row("onnxruntime", 1.5)) | {"limit_ms": 0.75}
+    plain = recorded_case(recorded_row("onnxruntime", 1.5))
+    plain["cold_compile"] = {"jobs": 2, "asked": 20, "seconds": 12.34}
+    text = report.run_table({"cases": [limited, plain]})
+    lines = text.splitlines()
+    assert lines[0].startswith("| case | ms | of limit | onnxruntime")
+    assert lines[2].startswith("| square 64 | 1.000 | 75 % | 1.50")
+    assert lines[3].startswith("| square 64 | 1.000 | – | 1.50")
+    assert "Share of the limit of all kernels: geomean 75 %." in text
+    assert "with an empty cache and 2 jobs: 12.3 s; asked for: at most 20 s." in text
+
+
 def test_scaling_is_the_median_of_the_rounds_ratios():
     all_threads, one = Noisy("ours"), Noisy("ours")
     all_threads.medians, one.medians = [1.0, 2.0, 10.0], [2.0, 3.0, 11.0]
