@@ -20,6 +20,7 @@ from suite import (
 )
 
 PAGE = ROOT / "docs/performance.md"
+PEERS = {"onnxruntime": "onnxruntime", "openvino": "OpenVINO"}  # their columns
 HEAD = """# Performance
 
 Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` writes to `benchmarks/results/`; not edited
@@ -29,9 +30,9 @@ so much time as the table's head says has gone into runs. `~`: the interval of t
 section; figures of another build than the newest record's are marked. "Better" is the faster of onnxruntime and OpenVINO.
 Untuned: schedules from formulas alone; else the schedules that ship with the compiler. "Of peak" is the share of the FMA peak
 measured in the same rounds, "of limit" that of what the machine would need for each kernel at best, added up: its operations at
-the FMA peak or its bytes at the read bandwidth, whichever takes longer. Winograd needs fewer operations than are counted. With
-target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime cannot be. Timed are libraries in the compiler's cache, whose
-weights lie in huge pages; those that `compile` emits embed them.
+the FMA peak or its bytes at the read bandwidth, whichever takes longer. Winograd needs fewer operations than are counted. "Wrong":
+outputs differ from onnxruntime's, so there is no time. With target x86-64-avx2 OpenVINO's oneDNN is held to AVX2 as well, onnxruntime
+cannot be. Timed are libraries in the compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
 """
 
 
@@ -57,8 +58,9 @@ def ratio(result, name):
     found = [each for each in result["rows"] if each["name"] == name]
     if not found:
         return "–"
-    wrong = "*" * (not agrees(found[0]))
-    return "~" * wide(found[0]) + figure(found[0]["ratio"]) + wrong
+    if not agrees(found[0]):
+        return "wrong"
+    return "~" * wide(found[0]) + figure(found[0]["ratio"])
 
 
 def share_of_limit(result):
@@ -77,18 +79,14 @@ def summary(results):
         f"Better peer / ours: geomean {figure(geomean(better))}, lowest {figure(min(better))}; "
         f"untuned {figure(geomean(unset))}, lowest {figure(min(unset))}."
     )
-    wrong = {
-        each["name"]
-        for result in results
-        for each in result["rows"]
-        if not agrees(each)
-    }
-    for name in sorted(wrong):
-        all_of_it = [row(r, name)["ratio"] for r in results if has(r, name)]
-        text += (
-            f" *: its outputs are wrong and its time does not count as a peer's; "
-            f"{name} / ours, right or wrong: geomean {figure(geomean(all_of_it))}, lowest {figure(min(all_of_it))}."
-        )
+    for name, title in PEERS.items():
+        ran = [row(result, name) for result in results if has(result, name)]
+        right = [each["ratio"] for each in ran if agrees(each)]
+        if right:
+            text += f" {title} / ours: geomean {figure(geomean(right))} of {len(right)}"
+            text += " cases." if len(right) > 1 else " case."
+        if len(right) < len(ran):
+            text += f" {title}'s outputs are wrong in {len(ran) - len(right)} of {len(ran)}: there it has no time."
     return text
 
 
@@ -137,7 +135,8 @@ def run_table(recorded):
     """One run of a suite."""
     results = [result for result in recorded["cases"] if counts(result)]
     head = ["case", "ms", "of peak", "of limit"]
-    head += ["onnxruntime", "OpenVINO", "untuned, better"]
+    peers = [name for name in PEERS if any(has(result, name) for result in results)]
+    head += [*(PEERS[name] for name in peers), "untuned, better"]
     with_share = any(result["flops"] for result in results)
     with_limit = any("limit_ms" in result for result in results)
     rows = []
@@ -149,13 +148,14 @@ def run_table(recorded):
         if with_limit:
             known = "limit_ms" in result
             cells.append(f"{100 * share_of_limit(result):.0f} %" if known else "–")
-        cells += [ratio(result, "onnxruntime"), ratio(result, "openvino")]
+        cells += [ratio(result, name) for name in peers]
         rows.append([*cells, untuned(result)])
     if not with_share:
         head.remove("of peak")
     if not with_limit:
         head.remove("of limit")
-    ratios = [cell for cells in rows for cell in cells[-3:] if cell != "–"]
+    last = [cell for cells in rows for cell in cells[-len(peers) - 1 :]]
+    ratios = [cell for cell in last if cell not in ("–", "wrong")]
     marked = sum(cell.startswith("~") for cell in ratios)
     intervals = f" {marked} of {len(ratios)} ratios have an interval wider than 4 %."
     text = summary(results) + shares(recorded, results) + intervals

@@ -230,6 +230,22 @@ def test_models_have_their_share_of_the_limit_and_the_time_of_a_cold_compile():
     assert "with an empty cache and 2 jobs: 12.3 s; asked for: at most 20 s." in text
 
 
+def test_wrong_outputs_have_no_time():
+    right = recorded_case(
+        recorded_row("onnxruntime", 2.0), recorded_row("openvino", 1.5)
+    )
+    wrong = recorded_case(
+        recorded_row("onnxruntime", 2.0), recorded_row("openvino", 0.5, 1.0, err=0.9)
+    )
+    text = report.run_table({"cases": [right, wrong]})
+    assert text.splitlines()[3] == "| square 64 | 1.000 | 2.00 | wrong | 2.00 |"
+    assert "Better peer / ours: geomean 1.73, lowest 1.50" in text
+    assert "onnxruntime / ours: geomean 2.00 of 2 cases." in text
+    assert "OpenVINO / ours: geomean 1.50 of 1 case." in text
+    assert "OpenVINO's outputs are wrong in 1 of 2: there it has no time." in text
+    assert "0 of 5 ratios" in text
+
+
 def test_scaling_is_the_median_of_the_rounds_ratios():
     all_threads, one = Noisy("ours"), Noisy("ours")
     all_threads.medians, one.medians = [1.0, 2.0, 10.0], [2.0, 3.0, 11.0]
