@@ -31,8 +31,14 @@ WIDTH = (
     0.04  # of the interval, as a part of the ratio: when it is this narrow, rounds end
 )
 LONGEST = 60.0  # seconds, when nobody says --time
-# Instructions that peers are to do without when ours do: OpenVINO listens to its oneDNN, onnxruntime to nothing.
-RESTRICTIONS = {"x86-64-avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
+# Whose packages are not in our own environment: tests/models/fetch.py --all makes it.
+INTERPRETERS = {"torch": HERE.parent / ".cache/torch-venv/bin/python"}
+# Instructions that peers are to do without when ours do: oneDNN (OpenVINO, torch) and torch's own kernels listen.
+# Neither onnxruntime nor OpenVINO's own kernels do; where those meet oneDNN's, its outputs may be wrong
+# (openvinotoolkit/openvino#38190).
+RESTRICTIONS = {
+    "x86-64-avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+}
 
 
 def err(a, b) -> float:
@@ -54,7 +60,8 @@ class Contestant:
     def __init__(self, name, kind, arguments, folder, threads, **paths):
         self.name = name
         self.outputs_file = folder / f"{name}-{threads}.npz"
-        command = [sys.executable, HERE / "contestant.py", kind]
+        python = INTERPRETERS.get(kind, sys.executable)
+        command = [python, HERE / "contestant.py", kind]
         for key, value in paths.items():
             command += [f"--{key}", value]
         command += ["--threads", str(threads), "--cold", str(arguments.cold)]

@@ -18,13 +18,14 @@ import time
 
 import numpy as np
 import onnx
-from compare import CLI, HERE, TOLERANCE, doctor
+from compare import CLI, HERE, INTERPRETERS, TOLERANCE, doctor
 from contestant import DTYPES
 from onnx import helper, numpy_helper
 
 ROOT = HERE.parent
 MODELS = ROOT / ".cache/models"
 OURS = ("opencompiler", "untuned")
+BETTER = ("onnxruntime", "openvino")  # the peers that ours is to be faster than
 
 
 def names():
@@ -107,6 +108,19 @@ def write_conv(case, path):
     return 2 * w.size * math.prod(x[2:] if transposed else spatial) * x[0]
 
 
+def present(against):
+    """Those of the peers that can be started; of the others it is said how to get them."""
+    found = []
+    for peer in against:
+        if not INTERPRETERS.get(peer, HERE).exists():
+            print(
+                f"without {peer}: {INTERPRETERS[peer]} is not there; tests/models/fetch.py --all makes it"
+            )
+        else:
+            found.append(peer)
+    return found
+
+
 def prepare(suite, case, folder):
     """The case's model file, its options for compare.py, its f32 operations (None: not known, or of another dtype)."""
     if suite == "models":
@@ -159,7 +173,8 @@ def run_case(arguments, case, folder):
     command += ["--threads", str(arguments.threads), "--target", arguments.target]
     for name, number in case.get("inputs", {}).items():
         command += ["--input", f"{name}={number}"]
-    against = case.get("against", arguments.against)
+    able = case.get("against", arguments.against)
+    against = ",".join(peer for peer in arguments.against if peer in able)
     command += ["--against", against, "--time", str(arguments.time)]
     command += ["--cold", str(arguments.cold)]
     command += ["--limit"] if flops or arguments.threads > 1 else []
@@ -191,8 +206,8 @@ def agrees(row):
 
 
 def better_peer(result):
-    """The row of the faster peer whose outputs agree with the reference, compare.py's."""
-    peers = [r for r in result["rows"] if r["name"] not in OURS and agrees(r)]
+    """The row of the faster of those peers whose outputs agree with the reference, compare.py's."""
+    peers = [r for r in result["rows"] if r["name"] in BETTER and agrees(r)]
     return min(peers, key=lambda each: each["ratio"])
 
 
@@ -255,7 +270,7 @@ def main():
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
-    parser.add_argument("--against", default="onnxruntime,openvino")
+    parser.add_argument("--against", help="peers with commas; default: the suite's own")
     parser.add_argument(
         "--time",
         type=float,
@@ -282,6 +297,11 @@ def main():
     cases = load(arguments.suite)
     arguments.cold = cases.get("cold", 0)
     arguments.time = arguments.time or cases["seconds"]
+    arguments.against = present(
+        arguments.against.split(",") if arguments.against else cases["against"]
+    )
+    if not set(BETTER) & set(arguments.against):
+        parser.error(f"--against needs one of {', '.join(BETTER)}")
     chosen = [c for c in cases["cases"] if arguments.only in c["name"]]
     if not chosen:
         raise SystemExit(f"bench: no case of {arguments.suite} has '{arguments.only}'")

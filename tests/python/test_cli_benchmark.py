@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import pathlib
 import sys
 import time
 
@@ -9,6 +10,7 @@ import compare
 import numpy as np
 import pytest
 import report
+import suite
 from harness import CLS, CLS_SHAPE, ROOT, opencompiler, run
 
 
@@ -244,6 +246,54 @@ def test_wrong_outputs_have_no_time():
     assert "OpenVINO / ours: geomean 1.50 of 1 case." in text
     assert "OpenVINO's outputs are wrong in 1 of 2: there it has no time." in text
     assert "0 of 5 ratios" in text
+
+
+def test_torch_has_a_column_and_is_not_the_better_peer():
+    case = recorded_case(recorded_row("onnxruntime", 2.0), recorded_row("torch", 0.5))
+    lines = report.run_table({"cases": [case]}).splitlines()
+    assert lines[0] == "| case | ms | onnxruntime | torch | untuned, better |"
+    assert lines[2] == "| square 64 | 1.000 | 2.00 | 0.50 | 2.00 |"
+
+
+TORCH_CASES = [
+    ("gemm", {"a": [5, 12], "b": [12, 7], "constant": True}),
+    ("gemm", {"a": [2, 5, 12], "b": [2, 7, 12], "constant": False, "transposed": True}),
+    ("gemm", {"a": [5, 12], "b": [12, 7], "constant": True, "dtype": "f64"}),
+    ("conv", {"x": [1, 6, 9, 11], "kernel": [3, 3], "pads": [0, 1, 1, 2]}),
+    ("conv", {"x": [1, 6, 9, 11], "kernel": [3, 2], "pads": [1, 0] * 2, "group": 2}),
+    ("conv", {"x": [1, 6, 30], "kernel": [3], "pads": [1, 1], "dilation": 2}),
+    (
+        "conv",
+        {
+            "x": [1, 6, 9, 8],
+            "kernel": [4, 2],
+            "pads": [1, 0] * 2,
+            "op": "ConvTranspose",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "case"), TORCH_CASES)
+def test_torch_computes_what_the_model_says(tmp_path, kind, case):
+    if not compare.INTERPRETERS["torch"].exists():
+        pytest.skip("no torch environment; tests/models/fetch.py --all makes it")
+    if kind == "conv":
+        case = {"out_channels": 4, "stride": 2} | case
+    write = {"gemm": suite.write_gemm, "conv": suite.write_conv}[kind]
+    write(case, tmp_path / "case.onnx")
+    file = tmp_path / "figures.json"
+    command = [sys.executable, ROOT / "benchmarks/compare.py", tmp_path / "case.onnx"]
+    run(*command, "--against", "onnxruntime,torch", "--time", "0.1", "--json", file)
+    rows = json.loads(file.read_text())["rows"]
+    assert [each["name"] for each in rows] == ["opencompiler", "onnxruntime", "torch"]
+    assert all(each["err"] <= compare.TOLERANCE for each in rows)
+
+
+def test_the_suite_goes_on_without_a_peer_that_is_not_there(monkeypatch, capsys):
+    monkeypatch.setitem(suite.INTERPRETERS, "torch", pathlib.Path("/nowhere/python"))
+    assert suite.present(["onnxruntime", "torch"]) == ["onnxruntime"]
+    assert "without torch: /nowhere/python is not there" in capsys.readouterr().out
 
 
 def test_scaling_is_the_median_of_the_rounds_ratios():
