@@ -30,12 +30,12 @@ so much time as the table's head says has gone into runs. `~`: the interval of t
 section; figures of another build than the newest record's are marked. "Better" is the faster of onnxruntime and OpenVINO.
 Untuned: schedules from formulas alone; else the schedules that ship with the compiler. "Of peak" is the share of the FMA peak
 measured in the same rounds, "of limit" that of what the machine would need for each kernel at best, added up: its operations at
-the FMA peak or its bytes at the read bandwidth, whichever takes longer. Winograd needs fewer operations than are counted. "Wrong":
-outputs differ from onnxruntime's, so there is no time. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch;
-onnxruntime and OpenVINO's own kernels cannot be, and where those meet oneDNN's, outputs are wrong
-(openvinotoolkit/openvino, pull request 38190): no setting of its package was found that mends it. torch uses oneDNN with weights
-packed once, and its own choice for products of two inputs. Timed are libraries in the compiler's cache, whose weights lie in huge
-pages; those that `compile` emits embed them.
+the FMA peak or its bytes at the read bandwidth of memory, whichever takes longer. Winograd needs fewer operations than are counted,
+and what stays in caches is faster than memory: both may exceed 100 %. "Wrong": outputs differ from onnxruntime's, so there is no
+time. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
+where those meet oneDNN's, outputs are wrong (openvinotoolkit/openvino, pull request 38190): no setting of its package was found that
+mends it. torch uses oneDNN with weights packed once, and its own choice for products of two inputs. Timed are libraries in the
+compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
 """
 
 

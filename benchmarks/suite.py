@@ -131,36 +131,59 @@ def prepare(suite, case, folder):
     return path, [], flops
 
 
+def flags(arguments):
+    """What every verb is told of how to compile."""
+    given = ["--threads", str(arguments.threads), "--target", arguments.target]
+    return given + (["--db", arguments.db] if arguments.db else [])
+
+
 def tune(arguments, model, options):
-    command = [CLI, "tune", model, *options, "--threads", str(arguments.threads)]
-    command += ["--time", arguments.tune, "--target", arguments.target]
-    if arguments.db:
-        command += ["--db", arguments.db]
+    command = [CLI, "tune", model, *options, *flags(arguments)]
+    command += ["--time", arguments.tune]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
 
 
-def limit_of_kernels(arguments, case, model, options):
+def limit_of_kernels(arguments, case, model, options, environment):
     """Milliseconds that the machine would need for the model's kernels, each alone, by what it can do at best."""
-    command = [CLI, "profile", model, *options, "--json", "--time", "0.5"]
-    command += ["--threads", str(arguments.threads), "--target", arguments.target]
+    command = [CLI, "profile", model, *options, *flags(arguments)]
+    command += ["--json", "--time", "0.5"]
     for name, number in case.get("inputs", {}).items():
         command += ["--input", f"{name}=i64={number}"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, env=environment)
+    if done.returncode != 0:  # it has said why; the case's times are worth keeping
+        return {}
     steps = json.loads(done.stdout)["steps"]
-    return sum(step.get("limit_nanoseconds", 0) for step in steps) / 1e6
+    nanoseconds = sum(step.get("limit_nanoseconds", 0) for step in steps)
+    return {"limit_ms": nanoseconds / 1e6}
 
 
-def cold_compile(arguments, case, model, options, folder):
+def cold_compile(arguments, case, model, options, environment):
     """Seconds that the compiler takes with an empty cache, beside what is asked for."""
     wanted = case["cold_compile"]
-    command = [CLI, "compile", model, *options, "-o", folder / "compiled"]
-    command += ["--threads", str(arguments.threads), "--target", arguments.target]
-    command += ["--jobs", str(wanted["jobs"])]
-    with tempfile.TemporaryDirectory(prefix="opencompiler-") as cache:
-        environment = os.environ | {"OPENCOMPILER_CACHE": cache}
+    with tempfile.TemporaryDirectory(prefix="opencompiler-") as folder:
+        command = [CLI, "compile", model, *options, *flags(arguments), "-o", folder]
+        command += ["--jobs", str(wanted["jobs"])]
+        empty = environment | {"OPENCOMPILER_CACHE": f"{folder}/cache"}
         started = time.monotonic()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-        return wanted | {"seconds": time.monotonic() - started}
+        done = subprocess.run(
+            command, check=False, stdout=subprocess.DEVNULL, env=empty
+        )
+        seconds = time.monotonic() - started
+    failed = done.returncode != 0  # it has said why
+    return {} if failed else {"cold_compile": wanted | {"seconds": seconds}}
+
+
+def compare_command(arguments, case, model, options, flops, figures):
+    command = [sys.executable, HERE / "compare.py", model, *options, *flags(arguments)]
+    for name, number in case.get("inputs", {}).items():
+        command += ["--input", f"{name}={number}"]
+    able = case.get("against", arguments.against)
+    against = ",".join(peer for peer in arguments.against if peer in able)
+    command += ["--against", against, "--time", str(arguments.time)]
+    command += ["--untuned", "--cold", str(arguments.cold), "--json", figures]
+    command += ["--limit"] if flops or arguments.threads > 1 else []
+    command += ["--scaling", "--openings", "3"] if arguments.suite == "models" else []
+    return command
 
 
 def run_case(arguments, case, folder):
@@ -169,17 +192,7 @@ def run_case(arguments, case, folder):
         tune(arguments, model, options)
     figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
-    command = [sys.executable, HERE / "compare.py", model, *options, "--untuned"]
-    command += ["--threads", str(arguments.threads), "--target", arguments.target]
-    for name, number in case.get("inputs", {}).items():
-        command += ["--input", f"{name}={number}"]
-    able = case.get("against", arguments.against)
-    against = ",".join(peer for peer in arguments.against if peer in able)
-    command += ["--against", against, "--time", str(arguments.time)]
-    command += ["--cold", str(arguments.cold)]
-    command += ["--limit"] if flops or arguments.threads > 1 else []
-    command += ["--scaling", "--openings", "3"] if arguments.suite == "models" else []
-    command += ["--json", figures] + (["--db", arguments.db] if arguments.db else [])
+    command = compare_command(arguments, case, model, options, flops, figures)
     environment = dict(os.environ)
     if arguments.record:  # what ships, not what this machine's user has tuned
         environment["OPENCOMPILER_DB"] = str(folder / "none.db")
@@ -191,9 +204,9 @@ def run_case(arguments, case, folder):
     measured = json.loads(figures.read_text())
     del measured["model"]  # a file of this machine; the case has a name
     if arguments.limit:
-        result["limit_ms"] = limit_of_kernels(arguments, case, model, options)
+        result |= limit_of_kernels(arguments, case, model, options, environment)
     if "cold_compile" in case:
-        result["cold_compile"] = cold_compile(arguments, case, model, options, folder)
+        result |= cold_compile(arguments, case, model, options, environment)
     return result | measured
 
 
