@@ -53,7 +53,7 @@ def row(node, x, w):
         )
     group = attributes.get("group", 1)
     transposed = node.op_type == "ConvTranspose"
-    result = {
+    return {
         "x": list(x),
         "out_channels": w[1] * group if transposed else w[0],
         "kernel": list(w[2:]),
@@ -63,7 +63,6 @@ def row(node, x, w):
         "group": group,
         "op": node.op_type,
     }
-    return result
 
 
 def complete(case):
