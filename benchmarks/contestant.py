@@ -80,10 +80,28 @@ def open_openvino(openvino, arguments, inputs):
     return run, openvino.__version__, settings
 
 
+def open_torch(torch, arguments, inputs):
+    import torch_op  # needs torch
+
+    torch.set_num_threads(arguments.threads)
+    tensors = {name: torch.from_numpy(value) for name, value in inputs.items()}
+    with torch.inference_mode():
+        compute, name = torch_op.load(arguments.model, tensors)
+    ordered = list(tensors.values())
+
+    def run():
+        with torch.inference_mode():
+            return {name: compute(*ordered).numpy()}
+
+    settings = {"num_threads": torch.get_num_threads(), "mkldnn": True}
+    return run, torch.__version__, settings
+
+
 OPENERS = {
     "opencompiler": ("_opencompiler", open_opencompiler),
     "onnxruntime": ("onnxruntime", open_onnxruntime),
     "openvino": ("openvino", open_openvino),
+    "torch": ("torch", open_torch),
 }
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 
+from compare import WIDTH
 from suite import (
     HERE,
     OURS,
@@ -12,20 +13,29 @@ from suite import (
     better_peer,
     counts,
     geomean,
+    load,
     row,
     share_of_peak,
     untuned_ratio,
 )
 
 PAGE = ROOT / "docs/performance.md"
+PEERS = {"onnxruntime": "onnxruntime", "openvino": "OpenVINO", "torch": "torch"}
 HEAD = """# Performance
 
 Made by `benchmarks/report.py` from the files that `./dev bench SUITE --record` writes to `benchmarks/results/`; not edited
 by hand. A ratio is the peer's time / ours, above 1: we are faster; the median over interleaved rounds of one run, outputs
-compared in the same run. Each kind of machine has a section. "Better" is the faster of onnxruntime and OpenVINO. Untuned:
-schedules from formulas alone; else the schedules that ship with the compiler. With target x86-64-avx2 OpenVINO is held to AVX2 as well; onnxruntime
-cannot be. Timed are libraries in the compiler's cache, whose weights lie in huge pages; those that `compile` emits embed
-them.
+compared in the same run. There are 15 rounds at least; they go on until the 95 % interval of every ratio is at most 4 % wide or
+so much time as the table's head says has gone into runs. `~`: the interval of this ratio stayed wider. Each kind of machine has a
+section; figures of another build than the newest record's are marked. "Better" is the faster of onnxruntime and OpenVINO.
+Untuned: schedules from formulas alone; else the schedules that ship with the compiler. "Of peak" is the share of the FMA peak
+measured in the same rounds, "of limit" that of what the machine would need for each kernel at best, added up: its operations at
+the FMA peak or its bytes at the read bandwidth of memory, whichever takes longer. Winograd needs fewer operations than are counted,
+and what stays in caches is faster than memory: both may exceed 100 %. "Wrong": outputs differ from onnxruntime's, so there is no
+time. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
+where those meet oneDNN's, outputs are wrong (openvinotoolkit/openvino, pull request 38190): no setting of its package was found that
+mends it. torch uses oneDNN with weights packed once, and its own choice for products of two inputs. Timed are libraries in the
+compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
 """
 
 
@@ -42,52 +52,117 @@ def has(result, name):
     return any(each["name"] == name for each in result["rows"])
 
 
+def wide(row):
+    low, high = row["interval"]
+    return (high - low) / row["ratio"] > WIDTH
+
+
 def ratio(result, name):
     found = [each for each in result["rows"] if each["name"] == name]
-    return figure(found[0]["ratio"]) + "*" * (not agrees(found[0])) if found else "–"
+    if not found:
+        return "–"
+    if not agrees(found[0]):
+        return "wrong"
+    return "~" * wide(found[0]) + figure(found[0]["ratio"])
+
+
+def share_of_limit(result):
+    return result["limit_ms"] / row(result, "opencompiler")["milliseconds"]
+
+
+def untuned(result):
+    rows = (row(result, "untuned"), better_peer(result))
+    return "~" * any(map(wide, rows)) + figure(untuned_ratio(result))
 
 
 def summary(results):
     better = [better_peer(result)["ratio"] for result in results]
-    untuned = [untuned_ratio(result) for result in results]
+    unset = [untuned_ratio(result) for result in results]
     text = (
         f"Better peer / ours: geomean {figure(geomean(better))}, lowest {figure(min(better))}; "
-        f"untuned {figure(geomean(untuned))}, lowest {figure(min(untuned))}."
+        f"untuned {figure(geomean(unset))}, lowest {figure(min(unset))}."
     )
-    wrong = {
-        each["name"]
-        for result in results
-        for each in result["rows"]
-        if not agrees(each)
-    }
-    for name in sorted(wrong):
-        all_of_it = [row(r, name)["ratio"] for r in results if has(r, name)]
-        text += (
-            f" *: its outputs are wrong and its time does not count as a peer's; "
-            f"{name} / ours, right or wrong: geomean {figure(geomean(all_of_it))}, lowest {figure(min(all_of_it))}."
-        )
-    shares = [share_of_peak(result) for result in results if result["flops"]]
-    if shares:
-        text += f" Share of the FMA peak: geomean {100 * geomean(shares):.0f} %."
-    return text + "\n"
+    for name, title in PEERS.items():
+        ran = [row(result, name) for result in results if has(result, name)]
+        right = [each["ratio"] for each in ran if agrees(each)]
+        if right:
+            text += f" {title} / ours: geomean {figure(geomean(right))} of {len(right)}"
+            text += " cases." if len(right) > 1 else " case."
+        if len(right) < len(ran):
+            text += f" {title}'s outputs are wrong in {len(ran) - len(right)} of {len(ran)}: there it has no time."
+    return text
+
+
+def shares(recorded, results):
+    """What the suite says of the machine's limits."""
+    text = ""
+    known = [result for result in results if result["flops"]]
+    if known:
+        share = geomean([share_of_peak(result) for result in known])
+        text += f" Share of the FMA peak: geomean {100 * share:.0f} %"
+        large = [r for r in known if is_large(defined(recorded, r["name"]))]
+        if large:
+            share = geomean([share_of_peak(result) for result in large])
+            text += f"; of those with m, n and k of 256 or more {100 * share:.0f} %"
+        text += "."
+    limited = [result for result in results if "limit_ms" in result]
+    if limited:
+        share = geomean([share_of_limit(result) for result in limited])
+        text += f" Share of the limit of all kernels: geomean {100 * share:.0f} %."
+    return text
+
+
+def defined(recorded, name):
+    """The case of the suite's file; {} where it has gone since."""
+    cases = load(recorded["suite"])["cases"]
+    return next((case for case in cases if case["name"] == name), {})
+
+
+def is_large(case):
+    return "a" in case and min(*case["a"][-2:], *case["b"][-2:]) >= 256
+
+
+def compile_times(results):
+    text = ""
+    for result in results:
+        if "cold_compile" in result:
+            cold = result["cold_compile"]
+            text += (
+                f"\nCompiling {result['name']} with an empty cache and {cold['jobs']} jobs: {cold['seconds']:.1f} s; "
+                f"asked for: at most {cold['asked']} s.\n"
+            )
+    return text
 
 
 def run_table(recorded):
     """One run of a suite."""
     results = [result for result in recorded["cases"] if counts(result)]
-    head = ["case", "ms", "of peak", "onnxruntime", "OpenVINO", "untuned, better"]
+    head = ["case", "ms", "of peak", "of limit"]
+    peers = [name for name in PEERS if any(has(result, name) for result in results)]
+    head += [*(PEERS[name] for name in peers), "untuned, better"]
     with_share = any(result["flops"] for result in results)
+    with_limit = any("limit_ms" in result for result in results)
     rows = []
     for result in results:
         cells = [result["name"], f"{row(result, 'opencompiler')['milliseconds']:.3f}"]
         if with_share:
             known = result["flops"] is not None
             cells.append(f"{100 * share_of_peak(result):.0f} %" if known else "–")
-        cells += [ratio(result, "onnxruntime"), ratio(result, "openvino")]
-        rows.append([*cells, figure(untuned_ratio(result))])
+        if with_limit:
+            known = "limit_ms" in result
+            cells.append(f"{100 * share_of_limit(result):.0f} %" if known else "–")
+        cells += [ratio(result, name) for name in peers]
+        rows.append([*cells, untuned(result)])
     if not with_share:
         head.remove("of peak")
-    return table(head, rows) + "\n" + summary(results)
+    if not with_limit:
+        head.remove("of limit")
+    last = [cell for cells in rows for cell in cells[-len(peers) - 1 :]]
+    ratios = [cell for cell in last if cell not in ("–", "wrong")]
+    marked = sum(cell.startswith("~") for cell in ratios)
+    intervals = f" {marked} of {len(ratios)} ratios have an interval wider than 4 %."
+    text = summary(results) + shares(recorded, results) + intervals
+    return table(head, rows) + "\n" + text + "\n" + compile_times(results)
 
 
 def first_table(recorded):
@@ -120,17 +195,27 @@ def scaling_table(recorded):
 
 
 def slower(recorded):
-    lines = []
+    """A list; what makes all cases or one of them slower stands in the suite's file, by target."""
+    target, lines = recorded["target"], []
     for result in recorded["cases"]:
-        where = f"{recorded['suite']}, {recorded['threads']} thread(s), {recorded['target']}: {result['name']}"
+        where = result["name"]
         if "failed" in result:
-            lines.append(f"- {where}: failed: {result['failed']}")
+            lines.append(f"  - {where}: failed: {result['failed']}")
         elif not counts(result):
-            lines.append(f"- {where}: outputs differ")
+            lines.append(f"  - {where}: outputs differ")
         elif better_peer(result)["ratio"] < 1:
             better = better_peer(result)
-            why = f": {result['why']}" if "why" in result else ""
-            lines.append(f"- {where} {figure(better['ratio'])} {better['name']}{why}")
+            why = defined(recorded, where).get("why", {}).get(target)
+            end = f": {why}" if why else ""
+            mark = "~" * wide(better)
+            lines.append(
+                f"  - {where} {mark}{figure(better['ratio'])} {better['name']}{end}"
+            )
+    if lines:
+        why = load(recorded["suite"]).get("why", {}).get(target)
+        end = f". {why}:" if why else ":"
+        first = f"- {recorded['suite']}, {recorded['threads']} thread(s), {target}{end}"
+        lines.insert(0, first)
     return lines
 
 
@@ -149,13 +234,29 @@ def peer_versions(recorded):
     return ", ".join(sorted(versions))
 
 
-def machine_section(folder, results):
+def time_limit(recorded):
+    limit = recorded.get("seconds")
+    return f" At most {limit:g} s of runs a case." if limit else ""
+
+
+def newest_build(results):
+    """None where no record says of which build it is."""
+    return max(results, key=lambda each: each.get("recorded", "")).get("build")
+
+
+def age(recorded, newest):
+    if recorded.get("build") == newest:
+        return ""
+    return "**Stale: another build than the newest record's made these figures.**\n\n"
+
+
+def machine_section(folder, results, newest):
     """Everything that one kind of machine has recorded; the folder is called by its id."""
     text = [f"## {machine_name(results[0])} ({folder})\n"]
     for each in results:
         text.append(
-            f"### {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n"
-            f"{each['about']}. {peer_versions(each)}.\n\n{run_table(each)}"
+            f"### {each['suite']}, {each['threads']} thread(s), {each['target']}\n\n{age(each, newest)}"
+            f"{each['about']}. {peer_versions(each)}.{time_limit(each)}\n\n{run_table(each)}"
         )
     models = {
         each["threads"]: each
@@ -165,12 +266,14 @@ def machine_section(folder, results):
     if 1 in models:
         text.append(
             "### Opening a model and running it once\n\nTime to the first result and memory that a process adds to its imports; medians of three processes each, in turns.\n\n"
+            + age(models[1], newest)
             + first_table(models[1])
         )
     if 2 in models:
         text.append(
             "### From one thread to two\n\nTime on one / time on two, everyone timed on both in the same rounds; beside it what the machine's own limits "
             "gain. A step of GPT-2 reads all its weights: no faster than memory allows.\n\n"
+            + age(models[2], newest)
             + scaling_table(models[2])
         )
     lines = [line for each in results for line in slower(each)]
@@ -186,7 +289,9 @@ def page():
     machines = {}
     for file in sorted((HERE / "results").glob("*/*.json")):
         machines.setdefault(file.parent.name, []).append(json.loads(file.read_text()))
-    return "\n".join([HEAD, *(machine_section(*each) for each in machines.items())])
+    newest = newest_build([each for records in machines.values() for each in records])
+    sections = [machine_section(*each, newest) for each in machines.items()]
+    return "\n".join([HEAD, *sections])
 
 
 def main():

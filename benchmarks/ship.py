@@ -21,7 +21,16 @@ def gain(arguments, model, options, case, folder):
     command += ["--threads", str(arguments.threads), "--target", arguments.target]
     for name, number in case.get("inputs", {}).items():
         command += ["--input", f"{name}={number}"]
-    command += ["--against", "", "--time", "6", "--db", arguments.db, "--json", figures]
+    command += [
+        "--against",
+        "",
+        "--time",
+        "12",
+        "--db",
+        arguments.db,
+        "--json",
+        figures,
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return row(json.loads(figures.read_text()), "untuned")["ratio"]
 

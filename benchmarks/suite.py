@@ -5,6 +5,8 @@ ours. The share is of the FMA peak that is measured in the same rounds.
 """
 
 import argparse
+import datetime
+import hashlib
 import json
 import math
 import os
@@ -12,16 +14,18 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 import onnx
-from compare import CLI, HERE, TOLERANCE, doctor
+from compare import CLI, HERE, INTERPRETERS, TOLERANCE, doctor
 from contestant import DTYPES
 from onnx import helper, numpy_helper
 
 ROOT = HERE.parent
 MODELS = ROOT / ".cache/models"
 OURS = ("opencompiler", "untuned")
+BETTER = ("onnxruntime", "openvino")  # the peers that ours is to be faster than
 
 
 def names():
@@ -63,10 +67,16 @@ def write_gemm(case, path):
     return 2 * math.prod(a) * n if dtype == "f32" else None
 
 
+def per_axis(given, rank):
+    """A number stands for that number on every axis."""
+    return given if isinstance(given, list) else [given] * rank
+
+
 def write_conv(case, path):
     x, out, kernel = case["x"], case["out_channels"], case["kernel"]
     group, rank = case.get("group", 1), len(case["kernel"])
-    dilation, stride = case.get("dilation", 1), case["stride"]
+    dilations = per_axis(case.get("dilation", 1), rank)
+    strides = per_axis(case["stride"], rank)
     transposed = case.get("op") == "ConvTranspose"
     shape = [x[1], out // group] if transposed else [out, x[1] // group]
     random = np.random.default_rng(1)
@@ -81,21 +91,34 @@ def write_conv(case, path):
         case.get("op", "Conv"),
         ["x", "w", "b"],
         ["y"],
-        strides=[stride] * rank,
+        strides=strides,
         pads=case["pads"],
-        dilations=[dilation] * rank,
+        dilations=dilations,
         group=group,
     )
     spatial = []
     for i, extent in enumerate(x[2:]):
         pads = case["pads"][i] + case["pads"][i + rank]
-        reach = dilation * (kernel[i] - 1) + 1
+        reach = dilations[i] * (kernel[i] - 1) + 1
         if transposed:
-            spatial.append((extent - 1) * stride - pads + reach)
+            spatial.append((extent - 1) * strides[i] - pads + reach)
         else:
-            spatial.append((extent + pads - reach) // stride + 1)
+            spatial.append((extent + pads - reach) // strides[i] + 1)
     save(path, [node], [value("x", x)], value("y", [x[0], out, *spatial]), constants)
     return 2 * w.size * math.prod(x[2:] if transposed else spatial) * x[0]
+
+
+def present(against):
+    """Those of the peers that can be started; of the others it is said how to get them."""
+    found = []
+    for peer in against:
+        if not INTERPRETERS.get(peer, HERE).exists():
+            print(
+                f"without {peer}: {INTERPRETERS[peer]} is not there; tests/models/fetch.py --all makes it"
+            )
+        else:
+            found.append(peer)
+    return found
 
 
 def prepare(suite, case, folder):
@@ -108,12 +131,59 @@ def prepare(suite, case, folder):
     return path, [], flops
 
 
+def flags(arguments):
+    """What every verb is told of how to compile."""
+    given = ["--threads", str(arguments.threads), "--target", arguments.target]
+    return given + (["--db", arguments.db] if arguments.db else [])
+
+
 def tune(arguments, model, options):
-    command = [CLI, "tune", model, *options, "--threads", str(arguments.threads)]
-    command += ["--time", arguments.tune, "--target", arguments.target]
-    if arguments.db:
-        command += ["--db", arguments.db]
+    command = [CLI, "tune", model, *options, *flags(arguments)]
+    command += ["--time", arguments.tune]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
+
+
+def limit_of_kernels(arguments, case, model, options, environment):
+    """Milliseconds that the machine would need for the model's kernels, each alone, by what it can do at best."""
+    command = [CLI, "profile", model, *options, *flags(arguments)]
+    command += ["--json", "--time", "0.5"]
+    for name, number in case.get("inputs", {}).items():
+        command += ["--input", f"{name}=i64={number}"]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, env=environment)
+    if done.returncode != 0:  # it has said why; the case's times are worth keeping
+        return {}
+    steps = json.loads(done.stdout)["steps"]
+    nanoseconds = sum(step.get("limit_nanoseconds", 0) for step in steps)
+    return {"limit_ms": nanoseconds / 1e6}
+
+
+def cold_compile(arguments, case, model, options, environment):
+    """Seconds that the compiler takes with an empty cache, beside what is asked for."""
+    wanted = case["cold_compile"]
+    with tempfile.TemporaryDirectory(prefix="opencompiler-") as folder:
+        command = [CLI, "compile", model, *options, *flags(arguments), "-o", folder]
+        command += ["--jobs", str(wanted["jobs"])]
+        empty = environment | {"OPENCOMPILER_CACHE": f"{folder}/cache"}
+        started = time.monotonic()
+        done = subprocess.run(
+            command, check=False, stdout=subprocess.DEVNULL, env=empty
+        )
+        seconds = time.monotonic() - started
+    failed = done.returncode != 0  # it has said why
+    return {} if failed else {"cold_compile": wanted | {"seconds": seconds}}
+
+
+def compare_command(arguments, case, model, options, flops, figures):
+    command = [sys.executable, HERE / "compare.py", model, *options, *flags(arguments)]
+    for name, number in case.get("inputs", {}).items():
+        command += ["--input", f"{name}={number}"]
+    able = case.get("against", arguments.against)
+    against = ",".join(peer for peer in arguments.against if peer in able)
+    command += ["--against", against, "--time", str(arguments.time)]
+    command += ["--untuned", "--cold", str(arguments.cold), "--json", figures]
+    command += ["--limit"] if flops or arguments.threads > 1 else []
+    command += ["--scaling", "--openings", "3"] if arguments.suite == "models" else []
+    return command
 
 
 def run_case(arguments, case, folder):
@@ -122,28 +192,21 @@ def run_case(arguments, case, folder):
         tune(arguments, model, options)
     figures = folder / "figures.json"
     figures.unlink(missing_ok=True)
-    command = [sys.executable, HERE / "compare.py", model, *options, "--untuned"]
-    command += ["--threads", str(arguments.threads), "--target", arguments.target]
-    for name, number in case.get("inputs", {}).items():
-        command += ["--input", f"{name}={number}"]
-    against = case.get("against", arguments.against)
-    command += ["--against", against, "--time", str(arguments.time)]
-    command += ["--cold", str(arguments.cold)]
-    command += ["--limit"] if flops or arguments.threads > 1 else []
-    command += ["--scaling", "--openings", "3"] if arguments.suite == "models" else []
-    command += ["--json", figures] + (["--db", arguments.db] if arguments.db else [])
+    command = compare_command(arguments, case, model, options, flops, figures)
     environment = dict(os.environ)
     if arguments.record:  # what ships, not what this machine's user has tuned
         environment["OPENCOMPILER_DB"] = str(folder / "none.db")
     done = subprocess.run(command, check=False, capture_output=True, env=environment)
     result = {"name": case["name"], "flops": flops}
-    if "why" in case:  # what makes it slower than a peer, if it is
-        result["why"] = case["why"]
     if not figures.exists():
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         return result | {"failed": " ".join(lines[-1:])}
     measured = json.loads(figures.read_text())
     del measured["model"]  # a file of this machine; the case has a name
+    if arguments.limit:
+        result |= limit_of_kernels(arguments, case, model, options, environment)
+    if "cold_compile" in case:
+        result |= cold_compile(arguments, case, model, options, environment)
     return result | measured
 
 
@@ -156,8 +219,8 @@ def agrees(row):
 
 
 def better_peer(result):
-    """The row of the faster peer whose outputs agree with the reference, compare.py's."""
-    peers = [r for r in result["rows"] if r["name"] not in OURS and agrees(r)]
+    """The row of the faster of those peers whose outputs agree with the reference, compare.py's."""
+    peers = [r for r in result["rows"] if r["name"] in BETTER and agrees(r)]
     return min(peers, key=lambda each: each["ratio"])
 
 
@@ -196,6 +259,15 @@ def machine_id():
     return doctor("--no-measure")["machine"][:8]
 
 
+def build_id():
+    """What decides how fast our libraries are: the sources of kernels, Halide, the schedules that ship."""
+    shipped = hashlib.sha256()
+    for file in sorted((ROOT / "tuning_db/system").glob("*.jsonl")):
+        shipped.update(file.read_bytes())
+    toolchain = doctor("--no-measure")["toolchain"]
+    return f"{toolchain} shipped-{shipped.hexdigest()[:16]}"
+
+
 def record_path(arguments):
     name = f"{arguments.suite}-{arguments.threads}-{arguments.target}.json"
     return HERE / "results" / machine_id() / name
@@ -211,9 +283,18 @@ def main():
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
-    parser.add_argument("--against", default="onnxruntime,openvino")
-    parser.add_argument("--time", type=float, default=6.0, help="seconds a case")
+    parser.add_argument("--against", help="peers with commas; default: the suite's own")
+    parser.add_argument(
+        "--time",
+        type=float,
+        help="seconds of runs a case at most; default: the suite's own",
+    )
     parser.add_argument("--tune", help="tune each case this long first: 30s, 5m")
+    parser.add_argument(
+        "--limit",
+        action="store_true",
+        help="models: also what the machine would need at best for the kernels",
+    )
     parser.add_argument("--db", help="the tuning database")
     parser.add_argument("--json", help="write all figures here")
     parser.add_argument(
@@ -224,8 +305,16 @@ def main():
     arguments = parser.parse_args()
     if arguments.record and (arguments.only or arguments.tune or arguments.db):
         parser.error("--record goes with neither --only, --tune nor --db")
+    if arguments.limit and arguments.suite != "models":
+        parser.error("--limit is for models; the others have their share of the peak")
     cases = load(arguments.suite)
     arguments.cold = cases.get("cold", 0)
+    arguments.time = arguments.time or cases["seconds"]
+    arguments.against = present(
+        arguments.against.split(",") if arguments.against else cases["against"]
+    )
+    if not set(BETTER) & set(arguments.against):
+        parser.error(f"--against needs one of {', '.join(BETTER)}")
     chosen = [c for c in cases["cases"] if arguments.only in c["name"]]
     if not chosen:
         raise SystemExit(f"bench: no case of {arguments.suite} has '{arguments.only}'")
@@ -250,6 +339,9 @@ def main():
         "about": cases["about"],
         "threads": arguments.threads,
         "target": arguments.target,
+        "seconds": arguments.time,
+        "build": build_id(),
+        "recorded": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cases": results,
     }
     files = [pathlib.Path(arguments.json)] if arguments.json else []

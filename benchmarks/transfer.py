@@ -89,7 +89,7 @@ def main():
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--target", default="host")
-    parser.add_argument("--time", type=float, default=6.0, help="seconds a case")
+    parser.add_argument("--time", type=float, default=12.0, help="seconds a case")
     arguments = parser.parse_args()
     cases = load(arguments.suite)
     arguments.cold = cases.get("cold", 0)
