@@ -6,6 +6,10 @@
 
 namespace oc {
 
+// Do only two to four elements of the output lie side by side, inside a dim of a vector or more? Vectors then run along
+// that dim.
+[[nodiscard]] bool interleaves(const Kernel& kernel, const Target& target);
+
 [[nodiscard]] std::vector<Argument> pointwise_grammar();
 [[nodiscard]] Space pointwise_space(const Kernel& kernel, const Target& target, int threads);
 [[nodiscard]] Schedule pointwise_fallback(const Kernel& kernel, const Target& target, int threads);
