@@ -26,6 +26,24 @@ std::vector<double> ranks(std::span<const double> values) {
   return result;
 }
 
+// a / b, round by round.
+std::vector<double> ratios(std::span<const int64_t> a, std::span<const int64_t> b) {
+  std::vector<double> result;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    result.push_back(static_cast<double>(a[i]) / static_cast<double>(std::max<int64_t>(1, b[i])));
+  return result;
+}
+
+// A median and its standard error.
+struct Estimate {
+  double median = 0, error = 0;
+};
+
+Estimate estimate(const std::vector<double>& values) {
+  if (values.empty()) return {};
+  return {median(values), kErrorOfMedian * mad(values) / std::sqrt(static_cast<double>(values.size()))};
+}
+
 }  // namespace
 
 double median(std::vector<double> values) {
@@ -60,15 +78,16 @@ std::optional<double> spearman(std::span<const double> a, std::span<const double
   return xy / std::sqrt(xx * yy);
 }
 
+Speedup speedup(const Duel& duel) {
+  const Estimate ratio = estimate(ratios(duel.incumbent_ns, duel.candidate_ns));
+  return {ratio.median, ratio.median - kErrors * ratio.error, ratio.median + kErrors * ratio.error};
+}
+
 bool promotes(const Duel& duel) {
-  const size_t rounds = std::min(duel.candidate_ns.size(), duel.incumbent_ns.size());
-  if (rounds < kMinRounds) return false;
-  std::vector<double> ratios;
-  for (size_t i = 0; i < rounds; ++i)
-    ratios.push_back(static_cast<double>(duel.candidate_ns[i]) /
-                     static_cast<double>(std::max<int64_t>(1, duel.incumbent_ns[i])));
-  const double error = kErrorOfMedian * mad(ratios) / std::sqrt(static_cast<double>(rounds));
-  return 1 - median(ratios) > std::max(kMinGain, kErrors * error);
+  const std::vector<double> rounds = ratios(duel.candidate_ns, duel.incumbent_ns);
+  if (rounds.size() < kMinRounds) return false;
+  const Estimate ratio = estimate(rounds);
+  return 1 - ratio.median > std::max(kMinGain, kErrors * ratio.error);
 }
 
 }  // namespace oc

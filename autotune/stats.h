@@ -22,6 +22,13 @@ struct Duel {
   std::vector<int64_t> candidate_ns, incumbent_ns;  // per round, of one call
 };
 
+// How many times as fast as the incumbent the candidate is: the median of the rounds' ratios and four standard errors
+// of it to either side, 1.858·MAD/√rounds each. All 0 without rounds.
+struct Speedup {
+  double median = 0, low = 0, high = 0;
+};
+[[nodiscard]] Speedup speedup(const Duel& duel);
+
 // A candidate is promoted when, over the rounds' ratios r = candidate / incumbent, it is faster by more than both 3 %
 // and four standard errors of the median, 1.858·MAD(r)/√rounds (docs/decisions/0005-promotion.md). Too few rounds (< 5)
 // promote nobody.

@@ -147,6 +147,12 @@ std::vector<const void*> bind_inputs(const opencompiler::Module& module, const s
   return pointers;
 }
 
+std::map<std::string, Tensor> with_zeros(const opencompiler::Module& module, std::map<std::string, Tensor> given) {
+  for (const opencompiler::TensorInfo& info : module.inputs())
+    if (!given.contains(info.name)) given.emplace(info.name, make_tensor(*parse_dtype(info.dtype), info.shape));
+  return given;
+}
+
 std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module) {
   std::vector<std::pair<std::string, Tensor>> outputs;
   for (const opencompiler::TensorInfo& info : module.outputs())

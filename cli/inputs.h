@@ -27,6 +27,9 @@ void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 [[nodiscard]] CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
 // Its shared library, or the library that was named, for which flags about its making come too late: UserError.
 [[nodiscard]] std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
+// Inputs not given are zeros: times depend on them only where they choose branches.
+[[nodiscard]] std::map<std::string, Tensor> with_zeros(const opencompiler::Module& module,
+                                                       std::map<std::string, Tensor> given);
 // Room for the module's outputs, in its order, by name.
 [[nodiscard]] std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module);
 [[nodiscard]] std::vector<void*> addresses(std::vector<std::pair<std::string, Tensor>>& outputs);

@@ -36,15 +36,8 @@ struct Row {
 
 using Runs = std::vector<std::vector<uint64_t>>;  // nanoseconds by run and step
 
-// Inputs not given are zeros: times depend on them only where they choose branches.
-std::map<std::string, Tensor> filled(const opencompiler::Module& module, std::map<std::string, Tensor> given) {
-  for (const opencompiler::TensorInfo& info : module.inputs())
-    if (!given.contains(info.name)) given.emplace(info.name, make_tensor(*parse_dtype(info.dtype), info.shape));
-  return given;
-}
-
 Runs measure(const opencompiler::Module& module, const std::map<std::string, Tensor>& given, const Flags& flags) {
-  const std::map<std::string, Tensor> tensors = filled(module, given);
+  const std::map<std::string, Tensor> tensors = with_zeros(module, given);
   const std::vector<const void*> inputs = bind_inputs(module, tensors);
   std::vector<std::pair<std::string, Tensor>> outputs = make_outputs(module);
   const std::vector<void*> pointers = addresses(outputs);

@@ -9,13 +9,13 @@
 #include "autotune/cost_models/experience.h"
 #include "autotune/interrupt.h"
 #include "autotune/measure/kernel_measurer.h"
-#include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/cells.h"
 #include "cli/live_table.h"
 #include "cli/tune_table.h"
 #include "cli/verb.h"
+#include "cli/whole_model.h"
 #include "generators/build.h"
 #include "opencompiler/dsl.h"
 
@@ -43,6 +43,13 @@ class ProgressPrinter {
     else
       print_line(p);
   }
+  // What takes a while now, until it is cleared.
+  void say(const std::string& what) {
+    if (drawable_)
+      table_.draw({{fit_cells(what, std::min(count_cells(what), table_.screen().width - 1))}});
+    else
+      std::cerr << what << '\n';
+  }
   void clear() { table_.clear(); }
 
  private:
@@ -68,23 +75,41 @@ void teach_all(CostModel& model, const Database& database, const Flags& flags, c
 }
 
 // Each kernel starts from the schedule that compile would take.
-std::vector<TuneTask> tasks_of(const Model& model, const Flags& flags, const Target& target, const Layers& layers) {
-  PickSources sources;
-  sources.trials.emplace(layers, current_build_id()).transfer = &builtin_ops();
-  std::vector<std::string> warnings;
-  const std::vector<Pick> picks =
-      pick_schedules(model.kernels, target, host_machine(), flags.model.thread_count(), sources, warnings);
-  warn(warnings);
-  warn(layers.warnings());
+std::vector<TuneTask> tasks_of(const CompileResult& plan) {
+  const Model& model = plan.model;
   std::vector<TuneTask> tasks;
   for (size_t k = 0; k < model.kernels.size(); ++k) {
     const size_t group = static_cast<size_t>(std::ranges::find(model.kernel_of, k) - model.kernel_of.begin());
     tasks.push_back({.kernel = model.kernels[k],
                      .weight = static_cast<double>(model.uses[k]),
                      .name = group_label(model, group),
-                     .start = picks[k].schedule});
+                     .start = plan.picks[k].schedule});
   }
   return tasks;
+}
+
+// Prints what the whole model has gained. A failure leaves what was found where it is.
+void report_whole_model(const CompileResult& before, const Flags& flags, const CompileOptions& compile,
+                        const TuneReport& report, const Database& database, const std::function<bool()>& stop,
+                        ProgressPrinter& printer) {
+  printer.say("timing the whole model with the old schedules and the new");
+  // Not of the budget: a twentieth of what was spent, within bounds.
+  const double seconds = std::clamp(report.elapsed.count() / 20, 2.0, 5.0);
+  std::optional<ModelReport> model;
+  try {
+    model = time_whole_model(before, flags.model.file, compile, report.tasks, database.name(), seconds, stop);
+  } catch (const UserError& error) {
+    printer.clear();
+    warn({fmt::format("the whole model was not timed: {}", error.what())});
+    return;
+  }
+  printer.clear();
+  if (!model) {
+    std::cerr << "stopped before the whole model was timed\n";
+    return;
+  }
+  std::cout << model->line << '\n';
+  warn(model->warnings);
 }
 
 int run_tune(const Flags& flags) {
@@ -99,17 +124,20 @@ int run_tune(const Flags& flags) {
   // With one thread a candidate builds on another core while one is timed; with several that would disturb the timing.
   const int cores = usable_cores();
   options.jobs = threads == 1 ? std::max(1, cores - 1) : cores;
-  const Model model = load_model(flags.model.file, builtin_ops(), target, flags.model.model_options());
-  warn(model.warnings);
+  CompileOptions compile = flags.model.compile_options();
+  compile.target = target;
+  Model model = load_model(flags.model.file, builtin_ops(), target, compile.model);
   Database database = Database::open(flags.model.database_path(), OpenMode::create);
   if (!database.writable())
     user_error("{}: cannot be written, so nothing that tuning finds would be kept: {}", database.name(),
                database.read_only_reason());
-  const Layers layers = open_layers(flags.model.layers());
+  const CompileResult before = plan_compile(std::move(model), builtin_ops(), compile);
+  warn(before.warnings);
+  const Layers layers = open_layers(compile.layers);
   options.layers = &layers;
-  const std::vector<TuneTask> tasks = tasks_of(model, flags, target, layers);
+  const std::vector<TuneTask> tasks = tasks_of(before);
   const std::unique_ptr<CostModel> cost_model = make_cost_model("xgboost");
-  teach_all(*cost_model, database, flags, target, model.kernels);
+  teach_all(*cost_model, database, flags, target, before.model.kernels);
   options.cost_model = cost_model.get();
   ObjectCache objects(default_cache_path() / "kernels");
   const auto measurer = make_kernel_measurer(target, builtin_ops(),
@@ -125,6 +153,9 @@ int run_tune(const Flags& flags) {
       tune(tasks, target, threads, database, *measurer, options, [&](const TuneProgress& p) { printer(p); });
   printer.clear();
   for (const TableLine& line : tune_table(report, kPage)) std::cout << line.text << '\n';
+  std::cout.flush();
+  if (report.end != TuneEnd::stopped)
+    report_whole_model(before, flags, compile, report, database, options.stop, printer);
   std::cout << "kept in " << database.name() << '\n';
   for (const TaskProgress& task : report.tasks)
     if (task.state == TaskState::unmeasurable) warn({fmt::format("{} cannot be tuned: {}", task.name, task.message)});

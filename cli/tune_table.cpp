@@ -100,4 +100,21 @@ std::string tune_totals(const TuneProgress& p) {
                      milliseconds(p.total_best_ns()));
 }
 
+std::string whole_model_line(const WholeModel& model) {
+  return fmt::format("model {:.4g} ms -> {:.4g} ms ({:.3f}, {:.3f} to {:.3f})", model.before_ns / 1e6,
+                     model.now_ns / 1e6, model.speedup.median, model.speedup.low, model.speedup.high);
+}
+
+std::vector<std::string> slower_warnings(const std::vector<LosingTrial>& losers, const std::string& database) {
+  std::vector<std::string> warnings{
+      "the whole model is slower with the new schedules, though their kernels won alone; `opencompiler compile "
+      "--untuned` does without any"};
+  for (const LosingTrial& loser : losers)
+    warnings.push_back(
+        fmt::format("{} is slower in the model; `opencompiler db mark quarantine {} --db {}` puts what "
+                    "was next best in its place",
+                    loser.kernel, loser.trial, database));
+  return warnings;
+}
+
 }  // namespace oc::cli

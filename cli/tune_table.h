@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autotune/tune.h"
+#include "autotune/whole_model.h"
 
 namespace oc::cli {
 
@@ -27,5 +28,16 @@ struct TableLine {
 
 // Trials, time, ETA and the model's kernel time in one line.
 [[nodiscard]] std::string tune_totals(const TuneProgress& progress);
+
+// "model 27.4 ms -> 26.4 ms (1.037, 1.031 to 1.042)"
+[[nodiscard]] std::string whole_model_line(const WholeModel& model);
+
+// A kernel that makes the model slower, and the trial its schedule comes from.
+struct LosingTrial {
+  std::string kernel, trial;
+};
+// What to do about a model that has become slower.
+[[nodiscard]] std::vector<std::string> slower_warnings(const std::vector<LosingTrial>& losers,
+                                                       const std::string& database);
 
 }  // namespace oc::cli

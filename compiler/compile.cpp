@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "autotune/provenance.h"
 #include "base/error.h"
@@ -199,29 +200,34 @@ std::string name_of(const fs::path& file, const CompileOptions& options) {
   return library_name(options.name.empty() ? file.stem().string() : options.name);
 }
 
-}  // namespace
-
-CompileResult plan_compile(const fs::path& file, const OpTable& ops, const CompileOptions& options) {
-  CompileResult result;
-  PickSources sources{.forced = options.forced};
-  int threads = options.threads;
-  Lock lock;
-  if (options.lock) {
-    lock = read_lock(*options.lock, options, result.warnings);
-    sources.lock = &lock;
-    sources.lock_file = options.lock->string();
-    threads = lock.threads;
-  }
+// The rest of plan_compile. `sources` says what is forced or locked, the layers come last.
+CompileResult plan(Model model, const OpTable& ops, const CompileOptions& options, int threads, PickSources sources,
+                   std::vector<std::string> warnings) {
+  CompileResult result{.model = std::move(model), .warnings = std::move(warnings)};
   const Layers layers = open_layers(options.layers);
+  sources.forced = options.forced;
   sources.trials.emplace(layers, current_build_id());
   if (options.transfer) sources.trials->transfer = &ops;
-  result.model = load_model(file, ops, options.target, options.model);
   result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
   result.picks =
       pick_schedules(result.model.kernels, options.target, host_machine(), threads, sources, result.warnings);
   result.warnings.insert(result.warnings.end(), layers.warnings().begin(), layers.warnings().end());
   result.lock = make_lock(result, options.target, threads);
   return result;
+}
+
+}  // namespace
+
+CompileResult plan_compile(const fs::path& file, const OpTable& ops, const CompileOptions& options) {
+  if (!options.lock) return plan_compile(load_model(file, ops, options.target, options.model), ops, options);
+  std::vector<std::string> warnings;
+  const Lock lock = read_lock(*options.lock, options, warnings);
+  return plan(load_model(file, ops, options.target, options.model), ops, options, lock.threads,
+              {.lock = &lock, .lock_file = options.lock->string()}, std::move(warnings));
+}
+
+CompileResult plan_compile(Model model, const OpTable& ops, const CompileOptions& options) {
+  return plan(std::move(model), ops, options, options.threads, {}, {});
 }
 
 CompileResult compile_model(const fs::path& file, const OpTable& ops, const CompileOptions& options,
@@ -234,7 +240,12 @@ CompileResult compile_model(const fs::path& file, const OpTable& ops, const Comp
 
 CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const CompileOptions& options,
                                const BuildProgress& progress) {
-  CompileResult result = plan_compile(file, ops, options);
+  return compile_to_cache(plan_compile(file, ops, options), file, ops, options, progress);
+}
+
+CompileResult compile_to_cache(CompileResult result, const fs::path& file, const OpTable& ops,
+                               const CompileOptions& options, const BuildProgress& progress) {
+  result.lock = make_lock(result, options.target, result.lock.threads);
   const ModuleCache cache(options.cache);
   const std::string key = cache_key(file, result, options);
   const fs::path folder = cache.folder(key);

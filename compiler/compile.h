@@ -47,6 +47,8 @@ struct CompileResult {
 // was made for another target, thread count or model.
 [[nodiscard]] CompileResult plan_compile(const std::filesystem::path& file, const OpTable& ops,
                                          const CompileOptions& options);
+// The same for a model that is loaded already, without a lock.
+[[nodiscard]] CompileResult plan_compile(Model model, const OpTable& ops, const CompileOptions& options);
 
 // Writes the library into `out_dir` (made if missing): everything or, after an error, nothing. A schedule that cannot
 // be built is a UserError if the user gave it; one from a database gives way to the formula's, with a warning.
@@ -57,6 +59,9 @@ struct CompileResult {
 // The shared library that `run` and InferenceSession open, in the cache under a key of everything it depends on;
 // weights in a file beside it. Made if it is not there.
 [[nodiscard]] CompileResult compile_to_cache(const std::filesystem::path& file, const OpTable& ops,
+                                             const CompileOptions& options, const BuildProgress& progress = {});
+// The same for what plan_compile made of that file with these options; its picks may have been changed since.
+[[nodiscard]] CompileResult compile_to_cache(CompileResult plan, const std::filesystem::path& file, const OpTable& ops,
                                              const CompileOptions& options, const BuildProgress& progress = {});
 
 }  // namespace oc

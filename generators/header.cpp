@@ -111,7 +111,7 @@ static inline int {name}_run_once({once_parameters}) {{
 }}
 
 /* Makes every instance run its parallel loops through `parallel_for`, which calls task(task_context, i) for all i in
- * [0, count) on any threads and returns after the last. 0: the library's own threads. */
+ * [0, count) on any threads and returns after the last. 0: the library's own threads. Call it while nothing runs. */
 typedef int (*{name}_task)(void* task_context, int index);
 void {name}_set_parallel_for(void (*parallel_for)(void* context, {name}_task task, void* task_context, int count), void* context);
 

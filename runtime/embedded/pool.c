@@ -13,9 +13,10 @@ enum {
 };
 
 static struct {
-  oc_lock lock;        // over workers, users, threads
+  oc_lock lock;        // over workers, wanted, users, threads
   atomic_int process;  // whose threads these are: a forked child has none
   int workers;
+  int wanted;  // the most that a user has asked for
   int users;
   pthread_t threads[kMaxThreads];
   atomic_bool busy;  // a loop owns the workers
@@ -77,12 +78,12 @@ static void* worker(void* argument) {
   return NULL;
 }
 
-static void start_workers(int wanted) {
+static void start_workers(void) {
   uint8_t all[128], old[128];  // a sigset_t: signals are the program's business, not the workers'
   memset(all, 0xff, sizeof all);
   enum { kSetMask = 2 };
   pthread_sigmask(kSetMask, all, old);
-  while (pool.workers < wanted) {
+  while (pool.workers < pool.wanted) {
     pthread_t thread;
     // A system that refuses a thread costs speed only: the caller does all that nobody else takes.
     if (pthread_create(&thread, NULL, worker, (void*)(intptr_t)(pool.workers + 1)) != 0) break;
@@ -108,29 +109,31 @@ void oc_pool_acquire(int num_threads) {
   oc_lock_take(&pool.lock);
   adopt_process();
   ++pool.users;
-  if (!pool.parallel_for) start_workers(num_threads - 1);
+  if (pool.wanted < num_threads - 1) pool.wanted = num_threads - 1;
+  if (!pool.parallel_for) start_workers();
   oc_lock_drop(&pool.lock);
 }
 
 void oc_pool_release(void) {
   oc_lock_take(&pool.lock);
   adopt_process();
-  if (--pool.users == 0 && pool.workers > 0) {
+  if (--pool.users == 0) {
     atomic_store(&pool.stop, true);
     wake_all();
     for (int i = 0; i < pool.workers; ++i) pthread_join(pool.threads[i], NULL);
     pool.workers = 0;
+    pool.wanted = 0;
     atomic_store(&pool.stop, false);
   }
   oc_lock_drop(&pool.lock);
 }
 
-bool oc_pool_begin(int num_threads) {
+bool oc_pool_begin(void) {
   if (pool.parallel_for) return false;
   if (atomic_load_explicit(&pool.process, memory_order_relaxed) != getpid()) {
     oc_lock_take(&pool.lock);
     adopt_process();
-    start_workers(num_threads - 1);
+    start_workers();
     oc_lock_drop(&pool.lock);
   }
   atomic_fetch_add(&pool.runs, 1);
@@ -170,6 +173,10 @@ bool oc_pool_run(oc_team* team) {
 }
 
 void oc_set_parallel_for(oc_parallel_for parallel_for, void* context) {
+  oc_lock_take(&pool.lock);
+  adopt_process();
   pool.parallel_for = parallel_for;
   pool.parallel_for_context = context;
+  if (!parallel_for) start_workers();  // for those that came while there was no need of them
+  oc_lock_drop(&pool.lock);
 }

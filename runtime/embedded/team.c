@@ -113,7 +113,7 @@ void oc_team_begin(oc_team* team) {
   atomic_store_explicit(&team->has_message, 0, memory_order_relaxed);
   atomic_store_explicit(&team->failed, 0, memory_order_relaxed);
   atomic_store_explicit(&team->starved, false, memory_order_relaxed);
-  team->awake = team->num_threads > 1 && oc_pool_begin(team->num_threads);
+  team->awake = team->num_threads > 1 && oc_pool_begin();
 }
 
 void oc_team_end(oc_team* team) {

@@ -81,11 +81,12 @@ OC_INTERNAL void oc_participate(oc_team* team, int participant);
 OC_INTERNAL void oc_pool_acquire(int num_threads);
 OC_INTERNAL void oc_pool_release(void);
 // False when the host has its own parallel_for: then there is nothing to end.
-OC_INTERNAL bool oc_pool_begin(int num_threads);
+OC_INTERNAL bool oc_pool_begin(void);
 OC_INTERNAL void oc_pool_end(void);
 // Runs oc_participate(team, i) for i in [0, num_threads) on the pool or the host's threads. False when they serve
 // somebody else: the caller then works alone.
 OC_INTERNAL bool oc_pool_run(oc_team* team);
+// Not while anything runs.
 OC_INTERNAL void oc_set_parallel_for(oc_parallel_for parallel_for, void* context);
 
 // --- threads.c

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <vector>
 
 #include "autotune/stats.h"
@@ -82,6 +83,19 @@ TEST(Promotion, CommonDriftCancels) {
     candidate.push_back((1000 + 35 * i) * 9 / 10);
   }
   EXPECT_TRUE(promotes({candidate, incumbent}));
+}
+
+TEST(Promotion, ASpeedupSaysHowSureItIs) {
+  const Duel steady{std::vector<int64_t>(9, 800), std::vector<int64_t>(9, 1000)};
+  EXPECT_EQ(speedup(steady).low, 1.25);
+  EXPECT_EQ(speedup(steady).median, 1.25);
+  EXPECT_EQ(speedup(steady).high, 1.25);
+  const std::vector<int64_t> noisy = {900, 1020, 880, 1010, 940, 990, 870};
+  const Speedup found = speedup({std::vector<int64_t>(7, 1000), noisy});
+  EXPECT_EQ(found.median, 0.94);
+  EXPECT_NEAR(found.high - found.median, 4 * 1.858 * 0.06 / std::sqrt(7), 1e-9);
+  EXPECT_NEAR(found.median - found.low, found.high - found.median, 1e-9);
+  EXPECT_EQ(speedup({}).median, 0);
 }
 
 TEST(Promotion, TooFewRoundsPromoteNobody) {

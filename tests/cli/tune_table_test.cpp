@@ -141,5 +141,18 @@ TEST(TuneTable, OfNoTasksIsItsTotals) {
   EXPECT_EQ(tune_totals(p), "0 trials  1 s  model 0.000 ms -> 0.000 ms");
 }
 
+TEST(WholeModelLine, ShowsTimesRatioAndSpread) {
+  EXPECT_EQ(whole_model_line({.before_ns = 27'400'000, .now_ns = 26'412'000, .speedup = {1.0374, 1.0312, 1.0418}}),
+            "model 27.4 ms -> 26.41 ms (1.037, 1.031 to 1.042)");
+}
+
+TEST(WholeModelLine, ASlowerModelNamesTheWaysOut) {
+  EXPECT_THAT(slower_warnings({}, "t.db"), ElementsAre(HasSubstr("compile --untuned`")));
+  EXPECT_THAT(slower_warnings({{"conv (a)", "abc"}}, "t.db"),
+              ElementsAre(HasSubstr("slower"),
+                          "conv (a) is slower in the model; `opencompiler db mark quarantine abc --db "
+                          "t.db` puts what was next best in its place"));
+}
+
 }  // namespace
 }  // namespace oc::cli

@@ -1,8 +1,12 @@
 """What tuning finds is used where it holds, is named in the lock, and computes the same."""
 
 import json
+import re
 import shutil
+import signal
 import sqlite3
+import subprocess
+import time
 
 import onnx.utils
 import pytest
@@ -21,22 +25,53 @@ def small(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def database(small, tmp_path_factory):
-    """Tuned for the host and one thread."""
+def tuned(small, tmp_path_factory):
+    """For the host and one thread: the database, and what the tuner said."""
     path = tmp_path_factory.mktemp("tuned") / "tuning.db"
-    tune(small, path, "--trials", TRIALS)
-    return path
+    return path, tune(small, path, "--trials", TRIALS)
+
+
+@pytest.fixture(scope="module")
+def database(tuned):
+    return tuned[0]
+
+
+def tuning(model, database, *flags):
+    return [
+        *(CLI, "tune", model.model, *model.shape_flags, "--threads", "1"),
+        *("--no-shipped", "--db", database, *map(str, flags)),
+    ]
 
 
 def tune(model, database, *flags):
-    run(
-        *(CLI, "tune", model.model, *model.shape_flags, "--threads", "1"),
-        *("--no-shipped", "--db", database, *flags),
-    )
+    said = run(*tuning(model, database, *flags))
     statuses = trial_counts(database)
     assert statuses["ok"] > 0
     # A candidate may run out of time on a busy machine; none may be wrong.
     assert set(statuses) <= {"ok", "compile_timeout", "run_timeout"}
+    return said
+
+
+def start(model, database, *flags):
+    return subprocess.Popen(
+        tuning(model, database, *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_a_trial(tuner, database, known):
+    """The tuner is at work: more than `known` trials are on record."""
+    deadline = time.monotonic() + 300
+    while (
+        not database.exists()
+        or "trial" not in tables(database)
+        or sum(trial_counts(database).values()) <= known
+    ):
+        assert tuner.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def trial_counts(database):
@@ -45,6 +80,11 @@ def trial_counts(database):
         return dict(
             connection.execute("select status, count(*) from trial group by status")
         )
+
+
+def tables(database):
+    with sqlite3.connect(database) as connection:
+        return {row[0] for row in connection.execute("select name from sqlite_master")}
 
 
 def compiled(model, folder, *flags, threads=1):
@@ -77,6 +117,69 @@ def trials_of(database):
 
 def rungs(kernels):
     return {kernel["rung"] for kernel in kernels}
+
+
+WHOLE_MODEL = re.compile(
+    r"^model ([\d.]+) ms -> ([\d.]+) ms \(([\d.]+), ([\d.]+) to ([\d.]+)\)$",
+    re.MULTILINE,
+)
+
+
+def test_at_the_end_the_whole_model_is_timed(tuned):
+    said = tuned[1]
+    found = WHOLE_MODEL.search(said)
+    assert found, said
+    before, now, ratio, low, high = map(float, found.groups())
+    assert 0 < low <= ratio <= high
+    # The quotient of medians is near the median of quotients.
+    assert before / now == pytest.approx(ratio, rel=0.2)
+    assert said.index("model ") < found.start() < said.index("kept in")
+
+
+def test_kernels_that_make_the_model_slower_are_named(small, database, tmp_path):
+    """Somebody pins the worst schedule of every kernel while the tuner runs."""
+    path = tmp_path / "tuning.db"
+    shutil.copy(database, path)
+    with sqlite3.connect(path) as connection:
+        worst = connection.execute(
+            "select id, max(median_ns) from trial where status = 'ok' group by workload"
+        ).fetchall()
+    tuner = start(small, path, "--time", "6s")
+    wait_for_a_trial(tuner, path, sum(trial_counts(path).values()))
+    for trial, _ in worst:
+        run(CLI, "db", "mark", "pin", trial, "--db", path)
+    said, complaint = tuner.communicate(timeout=300)
+    assert tuner.returncode == 0, complaint
+    assert float(WHOLE_MODEL.search(said)[5]) < 0.99, said
+    assert "the whole model is slower with the new schedules" in complaint
+    assert "compile --untuned" in complaint
+    losers = re.findall(r"db mark quarantine (\w+) --db (\S+)`", complaint)
+    assert losers
+    assert set(losers) <= {(trial, str(path)) for trial, _ in worst}
+    for trial, _ in losers:
+        run(CLI, "db", "mark", "quarantine", trial, "--db", path)
+    picked = {k["trial"] for k in compiled(small, tmp_path / "out", "--db", path)}
+    assert not picked & {trial for trial, _ in losers}
+
+
+def test_where_no_schedule_changes_nothing_is_timed(small, tmp_path):
+    path = tmp_path / "tuning.db"
+    said = tune(small, path, "--trials", "1")
+    assert "model: every kernel keeps the schedule it had\n" in said
+    assert not WHOLE_MODEL.search(said)
+
+
+def test_an_interrupted_tuner_does_not_time_the_whole_model(small, tmp_path):
+    path = tmp_path / "tuning.db"
+    tuner = start(small, path, "--time", "10m")
+    wait_for_a_trial(tuner, path, 0)
+    tuner.send_signal(signal.SIGINT)
+    said, complaint = tuner.communicate(timeout=120)
+    assert tuner.returncode == 0
+    assert complaint.endswith("stopped; run the same command again to go on\n")
+    assert "timing the whole model" not in complaint
+    assert "model: " not in said
+    assert not WHOLE_MODEL.search(said)
 
 
 def test_a_tuned_compile_names_the_trials_it_used(small, database, tmp_path):
