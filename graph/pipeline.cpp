@@ -15,6 +15,7 @@ const std::vector<Pass>& pass_pipeline() {
       {"eliminate_common", eliminate_common},
       {"fold_scale", fold_scale},
       {"sink_scale", sink_scale},
+      {"shuffle_transposed", shuffle_transposed},
       {"fuse_norm", fuse_norm},
       {"fuse_attention", fuse_attention},
       {"absorb_transpose", absorb_transpose},

@@ -12,10 +12,11 @@ namespace {
 
 constexpr const char* kAllPasses =
     "\n  eliminate_dead (required)\n  eliminate_empty (required)\n  fold_constants\n  simplify\n  eliminate_common\n  "
-    "fold_scale\n  sink_scale\n  fuse_norm\n  fuse_attention\n  absorb_transpose\n  assign_layout";
+    "fold_scale\n  sink_scale\n  shuffle_transposed\n  fuse_norm\n  fuse_attention\n  absorb_transpose\n  "
+    "assign_layout";
 
-// Something to do for every pass but eliminate_empty, sink_scale, fuse_norm, fuse_attention, absorb_transpose and
-// assign_layout.
+// Something to do for every pass but eliminate_empty, sink_scale, shuffle_transposed, fuse_norm, fuse_attention,
+// absorb_transpose and assign_layout.
 constexpr const char* kModel = R"(graph {
   %0 "x": f32[1,2,2,2] = input
   %1: f32[2,2,1,1] = constant {1, 2, 3, 4}
@@ -68,10 +69,10 @@ TEST(Pipeline, ADisabledPassDoesNotRunAndTheOthersDo) {
   EXPECT_EQ(count(run({.disabled = {"fold_scale"}}), "mul"), 1U);
   EXPECT_EQ(count(run({}), "exp"), 1U);
   EXPECT_EQ(count(run({.disabled = {"eliminate_common"}}), "exp"), 2U);
-  EXPECT_EQ(
-      names_run({.disabled = {"simplify", "fold_scale"}}),
-      (std::vector<std::string>{"eliminate_dead", "eliminate_empty", "fold_constants", "eliminate_common", "sink_scale",
-                                "fuse_norm", "fuse_attention", "absorb_transpose", "assign_layout"}));
+  EXPECT_EQ(names_run({.disabled = {"simplify", "fold_scale"}}),
+            (std::vector<std::string>{"eliminate_dead", "eliminate_empty", "fold_constants", "eliminate_common",
+                                      "sink_scale", "shuffle_transposed", "fuse_norm", "fuse_attention",
+                                      "absorb_transpose", "assign_layout"}));
 }
 
 TEST(Pipeline, StopsAfterTheNamedPass) {
@@ -98,9 +99,10 @@ TEST(Pipeline, ObserversSeeEveryPassWithItsGraph) {
   }});
   ASSERT_EQ(records.size(), pass_pipeline().size());
   for (const PassRecord& record : records)
-    EXPECT_EQ(record.changed, !std::set<std::string>({"assign_layout", "absorb_transpose", "eliminate_empty",
-                                                      "fuse_attention", "fuse_norm", "sink_scale"})
-                                   .contains(record.name))
+    EXPECT_EQ(record.changed,
+              !std::set<std::string>({"assign_layout", "absorb_transpose", "eliminate_empty", "fuse_attention",
+                                      "fuse_norm", "shuffle_transposed", "sink_scale"})
+                   .contains(record.name))
         << record.name;
 }
 
