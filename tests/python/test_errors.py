@@ -1,8 +1,12 @@
 """One user mistake each: exit 1, a first line that says what, where and what to do, nothing written."""
 
+import os
+import subprocess
+
+import numpy as np
 import onnx
 import pytest
-from harness import CLS, CLS_SHAPE, opencompiler
+from harness import CLI, CLS, CLS_SHAPE, opencompiler
 from onnx import TensorProto, helper
 
 
@@ -99,3 +103,56 @@ def test_folder_that_cannot_be_written(tmp_path):
     # Root may write anywhere a mode forbids it, so the folder is one that the system forbids.
     done = opencompiler("compile", CLS, *CLS_SHAPE, "-o", "/proc/nowhere")
     check(tmp_path, done, "/proc/nowhere", "cannot write")
+
+
+@pytest.fixture
+def relu(tmp_path):
+    """y = relu(x), float[2, 3]."""
+    return save(
+        tmp_path / "relu.onnx", [helper.make_node("Relu", ["x"], ["y"])], [2, 3], [2, 3]
+    )
+
+
+def save(path, nodes, x, y, *constants):
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("x", TensorProto.FLOAT, x)],
+        [value("y", TensorProto.FLOAT, y)],
+        constants,
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=opset), path)
+    return path
+
+
+
+def test_outputs_may_go_to_a_fifo(relu, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    given = ("--input", "x=2x3xf32=1", "--output", f"y=@{fifo}")
+    done = opencompiler("run", relu, *given)
+    assert done.returncode == 0, done.stderr
+    found = os.read(reader, 4096)
+    os.close(reader)
+    assert found.startswith(b"\x93NUMPY")
+    assert found.endswith(np.ones(6, np.float32).tobytes())
+    assert fifo.is_fifo()
+
+
+@pytest.mark.parametrize("reader", ["--lock", "--input", "db import"])
+def test_a_fifo_is_not_waited_for(relu, tmp_path, reader):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    command = {
+        "--lock": ("compile", relu, "-o", tmp_path / "out", "--lock", fifo),
+        "--input": ("run", relu, "--input", f"x=@{fifo}"),
+        "db import": ("db", "import", fifo, "--db", tmp_path / "t.db"),
+    }[reader]
+    done = subprocess.run(
+        [CLI, *command], check=False, capture_output=True, text=True, timeout=60
+    )
+    check(tmp_path, done, str(fifo), "not a regular file")
+    assert not (tmp_path / "t.db").exists()
