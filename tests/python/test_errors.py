@@ -127,6 +127,18 @@ def save(path, nodes, x, y, *constants):
     return path
 
 
+@pytest.mark.parametrize("verb", ["run", "run --json", "explain", "db path", "--help"])
+def test_results_that_do_not_arrive_are_an_error(relu, verb):
+    """Where stdout is full, as on a disk."""
+    more = {"run": [relu, "--input", "x=2x3xf32=1"], "explain": [relu]}
+    command = [CLI, *verb.split(), *more.get(verb.split()[0], [])]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, check=False, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write the results to stdout\n"
+
 
 def test_outputs_may_go_to_a_fifo(relu, tmp_path):
     fifo = tmp_path / "fifo"
