@@ -307,6 +307,42 @@ TEST(Attributes, OfPoolsSplitsAndShapes) {
   expect_refused(dtype, {"'n'", "i64"});
 }
 
+// The elements of Range(start, limit, delta), an output of the model.
+std::vector<int64_t> range_of(int64_t start, int64_t limit, int64_t delta) {
+  ModelBuilder m;
+  m.output("y");
+  m.int64s("a", {}, {start});
+  m.int64s("b", {}, {limit});
+  m.int64s("c", {}, {delta});
+  m.node("Range", {"a", "b", "c"}, {"y"}).named("n");
+  const Graph graph = import(m.bytes());
+  const auto elements = graph[graph.nodes.at(0).inputs.at(0)].data->as<int64_t>();
+  return {elements.begin(), elements.end()};
+}
+
+TEST(Attributes, RangesOfIntegersAreExact) {
+  using List = std::vector<int64_t>;
+  constexpr int64_t kBig = int64_t{1} << 53, kMax = std::numeric_limits<int64_t>::max(),
+                    kMin = std::numeric_limits<int64_t>::min();
+  EXPECT_EQ(range_of(kBig + 1, kBig + 4, 1), (List{kBig + 1, kBig + 2, kBig + 3}));
+  EXPECT_EQ(range_of(kMax - 2, kMax, 1), (List{kMax - 2, kMax - 1}));
+  EXPECT_EQ(range_of(kMin + 2, kMin, -1), (List{kMin + 2, kMin + 1}));
+  EXPECT_EQ(range_of(kMin, kMax, int64_t{1} << 62), (List{kMin, kMin / 2, 0, -(kMin / 2)}));
+  EXPECT_EQ(range_of(kMax, kMin, kMin), (List{kMax, -1}));
+  EXPECT_EQ(range_of(0, 7, 3), (List{0, 3, 6}));
+  EXPECT_EQ(range_of(0, 6, 3), (List{0, 3}));
+  EXPECT_EQ(range_of(1, -2, -2), (List{1, -1}));
+  for (const int64_t delta : {0, 1}) {
+    ModelBuilder m;
+    m.output("y");
+    m.int64s("a", {}, {kMin});
+    m.int64s("b", {}, {kMax});
+    m.int64s("c", {}, {delta});
+    m.node("Range", {"a", "b", "c"}, {"y"}).named("n");
+    expect_refused(m, {"'n'", "no length"});
+  }
+}
+
 TEST(Attributes, MayNotAskForEndlessMemory) {
   ModelBuilder m;
   m.output("y");
