@@ -307,6 +307,42 @@ TEST(Attributes, OfPoolsSplitsAndShapes) {
   expect_refused(dtype, {"'n'", "i64"});
 }
 
+TEST(Attributes, PaddingIsLessThanTheWindow) {
+  for (const char* op : {"MaxPool", "AveragePool"}) {
+    const auto pool = [&](const std::vector<int64_t>& pads, int64_t dilation) {
+      ModelBuilder m = image_model(19);
+      m.node(op, {"x"}, {"y"})
+          .ints("kernel_shape", {2, 2})
+          .ints("pads", pads)
+          .ints("dilations", {dilation, 1})
+          .named("n");
+      return m;
+    };
+    expect_refused(pool({2, 0, 0, 0}, 1), {"'n'", "'pads' holds 2"});
+    expect_refused(pool({0, 0, 0, 5}, 1), {"'n'", "'pads' holds 5"});
+    EXPECT_EQ(import_error(pool({1, 1, 1, 1}, 1)), "");
+    EXPECT_EQ(import_error(pool({2, 1, 2, 1}, 2)), "");
+  }
+}
+
+TEST(Attributes, OutputPaddingIsLessThanStrideOrDilation) {
+  const auto transposed = [](const std::vector<int64_t>& padding, int64_t stride, int64_t dilation) {
+    ModelBuilder m = image_model();
+    m.floats("w", {4, 1, 3, 3}, std::vector<float>(36, 1));
+    m.node("ConvTranspose", {"x", "w"}, {"y"})
+        .ints("output_padding", padding)
+        .ints("strides", {stride, stride})
+        .ints("dilations", {dilation, dilation})
+        .named("n");
+    return m;
+  };
+  expect_refused(transposed({9, 9}, 1, 1), {"'n'", "'output_padding' holds 9"});
+  expect_refused(transposed({0, 1}, 1, 1), {"'n'", "'output_padding' holds 1"});
+  expect_refused(transposed({-1, 0}, 1, 1), {"'n'", "'output_padding'"});
+  EXPECT_EQ(import_error(transposed({1, 1}, 2, 1)), "");
+  EXPECT_EQ(import_error(transposed({1, 1}, 1, 2)), "");
+}
+
 // The elements of Range(start, limit, delta), an output of the model.
 std::vector<int64_t> range_of(int64_t start, int64_t limit, int64_t delta) {
   ModelBuilder m;
