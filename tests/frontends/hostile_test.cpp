@@ -343,6 +343,16 @@ TEST(Attributes, OutputPaddingIsLessThanStrideOrDilation) {
   EXPECT_EQ(import_error(transposed({1, 1}, 1, 2)), "");
 }
 
+TEST(Attributes, ElementTypesAreNotCutToTheirLowBits) {
+  constexpr int64_t kFloatAndMore = (int64_t{1} << 32) + TensorProto::FLOAT;
+  for (const auto& [op, attr] : {std::pair("Cast", "to"), std::pair("EyeLike", "dtype"), std::pair("BitCast", "to")}) {
+    ModelBuilder m(26);
+    m.input("x", {4, 4}).output("y");
+    m.node(op, {"x"}, {"y"}).integer(attr, kFloatAndMore).named("n");
+    expect_refused(m, {"'n'", "4294967297"});
+  }
+}
+
 // The elements of Range(start, limit, delta), an output of the model.
 std::vector<int64_t> range_of(int64_t start, int64_t limit, int64_t delta) {
   ModelBuilder m;

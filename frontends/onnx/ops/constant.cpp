@@ -140,8 +140,7 @@ Values non_zero(Call& n) {
 Values eye_like(Call& n) {
   const Extents shape = n.shape(n.in(0));
   if (shape.size() != 2) user_error("its input has rank {}, must be a matrix", shape.size());
-  const DType dtype =
-      n.attribute("dtype") != nullptr ? known_dtype(static_cast<int32_t>(n.integer("dtype"))) : n.dtype(n.in(0));
+  const DType dtype = n.attribute("dtype") != nullptr ? known_dtype(n.integer("dtype")) : n.dtype(n.in(0));
   const int64_t k = n.integer("k", 0);
   n.spend(DType::f32, product(shape));
   Tensor eye = make_tensor(DType::f32, shape);
