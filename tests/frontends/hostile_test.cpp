@@ -445,6 +445,35 @@ TEST(File, VersionsBeyondTheKnownAreRefused) {
   expect_refused(domain, {"evil.Relu"});
 }
 
+TEST(File, UnknownOpsAreAllListed) {
+  ModelBuilder m;
+  m.input("x", {2}).input("c", {}, TensorProto::BOOL).output("y");
+  m.node("Baz", {"x"}, {"b"});
+  auto conditional = m.node("If", {"c"}, {"y"});
+  for (const char* branch : {"then_branch", "else_branch"}) {
+    ModelBuilder body;
+    body.output("r");
+    body.node(branch == std::string("then_branch") ? "Foo" : "Bar", {"b"}, {"t"});
+    body.node("Baz", {"t"}, {"r"});
+    auto& attribute = *conditional.node.add_attribute();
+    attribute.set_name(branch);
+    attribute.set_type(::onnx::AttributeProto::GRAPH);
+    *attribute.mutable_g() = body.graph();
+  }
+  expect_refused(m, {"Foo ×1", "Bar ×1", "Baz ×3"});
+  m.graph().mutable_node(0)->set_op_type("Relu");  // known: the first branch is come to
+  expect_refused(m, {"Foo ×1", "Bar ×1", "Baz ×2"});
+  ModelBuilder many;
+  many.input("x", {2}).output("y");
+  std::vector<std::string> parts_of_many;
+  for (int i = 0; i < 150; ++i) {
+    many.node("Odd" + std::to_string(i), {i == 0 ? "x" : "v" + std::to_string(i)},
+              {i == 149 ? "y" : "v" + std::to_string(i + 1)});
+    parts_of_many.push_back("Odd" + std::to_string(i) + " ×1");
+  }
+  expect_refused(many, parts_of_many);
+}
+
 TEST(File, TruncatedAnywhereIsRefused) {
   const std::string bytes = small_model().bytes();
   ASSERT_EQ(import_error(bytes), "");
