@@ -474,6 +474,26 @@ TEST(File, UnknownOpsAreAllListed) {
   expect_refused(many, parts_of_many);
 }
 
+TEST(File, RanksHaveALimit) {
+  const auto model = [](size_t rank) {
+    ModelBuilder m;
+    m.input("x", {2}).output("y");
+    Extents extents(rank, 1);
+    extents[0] = 2;
+    m.node("Relu", {"x"}, {"r"});
+    m.int64s("to", {static_cast<int64_t>(rank)}, extents);
+    m.node("Reshape", {"r", "to"}, {"t"}).named("n");
+    m.node("Neg", {"t"}, {"y"});
+    return m;
+  };
+  EXPECT_EQ(import_error(model(32)), "");
+  expect_refused(model(33), {"'n'", "33 dims"});
+  ModelBuilder input;
+  input.input("x", std::vector<DimSpec>(40, 1)).output("y");
+  input.node("Relu", {"x"}, {"y"});
+  expect_refused(input, {"'x'", "40 dims"});
+}
+
 TEST(File, TruncatedAnywhereIsRefused) {
   const std::string bytes = small_model().bytes();
   ASSERT_EQ(import_error(bytes), "");
