@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 from harness import CLI, CLS, CLS_SHAPE, opencompiler
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 
 def write_unknown_op(path):
@@ -168,3 +168,16 @@ def test_a_fifo_is_not_waited_for(relu, tmp_path, reader):
     )
     check(tmp_path, done, str(fifo), "not a regular file")
     assert not (tmp_path / "t.db").exists()
+
+
+def test_a_tensor_beyond_32_bits_is_named(tmp_path):
+    """Of 2^31 elements; no memory is taken for it."""
+    sizes = numpy_helper.from_array(np.array([1 << 15, 1 << 16]), "sizes")
+    nodes = [
+        helper.make_node("Expand", ["x", "sizes"], ["large"]),
+        helper.make_node("Transpose", ["large"], ["y"]),
+    ]
+    shape = [1 << 15, 1 << 16]
+    path = save(tmp_path / "large.onnx", nodes, [1 << 15, 1], shape[::-1], sizes)
+    done = opencompiler("compile", path, "-o", tmp_path / "out")
+    check(tmp_path, done, "large.onnx", "'large' has 2147483648 elements")
