@@ -163,10 +163,17 @@ int maker_of(const fs::path& path) {
   return error == std::errc() && *end == '-' ? process : 0;
 }
 
+fs::path temp_folder() {
+  std::error_code error;
+  fs::path folder = fs::temp_directory_path(error);
+  if (error) user_error("no folder for temporary files: {}; set TMPDIR to one", error.message());
+  return folder;
+}
+
 void remove_temp_dirs(const std::function<bool(const fs::path&, int)>& unwanted) {
   std::error_code ignored;
   std::vector<fs::path> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(fs::temp_directory_path(), ignored))
+  for (const fs::directory_entry& entry : fs::directory_iterator(temp_folder(), ignored))
     if (const int process = maker_of(entry.path()); process > 0 && unwanted(entry.path(), process))
       found.push_back(entry.path());
   for (const fs::path& path : found) fs::remove_all(path, ignored);
@@ -198,8 +205,9 @@ void remove_temp_dirs_of(int process) {
 TempDir::TempDir() {
   static std::once_flag swept;
   std::call_once(swept, sweep_temp_dirs);
-  std::string name = (fs::temp_directory_path() / fmt::format("{}{}-XXXXXX", kTempPrefix, ::getpid())).string();
-  if (::mkdtemp(name.data()) == nullptr) user_error("cannot make a temporary folder {}: {}", name, reason());
+  std::string name = (temp_folder() / fmt::format("{}{}-XXXXXX", kTempPrefix, ::getpid())).string();
+  if (::mkdtemp(name.data()) == nullptr)
+    user_error("cannot make a temporary folder {}: {}; set TMPDIR to where there can be one", name, reason());
   path_ = name;
 }
 

@@ -1,6 +1,8 @@
 """One user mistake each: exit 1, a first line that says what, where and what to do, nothing written."""
 
 import os
+import resource
+import signal
 import subprocess
 
 import numpy as np
@@ -181,3 +183,35 @@ def test_a_tensor_beyond_32_bits_is_named(tmp_path):
     path = save(tmp_path / "large.onnx", nodes, [1 << 15, 1], shape[::-1], sizes)
     done = opencompiler("compile", path, "-o", tmp_path / "out")
     check(tmp_path, done, "large.onnx", "'large' has 2147483648 elements")
+
+
+@pytest.mark.parametrize("folder", ["/nowhere", "/proc"])
+def test_without_a_place_for_temporary_files(relu, tmp_path, folder):
+    command = ("compile", relu, "-o", tmp_path / "out")
+    cache = {"OPENCOMPILER_CACHE": str(tmp_path / "cache")}
+    check(tmp_path, opencompiler(*command, TMPDIR=folder, **cache), "TMPDIR")
+
+
+def test_compiling_onto_a_full_disk(relu, tmp_path):
+    """Files end at a page, when the kernels are in the cache already."""
+    environment = {**os.environ, "OPENCOMPILER_CACHE": str(tmp_path / "cache")}
+    command = [CLI, "compile", relu, "-o", tmp_path / "made"]
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+
+    def full():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    command[-1] = tmp_path / "full"
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        preexec_fn=full,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "error: " + str(tmp_path / "full") in done.stderr
+    assert "File too large" in done.stderr
+    assert list((tmp_path / "full").iterdir()) == []
