@@ -62,6 +62,18 @@ bool write_all(int fd, std::string_view bytes) {
   return true;
 }
 
+// What `path` names when its symlinks are followed, whether that exists or not.
+fs::path followed(fs::path path) {
+  constexpr int kMostLinks = 40;  // as Linux
+  std::error_code error;
+  for (int i = 0; i < kMostLinks && fs::is_symlink(fs::symlink_status(path, error)); ++i) {
+    const fs::path target = fs::read_symlink(path, error);
+    if (error) break;
+    path = path.parent_path() / target;
+  }
+  return path;
+}
+
 // An XDG variable counts only when absolute; the specification says to ignore others.
 fs::path from_home(const char* variable, const char* below_home) {
   const char* value = std::getenv(variable);
@@ -75,12 +87,19 @@ fs::path from_home(const char* variable, const char* below_home) {
 
 }  // namespace
 
+void check_regular(const fs::path& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) user_error("cannot read {}: {}", path.string(), reason());
+  if (S_ISDIR(info.st_mode)) user_error("cannot read {}: it is a folder", path.string());
+  if (!S_ISREG(info.st_mode)) user_error("cannot read {}: it is not a regular file; save it as one", path.string());
+}
+
 std::string read_file(const fs::path& path) {
+  check_regular(path);
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (fd.get() < 0) user_error("cannot read {}: {}", path.string(), reason());
   struct stat info{};
   if (::fstat(fd.get(), &info) != 0) user_error("cannot read {}: {}", path.string(), reason());
-  if (S_ISDIR(info.st_mode)) user_error("cannot read {}: it is a folder", path.string());
   if (info.st_size > kMaxFileBytes)
     user_error("cannot read {}: {} bytes, the limit is {}", path.string(), static_cast<int64_t>(info.st_size),
                kMaxFileBytes);
@@ -102,19 +121,23 @@ std::string read_file(const fs::path& path) {
 }
 
 void write_file_atomic(const fs::path& path, std::string_view bytes) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const fs::path temporary = folder / fmt::format(".{}.{}", path.filename().string(), random_name());
+  std::error_code error;
+  const fs::file_status now = fs::status(path, error);
+  if (!fs::status_known(now)) user_error("cannot write {}: {}", path.string(), error.message());
+  if (fs::is_directory(now)) user_error("cannot write {}: it is a folder", path.string());
+  if (fs::is_other(now)) return write_file(path, bytes);
+  const fs::path target = followed(path), folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  const fs::path temporary = folder / fmt::format(".{}.{}", target.filename().string(), random_name());
   const auto fail = [&](const std::string& why) {
     ::unlink(temporary.c_str());
     user_error("cannot write {}: {}", path.string(), why);
   };
-  if (fs::is_directory(path)) user_error("cannot write {}: it is a folder", path.string());
   {
     const Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (fd.get() < 0) user_error("cannot write {}: {}", path.string(), reason());
     if (!write_all(fd.get(), bytes) || ::fsync(fd.get()) != 0) fail(reason());
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(reason());
+  if (::rename(temporary.c_str(), target.c_str()) != 0) fail(reason());
   // Makes the rename itself durable; some file systems refuse to sync a folder, which loses nothing that was there.
   const Fd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) (void)::fsync(directory.get());
@@ -140,10 +163,17 @@ int maker_of(const fs::path& path) {
   return error == std::errc() && *end == '-' ? process : 0;
 }
 
+fs::path temp_folder() {
+  std::error_code error;
+  fs::path folder = fs::temp_directory_path(error);
+  if (error) user_error("no folder for temporary files: {}; set TMPDIR to one", error.message());
+  return folder;
+}
+
 void remove_temp_dirs(const std::function<bool(const fs::path&, int)>& unwanted) {
   std::error_code ignored;
   std::vector<fs::path> found;
-  for (const fs::directory_entry& entry : fs::directory_iterator(fs::temp_directory_path(), ignored))
+  for (const fs::directory_entry& entry : fs::directory_iterator(temp_folder(), ignored))
     if (const int process = maker_of(entry.path()); process > 0 && unwanted(entry.path(), process))
       found.push_back(entry.path());
   for (const fs::path& path : found) fs::remove_all(path, ignored);
@@ -175,8 +205,9 @@ void remove_temp_dirs_of(int process) {
 TempDir::TempDir() {
   static std::once_flag swept;
   std::call_once(swept, sweep_temp_dirs);
-  std::string name = (fs::temp_directory_path() / fmt::format("{}{}-XXXXXX", kTempPrefix, ::getpid())).string();
-  if (::mkdtemp(name.data()) == nullptr) user_error("cannot make a temporary folder {}: {}", name, reason());
+  std::string name = (temp_folder() / fmt::format("{}{}-XXXXXX", kTempPrefix, ::getpid())).string();
+  if (::mkdtemp(name.data()) == nullptr)
+    user_error("cannot make a temporary folder {}: {}; set TMPDIR to where there can be one", name, reason());
   path_ = name;
 }
 

@@ -7,8 +7,12 @@
 
 namespace oc {
 
-[[nodiscard]] std::string read_file(const std::filesystem::path& path);  // UserError if unreadable or over 4 GiB
-// Writes a temporary file beside `path`, fsyncs, renames: readers see the old or the new file, never half of one.
+// UserError unless it is one: a FIFO would be waited for, a device may never end.
+void check_regular(const std::filesystem::path& path);
+// UserError if unreadable, not a regular file, or over 4 GiB.
+[[nodiscard]] std::string read_file(const std::filesystem::path& path);
+// Writes a temporary file beside `path`, fsyncs, renames: readers see the old or the new file, never half of one. A
+// symlink stays, what it names is replaced; a device or FIFO is written to.
 void write_file_atomic(const std::filesystem::path& path, std::string_view bytes);
 // For temporary files, which nobody else reads and a crash may take: the disk is not waited for.
 void write_file(const std::filesystem::path& path, std::string_view bytes);

@@ -208,6 +208,7 @@ int export_rows(const Flags& flags) {
 }
 
 int import_rows(const Flags& flags) {
+  check_regular(flags.file);
   std::ifstream in(flags.file, std::ios::binary);
   if (!in) user_error("{}: cannot be read", flags.file);
   report(open(flags, OpenMode::create).import_jsonl(in));

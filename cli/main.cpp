@@ -1,6 +1,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdio>
 #include <iostream>
 
 #include "base/error.h"
@@ -20,9 +21,13 @@ int report(std::string_view prefix, const std::exception& error, int status) {
   return status;
 }
 
-}  // namespace
+// Some of what was printed did not arrive: a full disk, a closed stdout.
+bool lost_output() {
+  std::cout.flush();
+  return std::fflush(stdout) != 0 || std::ferror(stdout) != 0 || !std::cout;
+}
 
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   using namespace oc::cli;
   set_up_logging();
   CLI::App app("Compiles trained models into native libraries for CPUs, with schedules tuned on the machine.",
@@ -47,6 +52,15 @@ int main(int argc, char** argv) {
   } catch (const oc::UserError& error) {
     return report("error: ", error, kUserError);
   } catch (const std::exception& error) {
+    if (lost_output()) return kOk;  // what a print throws
     return report("internal error: ", error, kInternalError);
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int status = run(argc, argv);
+  if (status != oc::cli::kOk || !lost_output()) return status;
+  return report("error: ", oc::UserError("cannot write the results to stdout"), oc::cli::kUserError);
 }

@@ -154,6 +154,7 @@ bool reads_part(const Graph& graph, const Group& group) {
 void emit_library(CompileResult& result, const OpTable& ops, const CompileOptions& options, const std::string& name,
                   const fs::path& out_dir, const std::set<Emit>& emit, bool separate_weights,
                   const BuildProgress& progress) {
+  const TempDir writable;  // a user's mistake to tell here; of a kernel's child it would look like a defect of ours
   const std::vector<Artifact> artifacts = build_all(result, ops, options, progress);
   const std::map<std::string, std::string> texts = kernel_texts(result, artifacts, ops, options.target, name, emit);
   std::vector<Packings> packings;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <set>
 
 #include "base/error.h"
@@ -40,6 +41,20 @@ void expose_groups(Model& model, const OpSet& traits) {
   model.partition = partition(graph, traits);
 }
 
+// Kernels count elements in 32 bits.
+void check_sizes(const Model& model, size_t group, const std::filesystem::path& file) {
+  const Group& g = model.partition.groups[group];
+  std::vector<ValueId> values = g.inputs;
+  values.push_back(g.output);
+  for (const ValueId id : values) {
+    const Value& value = model.graph[id];
+    const int64_t elements = physical_size(value.type.layout, value.type.extents());
+    if (elements > std::numeric_limits<int32_t>::max())
+      user_error("{}: {}: '{}' has {} elements; at most 2^31 - 1 are supported: split it, or make the inputs smaller",
+                 file.string(), group_label(model, group), value.name, elements);
+  }
+}
+
 }  // namespace
 
 Model load_model(const std::filesystem::path& file, const OpTable& ops, const Target& target,
@@ -61,6 +76,7 @@ Model load_model(const std::filesystem::path& file, const OpTable& ops, const Ta
       model.kernel_of.push_back(kNoKernel);
       continue;
     }
+    check_sizes(model, g, file);
     const Group& group = model.partition.groups[g];
     Workload workload{print_graph(group_graph(model.graph, group, traits), {.names = false, .weights = true})};
     const auto [at, fresh] = known.emplace(workload.text, model.kernels.size());

@@ -78,11 +78,16 @@ std::vector<fs::path> write_library(const LibraryRequest& request, const fs::pat
   if (request.emit.contains(Emit::shared_library)) files.push_back(names.shared);
   const ChildResult linked = run_in_child(
       [&] {
-        link_all(request, interface, staging.path());
+        try {
+          link_all(request, interface, staging.path());
+        } catch (const UserError& error) {  // no room, no right to write
+          return std::string(error.what());
+        }
         return std::string();
       },
       {.wall = std::chrono::minutes(10), .memory_bytes = int64_t{16} << 30});
   if (linked.status != ChildStatus::ok) internal_error("linking {}: {}", interface.name, linked.result);
+  if (!linked.result.empty()) user_error("{}: {}", folder.string(), linked.result);
   const auto write = [&](const std::string& name, std::string_view text) {
     write_file_atomic(staging.path() / name, text);
     files.push_back(name);

@@ -12,7 +12,6 @@ namespace {
 
 constexpr size_t kMaxBytes = 10'000'000;
 constexpr size_t kMaxNodes = 1'000'000;
-constexpr size_t kMaxRank = 32;
 constexpr int64_t kMaxElements = int64_t{1} << 40;
 constexpr int64_t kMaxConstantElements = int64_t{1} << 22;  // padding of the layout included
 

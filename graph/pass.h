@@ -44,8 +44,8 @@ struct PipelineOptions {
 [[nodiscard]] Graph optimize(Graph graph, const PassContext& context, const PipelineOptions& options = {});
 
 // Checks ids, topological order, single definition, arity, attribute presence and type, inferred types against stated
-// ones, layouts by rule, constants' sizes. Throws InternalError naming the node; the importer's graphs are checked with
-// `verify_import`, which throws UserError instead.
+// ones, ranks, layouts by rule, constants' sizes. Throws InternalError naming the node; the importer's graphs are
+// checked with `verify_import`, which throws UserError instead.
 void verify(const Graph& graph, const OpSet& ops);
 void verify_import(const Graph& graph, const OpSet& ops);
 

@@ -29,8 +29,9 @@ struct PrintOptions {
   bool weights = false;  // constants not written in full print as `weight` instead of their hash: the workload form
 };
 [[nodiscard]] std::string print_graph(const Graph& graph, const PrintOptions& options = {});
+inline constexpr size_t kMaxRank = 32;  // verify holds every graph to it
 // UserError with line and column on malformed text; types are taken as stated (verify checks them). Limits: 10 MB,
-// 10^6 nodes, rank 32, 2^40 elements a value.
+// 10^6 nodes, kMaxRank, 2^40 elements a value.
 [[nodiscard]] Graph parse_graph(std::string_view text);
 
 }  // namespace oc

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "graph/pass.h"
+#include "graph/text.h"
 
 namespace oc {
 namespace {
@@ -75,6 +76,8 @@ struct Verifier {
     }
     for (size_t i = 0; i < graph.values.size(); ++i) {
       const Value& value = graph.values[i];
+      if (value.type.shape.size() > kMaxRank && !value.producer.valid())
+        fail("value {} '{}' has {} dims; at most {} are supported", i, value.name, value.type.shape.size(), kMaxRank);
       if (value.kind == ValueKind::node) {
         if (value.data != nullptr) fail("value {} '{}' is computed and yet has data", i, value.name);
         continue;
@@ -110,6 +113,8 @@ struct Verifier {
       if (graph[output].kind != ValueKind::node || graph[output].producer != NodeId(n))
         fail_node(n, "its output {} has another producer", output.index);
       if (defined[output.index]) fail_node(n, "value {} is computed twice", output.index);
+      if (const size_t rank = graph[output].type.shape.size(); rank > kMaxRank)
+        fail_node(n, "its result has {} dims; at most {} are supported", rank, kMaxRank);
       defined[output.index] = 1;
     }
   }

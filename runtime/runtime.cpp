@@ -134,6 +134,17 @@ oc_status load(oc_module& module, const char* path) {
   return read_weights(module);
 }
 
+constexpr oc_plan kNothing = [] {
+  oc_plan plan{};
+  plan.name = "";
+  return plan;
+}();
+
+// What the answers about a module come from, null included.
+const oc_plan& plan_of(const oc_module* module) {
+  return module != nullptr ? module->plan() : kNothing;
+}
+
 oc_status describe(const oc_tensor_info* infos, size_t count, size_t index, oc_tensor* out) {
   if (out == nullptr) return fail(OC_NULL_ARGUMENT, "", nullptr);
   if (index >= count) return fail(OC_OUT_OF_RANGE, "", nullptr);
@@ -180,25 +191,25 @@ void oc_module_close(oc_module* module) {
 }
 
 const char* oc_module_name(const oc_module* module) {
-  return module->plan().name;
+  return plan_of(module).name;
 }
 size_t oc_module_num_inputs(const oc_module* module) {
-  return module->plan().num_inputs;
+  return plan_of(module).num_inputs;
 }
 size_t oc_module_num_outputs(const oc_module* module) {
-  return module->plan().num_outputs;
+  return plan_of(module).num_outputs;
 }
 size_t oc_module_num_metadata(const oc_module* module) {
-  return module->plan().num_metadata;
+  return plan_of(module).num_metadata;
 }
 size_t oc_module_arena_bytes(const oc_module* module) {
-  return module->plan().arena_bytes;
+  return plan_of(module).arena_bytes;
 }
 size_t oc_module_weights_bytes(const oc_module* module) {
-  return module->plan().weights_bytes;
+  return plan_of(module).weights_bytes;
 }
 size_t oc_module_num_steps(const oc_module* module) {
-  return module->plan().num_steps;
+  return plan_of(module).num_steps;
 }
 
 oc_status oc_module_input(const oc_module* module, size_t index, oc_tensor* out) {
@@ -221,7 +232,8 @@ oc_status oc_module_metadata(const oc_module* module, size_t index, const char**
 }
 
 const char* oc_module_step(const oc_module* module, size_t index) {
-  return index < module->plan().num_steps ? module->plan().steps[index].label : "";
+  const oc_plan& plan = plan_of(module);
+  return index < plan.num_steps ? plan.steps[index].label : "";
 }
 
 oc_status oc_session_create(oc_module* module, const oc_session_options* given, oc_session** out) {
@@ -264,7 +276,7 @@ oc_status oc_session_run_profiled(oc_session* session, const void* const* inputs
 }
 
 int oc_session_num_threads(const oc_session* session) {
-  return session->module->library->num_threads(session->instance);
+  return session != nullptr ? session->module->library->num_threads(session->instance) : 0;
 }
 
 void oc_session_destroy(oc_session* session) {

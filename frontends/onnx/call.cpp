@@ -138,6 +138,14 @@ double Call::demand_number(size_t i, std::string_view what) {
   return numbers->at(0);
 }
 
+int64_t Call::demand_integer(size_t i, std::string_view what) {
+  static_cast<void>(demand(in(i), what));
+  const Tensor* tensor = known(cast(in(i), DType::i64));
+  if (tensor == nullptr || element_count(tensor->shape) != 1)
+    user_error("its {} (input {}) must be one number", what, i);
+  return tensor->as<int64_t>()[0];
+}
+
 std::vector<int64_t> Call::known_integers(size_t i, std::string_view what) const {
   const Tensor& tensor = demand(in(i), what);
   if (tensor.dtype == DType::i64) return {tensor.as<int64_t>().begin(), tensor.as<int64_t>().end()};

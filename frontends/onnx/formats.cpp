@@ -98,12 +98,12 @@ ValueId encoded_integer(Call& n, ValueId x, const Format& f) {
 
 }  // namespace
 
-const Format* find_format(int32_t onnx_type) {
+const Format* find_format(int64_t onnx_type) {
   const auto found = std::ranges::find(kFormats, onnx_type, &Format::onnx_type);
   return found == kFormats.end() ? nullptr : &*found;
 }
 
-DType stored_dtype(int32_t onnx_type) {
+DType stored_dtype(int64_t onnx_type) {
   const Format* format = find_format(onnx_type);
   return format != nullptr ? format->stored : known_dtype(onnx_type);
 }

@@ -26,9 +26,9 @@ struct Format {
 };
 
 // Null: the type is none of these.
-[[nodiscard]] const Format* find_format(int32_t onnx_type);
+[[nodiscard]] const Format* find_format(int64_t onnx_type);
 // The dtype that holds elements of the type; UserError when there is none.
-[[nodiscard]] DType stored_dtype(int32_t onnx_type);
+[[nodiscard]] DType stored_dtype(int64_t onnx_type);
 // The elements of a byte string that packs them, the first in the lowest bits; `count` must fit.
 [[nodiscard]] std::vector<std::byte> unpacked(const Format& format, std::string_view packed, int64_t count);
 

@@ -1,6 +1,7 @@
 #include "frontends/onnx/import.h"
 
 #include <algorithm>
+#include <ranges>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -24,23 +25,16 @@ std::string op_label(const ::onnx::NodeProto& node) {
   return domain.empty() ? printable(node.op_type()) : printable(domain) + "." + printable(node.op_type());
 }
 
-// One error for all ops that have no row, so that a user learns the whole distance at once.
-void check_supported(const ::onnx::GraphProto& graph, const std::vector<int>& order) {
-  std::map<std::string, int> unsupported;
-  for (int n : order) {
-    const ::onnx::NodeProto& node = graph.node(n);
-    if (find_op(canonical_domain(node.domain()), node.op_type()) == nullptr) ++unsupported[op_label(node)];
-  }
-  if (unsupported.empty()) return;
-  constexpr size_t kShown = 100;
-  std::string list;
-  for (const auto& [label, count] : unsupported)
-    if (static_cast<size_t>(std::ranges::count(list, '\n')) < kShown) list += fmt::format("\n  {} ×{}", label, count);
-  if (unsupported.size() > kShown) list += fmt::format("\n  and {} more", unsupported.size() - kShown);
-  user_error(
-      "these ops of the model are not supported; export it without them (model functions can be inlined with "
-      "onnx.inliner):{}",
-      list);
+bool is_supported(const ::onnx::NodeProto& node) {
+  return find_op(canonical_domain(node.domain()), node.op_type()) != nullptr;
+}
+
+using Counts = std::map<std::string, int>;
+
+void count_unsupported(const ::onnx::NodeProto& node, Counts& counts) {
+  if (!is_supported(node)) ++counts[op_label(node)];
+  for (const ::onnx::AttributeProto& attr : node.attribute())
+    for (const ::onnx::NodeProto& inner : attr.g().node()) count_unsupported(inner, counts);
 }
 
 // What the results are if the op moves elements that are bytes in the graph; null when its inputs are none or it
@@ -74,6 +68,25 @@ struct Scope {
     return {};
   }
 };
+
+// One error for all ops of the model that have no row, so that a user learns the whole distance at once. UserError when
+// there is one among the nodes of `scope` that are about to be imported.
+void check_supported(const Scope& scope) {
+  if (std::ranges::all_of(scope.wiring.order, [&](int n) { return is_supported(scope.graph.node(n)); })) return;
+  const Scope* model = &scope;
+  while (model->outer != nullptr) model = model->outer;
+  Counts unsupported;
+  for (int n : model->wiring.order) count_unsupported(model->graph.node(n), unsupported);
+  constexpr size_t kShown = 1000;
+  std::string list;
+  for (const auto& [label, count] : unsupported | std::views::take(kShown))
+    list += fmt::format("\n  {} ×{}", label, count);
+  if (unsupported.size() > kShown) list += fmt::format("\n  and {} more", unsupported.size() - kShown);
+  user_error(
+      "these ops of the model are not supported; export it without them (model functions can be inlined with "
+      "onnx.inliner):{}",
+      list);
+}
 
 struct Importer {
   ::onnx::ModelProto& model;
@@ -154,7 +167,7 @@ struct Importer {
       Scope scope{*body->mutable_g(), &outer};
       if (scope.graph.input_size() > 0) user_error("has {} inputs, must have none", scope.graph.input_size());
       scope.wiring = wire(scope.graph, [&](std::string_view name) { return outer.find(name).valid(); });
-      check_supported(scope.graph, scope.wiring.order);
+      check_supported(scope);
       add_nodes(scope);
       Values results;
       for (const auto& output : scope.graph.output()) results.push_back(scope.find(output.name()));
@@ -181,7 +194,7 @@ struct Importer {
   Graph run(const ImportOptions& options) {
     Scope scope{*model.mutable_graph()};
     scope.wiring = wire(scope.graph);
-    check_supported(scope.graph, scope.wiring.order);
+    check_supported(scope);
     import.graph.name = printable(scope.graph.name());
     for (const auto& entry : model.metadata_props())
       import.graph.metadata[printable(entry.key())] = printable_text(entry.value());

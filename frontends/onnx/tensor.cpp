@@ -139,7 +139,7 @@ void fill_inline(const TensorProto& proto, int64_t elements, int64_t bytes, Tens
 
 }  // namespace
 
-std::optional<DType> to_dtype(int32_t onnx_type) {
+std::optional<DType> to_dtype(int64_t onnx_type) {
   switch (onnx_type) {
     case TensorProto::FLOAT: return DType::f32;
     case TensorProto::DOUBLE: return DType::f64;
@@ -158,11 +158,11 @@ std::optional<DType> to_dtype(int32_t onnx_type) {
   }
 }
 
-DType known_dtype(int32_t onnx_type) {
+DType known_dtype(int64_t onnx_type) {
   if (const auto dtype = to_dtype(onnx_type)) return *dtype;
-  const bool named = onnx_type >= 0 && onnx_type < static_cast<int32_t>(kOnnxTypeNames.size());
+  const bool named = onnx_type >= 0 && onnx_type < std::ssize(kOnnxTypeNames);
   user_error("has the element type {}, which is not supported; convert the model to float32",
-             named ? std::string(kOnnxTypeNames[onnx_type]) : std::to_string(onnx_type));
+             named ? std::string(kOnnxTypeNames[static_cast<size_t>(onnx_type)]) : std::to_string(onnx_type));
 }
 
 namespace {

@@ -3,12 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
+#include <thread>
 
 #include "base/error.h"
 #include "base/process.h"
@@ -96,6 +98,44 @@ TEST(Files, ErrorsNameThePath) {
   EXPECT_EQ(error_of([&] { write_file_atomic(dir.path(), "x"); }), "cannot write " + folder + ": it is a folder");
   EXPECT_EQ(error_of([&] { write_file(dir.path() / "no" / "file", "x"); }),
             "cannot write " + folder + "/no/file: No such file or directory");
+}
+
+TEST(Files, SymlinksStayAndWhatTheyNameIsReplaced) {
+  const TempDir dir;
+  fs::create_directory(dir.path() / "sub");
+  write_file_atomic(dir.path() / "sub" / "file", "old");
+  fs::create_symlink("sub/file", dir.path() / "link");
+  fs::create_symlink(dir.path() / "link", dir.path() / "again");
+  fs::create_symlink("sub/none", dir.path() / "dangling");
+  write_file_atomic(dir.path() / "again", "new");
+  write_file_atomic(dir.path() / "dangling", "made");
+  EXPECT_EQ(read_file(dir.path() / "sub" / "file"), "new");
+  EXPECT_EQ(read_file(dir.path() / "sub" / "none"), "made");
+  for (const char* link : {"link", "again", "dangling"}) EXPECT_TRUE(fs::is_symlink(dir.path() / link)) << link;
+  EXPECT_EQ(entries(dir.path() / "sub"), 2U) << "a temporary file stayed behind";
+  fs::create_symlink("loop", dir.path() / "loop");
+  EXPECT_THAT(error_of([&] { write_file_atomic(dir.path() / "loop", "x"); }), HasSubstr("symbolic links"));
+}
+
+TEST(Files, AFifoIsWrittenToAndNotReadFrom) {
+  const TempDir dir;
+  const fs::path fifo = dir.path() / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  fs::create_symlink("fifo", dir.path() / "link");
+  const std::string bytes(1 << 20, 'b');
+  for (const char* name : {"fifo", "link"}) {
+    std::string found;
+    std::thread reader([&] {
+      std::ifstream in(fifo, std::ios::binary);
+      found.assign(std::istreambuf_iterator<char>(in), {});
+    });
+    write_file_atomic(dir.path() / name, bytes);
+    reader.join();
+    EXPECT_TRUE(found == bytes) << name;
+  }
+  EXPECT_TRUE(fs::is_fifo(fifo));
+  EXPECT_EQ(error_of([&] { (void)read_file(fifo); }),
+            "cannot read " + fifo.string() + ": it is not a regular file; save it as one");
 }
 
 TEST(Files, RefusesFilesOverTheLimit) {

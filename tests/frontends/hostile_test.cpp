@@ -6,31 +6,13 @@
 #include <fstream>
 #include <limits>
 
-#include "base/error.h"
-#include "tests/frontends/model_builder.h"
+#include "tests/frontends/refused.h"
 
 namespace oc::test {
 namespace {
 
 namespace fs = std::filesystem;
 using ::onnx::TensorProto;
-
-// The message of the UserError: it begins with the file and holds `parts`.
-void expect_refused(const std::string& bytes, const std::vector<std::string>& parts, const fs::path& folder = {}) {
-  const std::string error = import_error(bytes, {}, folder);
-  EXPECT_EQ(error.rfind("model", 0), 0U) << '"' << error << '"';
-  for (const std::string& part : parts) EXPECT_NE(error.find(part), std::string::npos) << part << " in: " << error;
-}
-void expect_refused(const ModelBuilder& model, const std::vector<std::string>& parts) {
-  expect_refused(model.bytes(), parts);
-}
-
-// x [1, 4, 8, 8] → the node → y
-ModelBuilder image_model(int64_t opset = 17) {
-  ModelBuilder model(opset);
-  model.input("x", {1, 4, 8, 8}).output("y");
-  return model;
-}
 
 // ---- external data
 
@@ -232,104 +214,6 @@ TEST(Wiring, DeepNestingIsRefused) {
   expect_refused(field(7, graph), {"nested"});
 }
 
-// ---- attributes
-
-TEST(Attributes, OfTheWrongTypeOrLength) {
-  const auto conv = [](const auto& with) {
-    ModelBuilder m = image_model();
-    m.floats("w", {2, 4, 3, 3}, std::vector<float>(72, 1));
-    auto node = m.node("Conv", {"x", "w"}, {"y"}).named("the conv");
-    with(node);
-    return m;
-  };
-  using Node = NodeBuilder;
-  expect_refused(conv([](Node& n) { n.ints("dilations", {1}); }), {"'the conv'", "dilations"});
-  expect_refused(conv([](Node& n) { n.ints("dilations", {0, 1}); }), {"'the conv'", "dilations"});
-  expect_refused(conv([](Node& n) { n.ints("strides", {0, 1}); }), {"'the conv'", "strides"});
-  expect_refused(conv([](Node& n) { n.ints("strides", {-1, 1}); }), {"'the conv'", "strides"});
-  expect_refused(conv([](Node& n) { n.ints("strides", {std::numeric_limits<int64_t>::max(), 1}); }),
-                 {"'the conv'", "strides"});
-  expect_refused(conv([](Node& n) { n.ints("pads", {1, 1}); }), {"'the conv'", "pads"});
-  expect_refused(conv([](Node& n) { n.ints("pads", {std::numeric_limits<int64_t>::max(), 0, 1, 0}); }),
-                 {"'the conv'", "pads"});
-  expect_refused(conv([](Node& n) { n.ints("kernel_shape", {3}); }), {"'the conv'"});
-  expect_refused(conv([](Node& n) { n.integer("strides", 1); }), {"'the conv'", "strides"});
-  expect_refused(conv([](Node& n) { n.text("group", "2"); }), {"'the conv'", "group"});
-  expect_refused(conv([](Node& n) { n.integer("group", 0); }), {"'the conv'", "group"});
-  expect_refused(conv([](Node& n) { n.integer("group", 3); }), {"'the conv'", "group"});
-  expect_refused(conv([](Node& n) { n.text("auto_pad", "LEFT"); }), {"'the conv'", "auto_pad"});
-}
-
-TEST(Attributes, OfPoolsSplitsAndShapes) {
-  ModelBuilder pool = image_model();
-  pool.node("MaxPool", {"x"}, {"y"}).ints("kernel_shape", {0, 2}).named("n");
-  expect_refused(pool, {"'n'"});
-  ModelBuilder large = image_model();
-  large.node("MaxPool", {"x"}, {"y"}).ints("kernel_shape", {9, 9}).named("n");
-  expect_refused(large, {"'n'"});
-  ModelBuilder split = image_model();
-  split.int64s("sizes", {2}, {1, 2});
-  split.node("Split", {"x", "sizes"}, {"y", "z"}).integer("axis", 1).named("n");
-  expect_refused(split, {"'n'"});
-  ModelBuilder negative = image_model();
-  negative.int64s("sizes", {2}, {-1, 5});
-  negative.node("Split", {"x", "sizes"}, {"y", "z"}).integer("axis", 1).named("n");
-  expect_refused(negative, {"'n'"});
-  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{3, -1},
-                                            {-1, -1},
-                                            {5, 5},
-                                            {-2, 4},
-                                            {1, 1, 1, 1, 1, 0},
-                                            {int64_t{1} << 62, 4},
-                                            {int64_t{1} << 32, int64_t{1} << 32, 256}}) {
-    ModelBuilder m = image_model();
-    m.int64s("shape", {static_cast<int64_t>(shape.size())}, shape);
-    m.node("Reshape", {"x", "shape"}, {"y"}).named("n");
-    expect_refused(m, {"'n'"});
-  }
-  for (const int64_t axis : {int64_t{4}, int64_t{-5}, std::numeric_limits<int64_t>::min()}) {
-    ModelBuilder m = image_model();
-    m.node("Softmax", {"x"}, {"y"}).integer("axis", axis).named("n");
-    expect_refused(m, {"'n'", "axis"});
-  }
-  ModelBuilder perm = image_model();
-  perm.node("Transpose", {"x"}, {"y"}).ints("perm", {0, 1, 1, 9}).named("n");
-  expect_refused(perm, {"'n'"});
-  ModelBuilder gather;
-  gather.input("x", {"n", 3}).input("i", {2}, TensorProto::INT64).output("y");
-  ImportOptions options;
-  options.shapes["x"] = {0, 3};
-  gather.node("Gather", {"x", "i"}, {"y"}).named("n");
-  EXPECT_NE(import_error(gather, options).find("'n'"), std::string::npos) << import_error(gather, options);
-  ModelBuilder dtype = image_model();
-  dtype.input("k", {1, 4, 8, 8}, TensorProto::INT64);
-  dtype.node("Add", {"x", "k"}, {"y"}).named("n");
-  expect_refused(dtype, {"'n'", "i64"});
-}
-
-TEST(Attributes, MayNotAskForEndlessMemory) {
-  ModelBuilder m;
-  m.output("y");
-  m.int64s("shape", {2}, {int64_t{1} << 30, int64_t{1} << 30});
-  m.node("ConstantOfShape", {"shape"}, {"y"}).named("n");
-  expect_refused(m, {"'n'"});
-  ModelBuilder range;
-  range.output("y");
-  range.int64s("a", {}, {0});
-  range.int64s("b", {}, {std::numeric_limits<int64_t>::max()});
-  range.int64s("c", {}, {1});
-  range.node("Range", {"a", "b", "c"}, {"y"}).named("n");
-  expect_refused(range, {"'n'"});
-  ModelBuilder tile = image_model();
-  tile.int64s("r", {4}, {1 << 20, 1 << 20, 1 << 20, 1 << 20});
-  tile.node("Tile", {"x", "r"}, {"y"}).named("n");
-  expect_refused(tile, {"'n'"});
-  ModelBuilder pad = image_model();
-  pad.int64s("p", {8}, {0, 0, 0, 0, 0, 0, 0, int64_t{1} << 62});
-  pad.node("Pad", {"x", "p"}, {"y"}).named("n");
-  expect_refused(pad, {"'n'"});
-}
-
 // ---- the file
 
 ModelBuilder small_model() {
@@ -361,6 +245,55 @@ TEST(File, VersionsBeyondTheKnownAreRefused) {
   domain.node("Relu", {"x"}, {"z"}).domain("evil");
   domain.output("z");
   expect_refused(domain, {"evil.Relu"});
+}
+
+TEST(File, UnknownOpsAreAllListed) {
+  ModelBuilder m;
+  m.input("x", {2}).input("c", {}, TensorProto::BOOL).output("y");
+  m.node("Baz", {"x"}, {"b"});
+  auto conditional = m.node("If", {"c"}, {"y"});
+  for (const char* branch : {"then_branch", "else_branch"}) {
+    ModelBuilder body;
+    body.output("r");
+    body.node(branch == std::string("then_branch") ? "Foo" : "Bar", {"b"}, {"t"});
+    body.node("Baz", {"t"}, {"r"});
+    auto& attribute = *conditional.node.add_attribute();
+    attribute.set_name(branch);
+    attribute.set_type(::onnx::AttributeProto::GRAPH);
+    *attribute.mutable_g() = body.graph();
+  }
+  expect_refused(m, {"Foo ×1", "Bar ×1", "Baz ×3"});
+  m.graph().mutable_node(0)->set_op_type("Relu");  // known: the first branch is come to
+  expect_refused(m, {"Foo ×1", "Bar ×1", "Baz ×2"});
+  ModelBuilder many;
+  many.input("x", {2}).output("y");
+  std::vector<std::string> parts_of_many;
+  for (int i = 0; i < 150; ++i) {
+    many.node("Odd" + std::to_string(i), {i == 0 ? "x" : "v" + std::to_string(i)},
+              {i == 149 ? "y" : "v" + std::to_string(i + 1)});
+    parts_of_many.push_back("Odd" + std::to_string(i) + " ×1");
+  }
+  expect_refused(many, parts_of_many);
+}
+
+TEST(File, RanksHaveALimit) {
+  const auto model = [](size_t rank) {
+    ModelBuilder m;
+    m.input("x", {2}).output("y");
+    Extents extents(rank, 1);
+    extents[0] = 2;
+    m.node("Relu", {"x"}, {"r"});
+    m.int64s("to", {static_cast<int64_t>(rank)}, extents);
+    m.node("Reshape", {"r", "to"}, {"t"}).named("n");
+    m.node("Neg", {"t"}, {"y"});
+    return m;
+  };
+  EXPECT_EQ(import_error(model(32)), "");
+  expect_refused(model(33), {"'n'", "33 dims"});
+  ModelBuilder input;
+  input.input("x", std::vector<DimSpec>(40, 1)).output("y");
+  input.node("Relu", {"x"}, {"y"});
+  expect_refused(input, {"'x'", "40 dims"});
 }
 
 TEST(File, TruncatedAnywhereIsRefused) {

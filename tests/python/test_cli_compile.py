@@ -228,7 +228,8 @@ def test_a_default_database_with_damaged_pages_is_one_warning(
     opencompiler, good, tmp_path
 ):
     database = tmp_path / "damaged.db"
-    good("db", "import", "/dev/null", "--db", database)
+    (tmp_path / "nothing.jsonl").touch()
+    good("db", "import", tmp_path / "nothing.jsonl", "--db", database)
     content = database.read_bytes()
     database.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     command = ("run", CLS, *X, "--threads", "1")

@@ -301,7 +301,9 @@ def test_a_file_that_cannot_be_tuned_into_is_left_alone(model, tmp_path, fault):
     folder = tmp_path / "folder"
     folder.mkdir()
     database = folder / "tuning.db"
-    assert opencompiler("db", "import", "/dev/null", "--db", database).returncode == 0
+    nothing = tmp_path / "nothing.jsonl"
+    nothing.touch()
+    assert opencompiler("db", "import", nothing, "--db", database).returncode == 0
     whole = database.stat().st_size
     break_it(database)
     before = database.read_bytes() if database.is_file() else None

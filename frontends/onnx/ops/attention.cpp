@@ -101,7 +101,7 @@ ValueId bias_of(Call& n, DType dtype, int64_t queries, int64_t keys) {
 // The softmax, 0 in rows that may attend nothing.
 ValueId weights_of(Call& n, ValueId scores, bool masked) {
   const DType dtype = n.dtype(scores);
-  const auto given = static_cast<int32_t>(n.integer("softmax_precision", 0));
+  const int64_t given = n.integer("softmax_precision", 0);
   const ValueId precise = given == 0 ? scores : n.cast(scores, known_dtype(given));
   const ValueId weights = n.cast(n.emit("softmax", {precise}, {{"axis", n.rank(scores) - 1}}), dtype);
   return masked ? n.emit("where", {n.emit("is_nan", {weights}), n.like(weights, 0), weights}) : weights;

@@ -1,6 +1,7 @@
 // Constants, and ops that we can only evaluate: their results must be known at import.
 #include <cmath>
 #include <cstring>
+#include <tuple>
 
 #include "base/error.h"
 #include "frontends/onnx/formats.h"
@@ -27,12 +28,38 @@ Extents known_shape(const Call& n, size_t i) {
   return shape;
 }
 
-template <class T>
-Tensor filled_range(DType dtype, T start, T delta, int64_t count) {
-  Tensor tensor = make_tensor(dtype, {count});
-  const auto out = tensor.as<T>();
-  for (int64_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = static_cast<T>(start + static_cast<T>(i) * delta);
-  return tensor;
+[[noreturn]] void refuse_range(auto start, auto limit, auto delta) {
+  user_error("a range from {} to {} by {} has no length", start, limit, delta);
+}
+
+ValueId float_range(Call& n, DType dtype) {
+  std::vector<double> bounds;
+  for (size_t i = 0; i < 3; ++i) bounds.push_back(n.demand_number(i, "bounds"));
+  const double steps = std::ceil((bounds[1] - bounds[0]) / bounds[2]);
+  if (!(std::abs(steps) < 1e15)) refuse_range(bounds[0], bounds[1], bounds[2]);
+  const int64_t count = std::max<int64_t>(static_cast<int64_t>(steps), 0);
+  n.spend(dtype, count);
+  Tensor wide = make_tensor(DType::f64, {count});
+  for (int64_t i = 0; i < count; ++i)
+    wide.as<double>()[static_cast<size_t>(i)] = bounds[0] + static_cast<double>(i) * bounds[2];
+  return n.cast(n.constant(std::move(wide)), dtype);
+}
+
+// Doubles would round beyond 2^53. Unsigned: the way from start to limit, and i · delta on it, may be up to 2^64.
+ValueId integer_range(Call& n, DType dtype) {
+  std::vector<int64_t> bounds;
+  for (size_t i = 0; i < 3; ++i) bounds.push_back(n.demand_integer(i, "bounds"));
+  const auto [start, limit, delta] = std::tuple(bounds[0], bounds[1], bounds[2]);
+  const auto from = static_cast<uint64_t>(start), to = static_cast<uint64_t>(limit), by = static_cast<uint64_t>(delta);
+  const bool up = delta > 0;
+  uint64_t count = 0;
+  if (delta != 0 && (up ? start < limit : start > limit))
+    count = ((up ? to - from : from - to) - 1) / (up ? by : -by) + 1;
+  if (delta == 0 || count > uint64_t{INT64_MAX}) refuse_range(start, limit, delta);
+  n.spend(dtype, static_cast<int64_t>(count));
+  Tensor wide = make_tensor(DType::i64, {static_cast<int64_t>(count)});
+  for (uint64_t i = 0; i < count; ++i) wide.as<int64_t>()[i] = static_cast<int64_t>(from + i * by);
+  return n.cast(n.constant(std::move(wide)), dtype);
 }
 
 bool is_zero(const std::byte* element, const Tensor& tensor) {
@@ -85,23 +112,9 @@ Values range(Call& n) {
   const DType dtype = n.dtype(n.in(0));
   for (size_t i = 1; i < 3; ++i)
     if (n.dtype(n.in(i)) != dtype) user_error("its inputs are of different types");
-  std::vector<double> bounds;
-  for (size_t i = 0; i < 3; ++i) bounds.push_back(n.demand_number(i, "bounds"));
-  if (bounds[2] == 0) user_error("its delta is 0");
-  const double steps = std::ceil((bounds[1] - bounds[0]) / bounds[2]);
-  if (!(std::abs(steps) < 1e15))
-    user_error("a range from {} to {} by {} has no length", bounds[0], bounds[1], bounds[2]);
-  const int64_t count = std::max<int64_t>(static_cast<int64_t>(steps), 0);
-  n.spend(dtype, count);
-  if (dtype_is_float(dtype)) {
-    const ValueId wide = n.constant(filled_range<double>(DType::f64, bounds[0], bounds[2], count));
-    return {n.cast(wide, dtype)};
-  }
-  if (dtype != DType::i64 && dtype != DType::i32 && dtype != DType::i16)
-    user_error("a range of {} is not supported", dtype_name(dtype));
-  const ValueId wide = n.constant(
-      filled_range<int64_t>(DType::i64, static_cast<int64_t>(bounds[0]), static_cast<int64_t>(bounds[2]), count));
-  return {n.cast(wide, dtype)};
+  if (dtype_is_float(dtype)) return {float_range(n, dtype)};
+  if (dtype == DType::i64 || dtype == DType::i32 || dtype == DType::i16) return {integer_range(n, dtype)};
+  user_error("a range of {} is not supported", dtype_name(dtype));
 }
 
 // [rank, count]: the coordinates of the elements that are not 0, in row-major order.
@@ -127,8 +140,7 @@ Values non_zero(Call& n) {
 Values eye_like(Call& n) {
   const Extents shape = n.shape(n.in(0));
   if (shape.size() != 2) user_error("its input has rank {}, must be a matrix", shape.size());
-  const DType dtype =
-      n.attribute("dtype") != nullptr ? known_dtype(static_cast<int32_t>(n.integer("dtype"))) : n.dtype(n.in(0));
+  const DType dtype = n.attribute("dtype") != nullptr ? known_dtype(n.integer("dtype")) : n.dtype(n.in(0));
   const int64_t k = n.integer("k", 0);
   n.spend(DType::f32, product(shape));
   Tensor eye = make_tensor(DType::f32, shape);

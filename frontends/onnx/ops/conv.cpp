@@ -158,9 +158,13 @@ Values conv_transpose(Call& n) {
   std::vector<int64_t> output_padding = n.integers("output_padding", std::vector<int64_t>(spatial, 0));
   if (output_padding.size() != spatial)
     user_error("attribute 'output_padding' has {} values, needs {}", output_padding.size(), spatial);
-  if (std::ranges::any_of(output_padding, [](int64_t p) { return p < 0 || p > (1 << 20); }))
-    user_error("attribute 'output_padding' is out of range");
+  if (std::ranges::any_of(output_padding, [](int64_t p) { return p < 0; }))
+    user_error("attribute 'output_padding' is negative");
   if (spatial == 1) output_padding.insert(output_padding.begin(), 0);
+  for (size_t i = 0; i < output_padding.size(); ++i)
+    if (const int64_t bound = std::max(window.strides[i], window.dilations[i]); output_padding[i] >= bound)
+      user_error("attribute 'output_padding' holds {}, must be less than the stride or dilation, {}", output_padding[i],
+                 bound);
   place_transposed(n, window, output_padding, spatial);
   const int64_t group = group_of(n, in[1]);
   if (weight[0] != in[1]) user_error("its weight has {} input channels, its input {}", weight[0], in[1]);

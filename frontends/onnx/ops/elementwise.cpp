@@ -55,11 +55,11 @@ ValueId converted(Call& n, ValueId x, const Format* format, DType to) {
 }  // namespace
 
 Values cast_to(Call& n) {
-  const auto to = static_cast<int32_t>(n.integer("to"));
+  const int64_t to = n.integer("to");
   return {converted(n, n.in(0), find_format(to), stored_dtype(to))};
 }
 Values bitcast(Call& n) {
-  const DType to = known_dtype(static_cast<int32_t>(n.integer("to")));
+  const DType to = known_dtype(n.integer("to"));
   return {n.emit("bitcast", {n.in(0)}, {{"to", std::string(dtype_name(to))}})};
 }
 Values bit_shift(Call& n) {

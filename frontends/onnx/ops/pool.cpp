@@ -36,6 +36,10 @@ struct Pool {
 
 Pool read_pool(Call& n) {
   Pool pool{window_attrs(n, n.in(0), n.integers("kernel_shape")), {}};
+  const WindowAttrs& window = pool.window;
+  for (size_t i = 0; i < window.pads.size(); ++i)  // else the window may lie in the padding alone, where nothing is
+    if (const size_t dim = i % window.in.size(); window.pads[i] >= window.reach(dim))
+      user_error("attribute 'pads' holds {}, its window of {} must be larger", window.pads[i], window.reach(dim));
   apply_auto_pad(pool.window);
   pool.ceil_pads.assign(pool.window.in.size(), 0);
   if (n.flag("ceil_mode", false)) pool.ceil_pads = apply_ceil_mode(pool.window);

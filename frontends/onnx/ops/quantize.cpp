@@ -50,7 +50,7 @@ struct Element {
 
 // The attribute output_dtype, else `otherwise`.
 Element declared_element(const Call& n, Element otherwise) {
-  const auto given = static_cast<int32_t>(n.integer("output_dtype", 0));
+  const int64_t given = n.integer("output_dtype", 0);
   return given == 0 ? otherwise : Element{stored_dtype(given), find_format(given)};
 }
 

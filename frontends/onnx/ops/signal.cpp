@@ -151,8 +151,8 @@ Values window_function(Call& n) {
     const double angle = 2 * std::numbers::pi * static_cast<double>(i) / period;
     result.as<double>()[static_cast<size_t>(i)] = t.a - t.b * std::cos(angle) + t.c * std::cos(2 * angle);
   }
-  const auto dtype = static_cast<int32_t>(n.integer("output_datatype", ::onnx::TensorProto::FLOAT));
-  return {n.cast(n.constant(std::move(result)), known_dtype(dtype))};
+  const DType dtype = known_dtype(n.integer("output_datatype", ::onnx::TensorProto::FLOAT));
+  return {n.cast(n.constant(std::move(result)), dtype)};
 }
 
 }  // namespace oc::from_onnx

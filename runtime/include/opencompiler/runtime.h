@@ -10,7 +10,10 @@
  *   oc_module_close(module);
  *
  * A module may be used from any number of threads, a session from one at a time. Tensors are dense, row-major and stay
- * the caller's. Opening a library runs its code: it is trusted. */
+ * the caller's. Opening a library runs its code: it is trusted.
+ *
+ * A null module or session is answered with OC_NULL_ARGUMENT, or 0 or "" where no status is returned. Handles are plain
+ * pointers: none may be used after its destroy or close; a module closed while it has sessions serves those alone. */
 #ifndef OPENCOMPILER_RUNTIME_H
 #define OPENCOMPILER_RUNTIME_H
 
