@@ -35,11 +35,11 @@ std::vector<double> ratios(std::span<const int64_t> a, std::span<const int64_t> 
 }
 
 // A median and its standard error.
-struct Estimate {
+struct MedianError {
   double median = 0, error = 0;
 };
 
-Estimate estimate(const std::vector<double>& values) {
+MedianError median_error(const std::vector<double>& values) {
   if (values.empty()) return {};
   return {median(values), kErrorOfMedian * mad(values) / std::sqrt(static_cast<double>(values.size()))};
 }
@@ -79,14 +79,14 @@ std::optional<double> spearman(std::span<const double> a, std::span<const double
 }
 
 Speedup speedup(const Duel& duel) {
-  const Estimate ratio = estimate(ratios(duel.incumbent_ns, duel.candidate_ns));
+  const MedianError ratio = median_error(ratios(duel.incumbent_ns, duel.candidate_ns));
   return {ratio.median, ratio.median - kErrors * ratio.error, ratio.median + kErrors * ratio.error};
 }
 
 bool promotes(const Duel& duel) {
   const std::vector<double> rounds = ratios(duel.candidate_ns, duel.incumbent_ns);
   if (rounds.size() < kMinRounds) return false;
-  const Estimate ratio = estimate(rounds);
+  const MedianError ratio = median_error(rounds);
   return 1 - ratio.median > std::max(kMinGain, kErrors * ratio.error);
 }
 

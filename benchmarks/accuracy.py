@@ -38,7 +38,7 @@ def our_values(arguments, inputs, folder) -> dict[str, np.ndarray]:
 
 
 def their_values(arguments, names, inputs, folder):
-    """What nodes of the main graph make, of these names, and the nodes by output."""
+    """What nodes of the main graph make, of these names; the nodes by output; the names of the model's outputs."""
     model = onnx.load(arguments.model)
     nodes = {name: node for node in model.graph.node for name in node.output}
     outputs = {output.name for output in model.graph.output}
@@ -62,14 +62,15 @@ def their_values(arguments, names, inputs, folder):
             str(file), options, providers=["CPUExecutionProvider"]
         )
         values = session.run(wanted, inputs)
-    return dict(zip(wanted, values, strict=True)), nodes
+    return dict(zip(wanted, values, strict=True)), nodes, outputs
 
 
-def rows_of(ours, theirs, nodes):
-    """Per value that both have in one shape."""
+def rows_of(ours, theirs, nodes, outputs):
+    """Per value that both have in one shape; an output of the model that they have not, or in another, is all wrong."""
     rows = []
     for name, value in ours.items():
-        if name not in theirs or np.shape(theirs[name]) != value.shape:
+        comparable = name in theirs and np.shape(theirs[name]) == value.shape
+        if not comparable and name not in outputs:
             continue
         node = nodes.get(name)
         rows.append(
@@ -78,7 +79,7 @@ def rows_of(ours, theirs, nodes):
                 "op": node.op_type if node else "",
                 "node": node.name if node else "",
                 "shape": list(value.shape),
-                "err": err(value, theirs[name]),
+                "err": err(value, theirs[name]) if comparable else float("inf"),
             }
         )
     return rows
@@ -126,8 +127,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="opencompiler-") as name:
         folder = pathlib.Path(name)
         ours = our_values(arguments, inputs, folder)
-        theirs, nodes = their_values(arguments, list(ours), inputs, folder)
-    rows = rows_of(ours, theirs, nodes)
+        theirs, nodes, outputs = their_values(arguments, list(ours), inputs, folder)
+    rows = rows_of(ours, theirs, nodes, outputs)
     print_rows(rows, len(ours), arguments.tolerance)
     if arguments.json:
         text = json.dumps({"against": arguments.against, "rows": rows}, indent=2)

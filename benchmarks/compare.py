@@ -79,7 +79,7 @@ class Contestant:
     def _answer(self):
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"benchmark: {self.name} failed to open the model")
+            raise SystemExit(f"error: {self.name} failed to open the model")
         return json.loads(line)
 
     def time(self, span):
@@ -154,7 +154,7 @@ def compile_library(arguments, shapes, threads, untuned=False) -> str:
 def assignments(texts) -> dict[str, str]:
     for text in texts:
         if "=" not in text:
-            raise SystemExit(f"benchmark: '{text}': write NAME=VALUE")
+            raise SystemExit(f"error: '{text}': write NAME=VALUE")
     return dict(text.split("=", 1) for text in texts)
 
 
@@ -182,14 +182,14 @@ def read_input(name, text, dtype, shape) -> np.ndarray:
             raise ValueError("a number is for scalars; write 1x3xf32=0.5")
         return filled([], dtype, text)
     except (OSError, EOFError, KeyError, ValueError, OverflowError) as error:
-        raise SystemExit(f"benchmark: input '{name}': {error}") from None
+        raise SystemExit(f"error: input '{name}': {error}") from None
 
 
 def refuse_unknown(flag, given, known):
     for name in given:
         if name not in known:
             raise SystemExit(
-                f"benchmark: {flag} {name}: the model has no such input; it has: {' '.join(known)}"
+                f"error: {flag} {name}: the model has no such input; it has: {' '.join(known)}"
             )
 
 
@@ -217,7 +217,7 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
             shape = [1, *shape[1:]]
         if shape is None or not all(isinstance(extent, int) for extent in shape):
             raise SystemExit(
-                f"benchmark: input '{name}' has open dims; give --shape {name}=…"
+                f"error: input '{name}' has open dims; give --shape {name}=…"
             )
         if dtype in ("f32", "f64"):
             inputs[name] = random.uniform(-1, 1, shape).astype(DTYPES[dtype])
@@ -227,7 +227,7 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
             inputs[name] = random.integers(0, 1000, shape)
         else:
             raise SystemExit(
-                f"benchmark: input '{name}' is {dtype}; give --input {name}=@file.npy"
+                f"error: input '{name}' is {dtype}; give --input {name}=@file.npy"
             )
     return inputs
 

@@ -11,6 +11,7 @@ import re
 import sys
 
 import onnx
+from suite import CONV_DEFAULTS
 
 
 def of_all_axes(values):
@@ -68,7 +69,7 @@ def row(node, x, w):
 def complete(case):
     """A suite's row with what it leaves to defaults and without its name, as row() makes them."""
     own = {key: value for key, value in case.items() if key not in ("name", "why")}
-    return {"dilation": 1, "group": 1, "op": "Conv"} | own
+    return CONV_DEFAULTS | own
 
 
 def key(case):
@@ -128,8 +129,7 @@ def name(model, case):
 
 def brief(model, case):
     """As a suite writes it: a name first, no defaults."""
-    defaults = {"dilation": 1, "group": 1, "op": "Conv"}
-    kept = {k: v for k, v in case.items() if k not in defaults or v != defaults[k]}
+    kept = {k: v for k, v in case.items() if v != CONV_DEFAULTS.get(k)}
     return {"name": name(model, case)} | kept
 
 

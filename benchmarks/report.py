@@ -245,9 +245,14 @@ def newest_build(results):
 
 
 def age(recorded, newest):
-    if recorded.get("build") == newest:
-        return ""
-    return "**Stale: another build than the newest record's made these figures.**\n\n"
+    build = recorded.get("build")
+    if build is None:
+        return "**Stale: an older build made these figures, and an older harness, 15 rounds each.**\n\n"
+    if build != newest:
+        return (
+            "**Stale: another build than the newest record's made these figures.**\n\n"
+        )
+    return ""
 
 
 def machine_section(folder, results, newest):

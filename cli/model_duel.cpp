@@ -90,8 +90,8 @@ std::optional<Duel> time_models(const ModelDuel& models, const std::function<boo
   Duel duel;
   for (int sitting = 0; sitting < kSittings; ++sitting) {
     const bool swapped = sitting % 2 == 1;
-    const auto& [first, second] =
-        swapped ? std::tie(models.incumbent, models.candidate) : std::tie(models.candidate, models.incumbent);
+    const auto& first = swapped ? models.incumbent : models.candidate;
+    const auto& second = swapped ? models.candidate : models.incumbent;
     Child child([&] { return sit(first, second, models.threads, models.seconds / kSittings); },
                 {.wall = kLongestSitting});
     while (!child.poll()) {

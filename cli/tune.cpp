@@ -98,7 +98,7 @@ void report_whole_model(const CompileResult& before, const Flags& flags, const C
   std::optional<ModelReport> model;
   try {
     model = time_whole_model(before, flags.model.file, compile, report.tasks, database.name(), seconds, stop);
-  } catch (const UserError& error) {
+  } catch (const std::exception& error) {  // a link that takes too long is an InternalError
     printer.clear();
     warn({fmt::format("the whole model was not timed: {}", error.what())});
     return;

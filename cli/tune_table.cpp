@@ -111,9 +111,11 @@ std::vector<std::string> slower_warnings(const std::vector<LosingTrial>& losers,
       "--untuned` does without any"};
   for (const LosingTrial& loser : losers)
     warnings.push_back(
-        fmt::format("{} is slower in the model; `opencompiler db mark quarantine {} --db {}` puts what "
-                    "was next best in its place",
-                    loser.kernel, loser.trial, database));
+        loser.trial.empty()
+            ? fmt::format("{} is slower in the model", loser.kernel)
+            : fmt::format("{} is slower in the model; `opencompiler db mark quarantine {} --db {}` puts what "
+                          "was next best in its place",
+                          loser.kernel, loser.trial, database));
   return warnings;
 }
 

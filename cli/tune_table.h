@@ -32,7 +32,8 @@ struct TableLine {
 // "model 27.4 ms -> 26.4 ms (1.037, 1.031 to 1.042)"
 [[nodiscard]] std::string whole_model_line(const WholeModel& model);
 
-// A kernel that makes the model slower, and the trial its schedule comes from.
+// A kernel that makes the model slower, and the trial of its own in the database that its schedule comes from; "" if
+// none.
 struct LosingTrial {
   std::string kernel, trial;
 };

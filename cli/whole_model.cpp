@@ -63,7 +63,12 @@ std::optional<ModelReport> time_whole_model(const CompileResult& before, const s
     const std::optional<WholeModel> model = judge_model(changed, time);
     if (!model) return std::nullopt;
     std::vector<LosingTrial> losers;
-    for (const size_t k : model->losers) losers.push_back({tasks[k].name, now.picks[k].trial});
+    for (const size_t k : model->losers) {
+      const Pick& pick = now.picks[k];
+      // What came from another kernel, or stands in another file, is not this database's to mark.
+      const bool own = pick.rung == "exact" && pick.source == database;
+      losers.push_back({tasks[k].name, own ? pick.trial : ""});
+    }
     return ModelReport{whole_model_line(*model),
                        model->slower ? slower_warnings(losers, database) : std::vector<std::string>{}};
   } catch (const Interrupted&) {

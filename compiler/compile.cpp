@@ -141,14 +141,13 @@ std::map<std::string, std::string> kernel_texts(const CompileResult& result, con
   return texts;
 }
 
-// Does the group, a movement, leave more than half of a large input unread, because its output is so much smaller?
+// Does the group, a movement, leave more than half of its weights unread, because its output is so much smaller?
 bool reads_part(const Graph& graph, const Group& group) {
   constexpr int64_t kLarge = 1 << 20;
-  const int64_t written = graph[group.output].type.bytes();
-  return std::ranges::any_of(group.inputs, [&](ValueId input) {
-    const int64_t bytes = graph[input].type.bytes();
-    return bytes >= kLarge && bytes > 2 * written;
-  });
+  int64_t weights = 0;
+  for (const ValueId input : group.inputs)
+    if (graph[input].kind == ValueKind::constant) weights += graph[input].type.bytes();
+  return weights >= kLarge && weights > 2 * graph[group.output].type.bytes();
 }
 
 void emit_library(CompileResult& result, const OpTable& ops, const CompileOptions& options, const std::string& name,

@@ -95,9 +95,13 @@ const char* place_weights(oc_module& module, int fd) {
   if (const char* fault = read_exactly(fd, module.weights, plan.weights_whole); fault != nullptr) return fault;
   const size_t rest = plan.weights_bytes - plan.weights_whole;
   if (rest == 0) return nullptr;
-  const void* mapped = ::mmap(module.weights + plan.weights_whole, rest, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd,
-                              static_cast<off_t>(plan.weights_whole));
-  return mapped == MAP_FAILED ? std::strerror(errno) : nullptr;
+  char* const at = module.weights + plan.weights_whole;
+  const auto offset = static_cast<off_t>(plan.weights_whole);
+  if (::mmap(at, rest, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, offset) != MAP_FAILED) return nullptr;
+  // A file system without mappings. The failed one may have taken the pages away.
+  if (::mmap(at, rest, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+    return std::strerror(errno);
+  return read_exactly(fd, at, rest);
 }
 
 oc_status read_weights(oc_module& module) {

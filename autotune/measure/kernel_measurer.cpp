@@ -228,11 +228,11 @@ class KernelMeasurer final : public Measurer {
         build_kernels({&job, 1}, ops_, target_, {.jobs = 1, .limits = options_.build, .cache = options_.references})
             .front());
     if (outcome.status != ChildStatus::ok) return "the reference does not build: " + outcome.error;
-    const auto& [key, symbol, object] = outcome.artifact;
+    const auto& made = outcome.artifact;
     ChildLimits limits = options_.run;
     limits.wall *= 4;  // it is slow
-    const ChildResult result =
-        run_in_child([&] { return run_reference(setup(kernel, data), {symbol, linked(object, symbol)}); }, limits);
+    const ChildResult result = run_in_child(
+        [&] { return run_reference(setup(kernel, data), {made.symbol, linked(made.object, made.symbol)}); }, limits);
     return result.status == ChildStatus::ok ? "" : "the reference does not run: " + result.result;
   }
 

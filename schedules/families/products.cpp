@@ -397,6 +397,8 @@ double winograd_least_flops(const Kernel& kernel) {
   return least;
 }
 
+namespace {
+
 // Threads that have work: with fewer pieces than threads, or an uneven number of them, not all.
 double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
   if (s["parallel.tasks"] <= 1) return 1;
@@ -413,6 +415,8 @@ double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
   if (s["parallel.axis"] == kParallelC) pieces = over_channels;
   return threads * coverage(pieces, threads);
 }
+
+}  // namespace
 
 double window_cycles(const Kernel& kernel, const Target& target, int threads, const Schedule& s) {
   const Type& out = kernel.output();

@@ -152,6 +152,8 @@ TEST(WholeModelLine, ASlowerModelNamesTheWaysOut) {
               ElementsAre(HasSubstr("slower"),
                           "conv (a) is slower in the model; `opencompiler db mark quarantine abc --db "
                           "t.db` puts what was next best in its place"));
+  EXPECT_THAT(slower_warnings({{"conv (a)", ""}}, "t.db"),
+              ElementsAre(HasSubstr("slower"), "conv (a) is slower in the model"));
 }
 
 }  // namespace
