@@ -31,8 +31,8 @@ namespace oc {
 // activation, or of the division in a hard swish, then costs little.
 [[nodiscard]] Graph sink_scale(Graph graph, const PassContext& context);
 
-// conv_transpose whose windows lie side by side (kernel = stride) and whose outputs do not fill a vector → conv of one tap
-// with a channel for each position in the window, and the transposition that puts these in their places.
+// conv_transpose whose windows lie side by side (kernel = stride) and whose outputs do not fill a vector → conv of one
+// tap with a channel for each position in the window, and the transposition that puts these in their places.
 [[nodiscard]] Graph shuffle_transposed(Graph graph, const PassContext& context);
 
 // (x − mean) / √(mean of (x − mean)² + ε) → layer_norm(x), x / √(mean of x² + ε) → rms_norm(x), the means over the last
