@@ -115,7 +115,10 @@ Calibration calibrate_host(const Target& target, int threads) {
   const double fma = best_seconds(threads, 5, [&](int t) { keep(t, probe.fma(kRounds)); });
   result.flops = 2.0 * static_cast<double>(kRounds) * probe.chains * probe.lanes * threads / fma;
 
-  const size_t count = static_cast<size_t>(std::max<int64_t>(64 << 20, 2 * target.l3_bytes)) / sizeof(float);
+  // Of twice its size a last cache that keeps what is pushed out of others still holds a third.
+  constexpr int64_t kLeast = 64 << 20, kMost = 512 << 20;
+  const int64_t beyond = std::max(2 * target.l3_bytes, std::min(kMost, 8 * target.l3_bytes));
+  const size_t count = static_cast<size_t>(std::max(kLeast, beyond)) / sizeof(float);
   const AlignedBytes memory(count * sizeof(float));  // in the pages that candidates have
   auto* data = reinterpret_cast<float*>(memory.bytes.get());
   std::fill_n(data, count, 1.0f);
