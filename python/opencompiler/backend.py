@@ -27,7 +27,7 @@ def _declared(name, dtype, shape) -> onnx.ValueInfoProto:
 
 
 class Backend(base.Backend):
-    """What cannot be compiled raises ValueError, which names the node and the reason."""
+    """What cannot be compiled raises Refusal, which names the node and the reason."""
 
     @classmethod
     def prepare(cls, model, device="CPU", **_) -> BackendRep:

@@ -15,6 +15,7 @@ from onnx.backend.test.case.node import collect_testcases
 from onnx.backend.test.loader import DATA_DIR, load_model_tests
 from onnx.backend.test.runner import Runner
 from onnx.reference import ReferenceEvaluator
+from opencompiler import Refusal
 from opencompiler.backend import Backend
 
 HERE = pathlib.Path(__file__).parent
@@ -42,7 +43,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """status: passed, refused (at load, `detail` says why) or wrong (anything else)."""
+    """status: passed, refused (`detail` says why it cannot be compiled) or wrong (anything else)."""
 
     status: str
     detail: str = ""
@@ -140,9 +141,9 @@ def outcome(case: Case) -> Outcome:
     try:
         prepared = Backend.prepare(model)
         results = [prepared.run(inputs) for inputs, _ in data]
-    except ValueError as error:
+    except Refusal as error:
         return Outcome("refused", str(error))
-    except RuntimeError as error:  # what is no RuntimeError ends the process
+    except (RuntimeError, ValueError) as error:  # any other ends the process
         return Outcome("wrong", f"{type(error).__name__}: {error}")
     try:
         for got, (_, outputs) in zip(results, data, strict=True):
