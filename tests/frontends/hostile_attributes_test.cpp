@@ -117,6 +117,29 @@ TEST(Attributes, OutputPaddingIsLessThanStrideOrDilation) {
   EXPECT_EQ(import_error(transposed({1, 1}, 1, 2)), "");
 }
 
+TEST(Attributes, OfOldOpsets) {
+  const auto old = [](const char* op, int type, const std::vector<std::string>& inputs) {
+    ModelBuilder m(6);
+    m.input("x", {1, 4, 8, 8}, type).input("c", {4}, type).output("y");
+    m.node(op, inputs, {"y"}).named("n");
+    return m;
+  };
+  const auto attribute = [](ModelBuilder m, const char* name, int64_t value) {
+    NodeBuilder{*m.graph().mutable_node(0)}.integer(name, value);
+    return m;
+  };
+  for (const auto& [op, type] : {std::pair{"Pow", TensorProto::FLOAT}, {"Xor", TensorProto::BOOL}}) {
+    const ModelBuilder channels = attribute(old(op, type, {"x", "c"}), "broadcast", 1);
+    EXPECT_EQ(import_error(attribute(channels, "axis", 1)), "");
+    expect_refused(attribute(channels, "axis", 4), {"'n'", "axis 4"});
+  }
+  for (const ModelBuilder& model : {old("Dropout", TensorProto::FLOAT, {"x"}),
+                                    old("BatchNormalization", TensorProto::FLOAT, {"x", "c", "c", "c", "c"})}) {
+    expect_refused(model, {"'n'", "is_test is 0"});
+    EXPECT_EQ(import_error(attribute(model, "is_test", 1)), "");
+  }
+}
+
 TEST(Attributes, ElementTypesAreNotCutToTheirLowBits) {
   constexpr int64_t kFloatAndMore = (int64_t{1} << 32) + TensorProto::FLOAT;
   for (const auto& [op, attr] : {std::pair("Cast", "to"), std::pair("EyeLike", "dtype"), std::pair("BitCast", "to")}) {
