@@ -68,6 +68,8 @@ class NodeArg:
 
 def _node_arg(name, dtype, shape) -> NodeArg:
     numpy_name = _DTYPES.get(dtype, dtype)
+    if dtype in _BYTES:
+        numpy_name = dtype.replace("fp8", "float8")
     return NodeArg(name, f"tensor({_ONNX_TYPES.get(numpy_name, numpy_name)})", shape)
 
 

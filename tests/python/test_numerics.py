@@ -156,3 +156,12 @@ def test_zeros_are_quantised_with_a_scale_of_one():
     y, scale, zero = results(node, {"x": np.zeros(5, np.float32)})
     np.testing.assert_array_equal(y, np.zeros(5, np.uint8))
     assert (scale, zero) == (1, 0)
+
+
+def test_a_grid_of_doubles_is_sampled_in_doubles():
+    ramp = np.arange(1001, dtype=np.float64)[None, None, None]
+    grid = np.zeros((1, 1, 50, 2))
+    grid[..., 0] = np.linspace(-0.99, 0.98, 50)
+    node = helper.make_node("GridSample", ["x", "grid"], ["y"], align_corners=1)
+    (y,) = results(node, {"x": ramp, "grid": grid})
+    np.testing.assert_allclose(y[0, 0, 0], (grid[0, 0, :, 0] + 1) * 500, 1e-12)

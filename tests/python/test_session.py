@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import onnxruntime
 import opencompiler
+import opencompiler.backend
 import pytest
 from harness import CLS
 from onnx import TensorProto, helper
@@ -135,6 +136,22 @@ def test_data_that_gives_a_shape_is_refused():
     )
     with pytest.raises(opencompiler.Refusal, match=r"NonZero.*elements.*--freeze x="):
         session.run(None, {"x": np.ones((2, 6), np.float32)})
+
+
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2", "int4"])
+def test_types_of_bytes_have_the_names_onnxruntime_gives_them(kind):
+    dtype = helper.np_dtype_to_tensor_dtype(np.dtype(getattr(ml_dtypes, kind)))
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    model = model_of(node, [(dtype, [3])], (TensorProto.FLOAT, [3]))
+    (ours,) = opencompiler.InferenceSession(model).get_inputs()
+    assert ours.type == f"tensor({kind.replace('_', '')})"
+
+
+def test_a_node_may_take_an_input_twice():
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    x = np.arange(3, dtype=np.float32)
+    (y,) = opencompiler.backend.run_node(node, [x, x])
+    np.testing.assert_array_equal(y, x + x)
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "int4", "uint2"])
