@@ -71,7 +71,7 @@ def _node_cases():
         yield Case("node", case.name, op, load, case.rtol, case.atol)
 
 
-def _stored(folder, model, kind, declared):
+def _stored(folder, kind, declared):
     """Tensors, and what else a suite has, as `<kind>_<i>.pb`."""
     values = []
     for i in range(len(glob.glob(f"{folder}/{kind}_*.pb"))):
@@ -86,8 +86,8 @@ def _folder_cases(suite):
             model = onnx.load(f"{case.model_dir}/model.onnx")
             data = [
                 (
-                    _stored(folder, model, "input", model.graph.input),
-                    _stored(folder, model, "output", model.graph.output),
+                    _stored(folder, "input", model.graph.input),
+                    _stored(folder, "output", model.graph.output),
                 )
                 for folder in sorted(glob.glob(f"{case.model_dir}/test_data_set*"))
             ]

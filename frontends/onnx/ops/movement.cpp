@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "frontends/onnx/ops/parts.h"
 #include "frontends/onnx/ops/reduce.h"
 
 namespace oc::from_onnx {
@@ -131,11 +132,10 @@ Values split(Call& n) {
   }
   if (rest != 0) user_error("its sizes leave {} of the {} elements of dim {} over", rest, extent, axis);
   Values results;
-  Box box(shape);
+  int64_t start = 0;
   for (size_t i = 0; i < sizes.size(); ++i) {
-    box.sizes[axis] = sizes[i];
-    results.push_back(n.wants(i) ? cut(n, x, box) : ValueId());
-    box.starts[axis] += sizes[i];
+    results.push_back(n.wants(i) ? part(n, x, static_cast<int64_t>(axis), start, sizes[i]) : ValueId());
+    start += sizes[i];
   }
   return results;
 }
