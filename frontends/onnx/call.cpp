@@ -140,6 +140,8 @@ double Call::demand_number(size_t i, std::string_view what) {
 
 int64_t Call::demand_integer(size_t i, std::string_view what) {
   static_cast<void>(demand(in(i), what));
+  if (dtype_is_float(dtype(in(i))))
+    user_error("its {} (input {}) is {}, must be an integer", what, i, dtype_name(dtype(in(i))));
   const Tensor* tensor = known(cast(in(i), DType::i64));
   if (tensor == nullptr || element_count(tensor->shape) != 1)
     user_error("its {} (input {}) must be one number", what, i);

@@ -81,7 +81,7 @@ struct Call {
   [[nodiscard]] const Tensor& demand(ValueId value, std::string_view what) const;
   // The number of input i, of any type, likewise; UserError unless it has one element.
   [[nodiscard]] double demand_number(size_t i, std::string_view what);
-  // The same of an integer type, exactly.
+  // The same of an integer type, exactly; UserError when a float.
   [[nodiscard]] int64_t demand_integer(size_t i, std::string_view what);
   // The integers of input i likewise; UserError when not integer.
   [[nodiscard]] std::vector<int64_t> known_integers(size_t i, std::string_view what) const;

@@ -27,7 +27,7 @@ def _declared(name, dtype, shape) -> onnx.ValueInfoProto:
 
 
 class Backend(base.Backend):
-    """What cannot be compiled raises ValueError, which names the node and the reason."""
+    """What cannot be compiled raises Refusal, which names the node and the reason."""
 
     @classmethod
     def prepare(cls, model, device="CPU", **_) -> BackendRep:
@@ -40,11 +40,11 @@ class Backend(base.Backend):
         """The outputs of one node; `outputs_info`, a (dtype, shape) each, may be left out."""
         super().run_node(node, inputs, device, outputs_info, **kwargs)  # checks it
         opset = kwargs.get("opset_version", onnx.defs.onnx_opset_version())
-        given = [name for name in node.input if name]
+        # One input may stand in several places.
+        given = dict(zip([name for name in node.input if name], inputs, strict=True))
         results = [name for name in node.output if name]
         takes = [
-            _declared(name, array.dtype, array.shape)
-            for name, array in zip(given, inputs, strict=True)
+            _declared(name, array.dtype, array.shape) for name, array in given.items()
         ]
         if outputs_info is None:
             gives = [onnx.ValueInfoProto(name=name) for name in results]
@@ -58,7 +58,7 @@ class Backend(base.Backend):
         model = helper.make_model(
             graph, opset_imports=opsets, ir_version=onnx.IR_VERSION
         )
-        return cls.run_model(model, inputs, device)
+        return cls.run_model(model, list(given.values()), device)
 
     @classmethod
     def supports_device(cls, device: str) -> bool:

@@ -68,6 +68,8 @@ class NodeArg:
 
 def _node_arg(name, dtype, shape) -> NodeArg:
     numpy_name = _DTYPES.get(dtype, dtype)
+    if dtype in _BYTES:
+        numpy_name = dtype.replace("fp8", "float8")
     return NodeArg(name, f"tensor({_ONNX_TYPES.get(numpy_name, numpy_name)})", shape)
 
 
@@ -105,6 +107,10 @@ def command_line() -> str:
 
 
 _MOST_FIXED = 64
+
+
+class Refusal(ValueError):
+    """The model cannot be compiled for these inputs; says which node or input it is and why."""
 
 
 def _may_be_fixed(array: np.ndarray) -> bool:
@@ -149,10 +155,12 @@ class InferenceSession:
     The first `run` with new input shapes compiles for them (seconds, then kept in the cache folder), as the first with
     new values of an input that gives sizes (Reshape's shape, Slice's bounds). In memory stay the
     models of the shapes used last, `MAX_BYTES` of them and one at least. `providers` and what else onnxruntime takes is
-    ignored: there is one CPU. A mistake in the model or the inputs raises ValueError.
+    ignored: there is one CPU. A mistake in the model or the inputs raises ValueError; `Refusal`, one of them, when it
+    cannot be compiled, as for more than `MAX_VALUES` values of inputs that give sizes: those are data.
     """
 
     MAX_BYTES = 1 << 30
+    MAX_VALUES = 64
 
     def __init__(
         self,
@@ -173,7 +181,9 @@ class InferenceSession:
         self._path = path
         self._declared = _opencompiler.read_model(str(path))
         self._compiled: dict[tuple, _Compiled] = {}  # the one used last stands last
-        self._fixed: set[str] = set()  # inputs that are compiled for their values
+        # Inputs that are compiled for their values, each with the refusal that asked for them.
+        self._fixed: dict[str, str] = {}
+        self._values: set[tuple[str, bytes]] = set()  # that it was compiled for
         self._lock = threading.Lock()
 
     def get_inputs(self) -> list[NodeArg]:
@@ -196,19 +206,29 @@ class InferenceSession:
                 elif array.shape:
                     command += ["--shape", f"{name}={'x'.join(map(str, array.shape))}"]
             done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode not in (0, 1):
+            raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
         answer = json.loads(done.stdout or "{}")
         if done.returncode == 1:
-            needed = set(answer.get("needs_values_of", ())) - self._fixed
+            refusal = done.stderr.strip()
+            needed = set(answer.get("needs_values_of", ())) - set(self._fixed)
             if not needed or any(not _may_be_fixed(arrays[name]) for name in needed):
-                raise ValueError(done.stderr.strip())
-            self._fixed |= needed
+                raise Refusal(refusal)
+            self._fixed |= dict.fromkeys(needed, refusal)
             return self._compile(arrays)
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip() or f"exit {done.returncode}")
         for line in done.stderr.splitlines():
             if line.startswith("warning:"):
                 print(line, file=sys.stderr)
         return _Compiled(answer["library"], threads)
+
+    def _check_values(self, arrays: dict[str, np.ndarray]) -> None:
+        for name, refusal in self._fixed.items():
+            array = arrays[name]
+            if not _may_be_fixed(array):
+                raise Refusal(refusal)
+            new = (name, array.tobytes()) not in self._values
+            if new and len(self._values) >= self.MAX_VALUES:
+                raise Refusal(refusal)
 
     def _key(self, arrays: dict[str, np.ndarray]) -> tuple:
         return tuple(
@@ -218,8 +238,11 @@ class InferenceSession:
 
     def _compiled_for(self, arrays: dict[str, np.ndarray]) -> _Compiled:
         with self._lock:
+            self._check_values(arrays)
             compiled = self._compiled.pop(self._key(arrays), None)
-            compiled = compiled or self._compile(arrays)
+            if compiled is None:
+                compiled = self._compile(arrays)
+                self._values |= {(name, arrays[name].tobytes()) for name in self._fixed}
             self._compiled[self._key(arrays)] = compiled
             while (
                 len(self._compiled) > 1
@@ -241,13 +264,15 @@ class InferenceSession:
         arrays = {}
         for name, dtype in wanted.items():
             if not dtype:
-                raise ValueError(f"input '{name}' is no tensor of a supported type")
+                raise Refusal(f"input '{name}' is no tensor of a supported type")
             array = np.asarray(input_feed[name])
             if array.dtype != _numpy_dtype(dtype):
                 raise ValueError(
                     f"input '{name}' is {array.dtype}, the model takes {dtype}"
                 )
-            array = np.asarray(array, order="C")
+            # What may be fixed is copied: its key, what is compiled and what is run must be one, whatever the caller
+            # writes to it meanwhile.
+            array = np.array(array, order="C", copy=_may_be_fixed(array) or None)
             arrays[name] = _stored(array, dtype) if dtype in _BYTES else array
         compiled = self._compiled_for(arrays)
         inputs = [_buffer(arrays[name]) for name, _, _ in compiled.module.inputs]

@@ -15,6 +15,7 @@ from onnx.backend.test.case.node import collect_testcases
 from onnx.backend.test.loader import DATA_DIR, load_model_tests
 from onnx.backend.test.runner import Runner
 from onnx.reference import ReferenceEvaluator
+from opencompiler import Refusal
 from opencompiler.backend import Backend
 
 HERE = pathlib.Path(__file__).parent
@@ -42,7 +43,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """status: passed, refused (at load, `detail` says why) or wrong (anything else)."""
+    """status: passed, refused (`detail` says why it cannot be compiled) or wrong (anything else)."""
 
     status: str
     detail: str = ""
@@ -70,7 +71,7 @@ def _node_cases():
         yield Case("node", case.name, op, load, case.rtol, case.atol)
 
 
-def _stored(folder, model, kind, declared):
+def _stored(folder, kind, declared):
     """Tensors, and what else a suite has, as `<kind>_<i>.pb`."""
     values = []
     for i in range(len(glob.glob(f"{folder}/{kind}_*.pb"))):
@@ -85,8 +86,8 @@ def _folder_cases(suite):
             model = onnx.load(f"{case.model_dir}/model.onnx")
             data = [
                 (
-                    _stored(folder, model, "input", model.graph.input),
-                    _stored(folder, model, "output", model.graph.output),
+                    _stored(folder, "input", model.graph.input),
+                    _stored(folder, "output", model.graph.output),
                 )
                 for folder in sorted(glob.glob(f"{case.model_dir}/test_data_set*"))
             ]
@@ -140,9 +141,9 @@ def outcome(case: Case) -> Outcome:
     try:
         prepared = Backend.prepare(model)
         results = [prepared.run(inputs) for inputs, _ in data]
-    except ValueError as error:
+    except Refusal as error:
         return Outcome("refused", str(error))
-    except RuntimeError as error:  # what is no RuntimeError ends the process
+    except (RuntimeError, ValueError) as error:  # any other ends the process
         return Outcome("wrong", f"{type(error).__name__}: {error}")
     try:
         for got, (_, outputs) in zip(results, data, strict=True):

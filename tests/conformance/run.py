@@ -1,4 +1,5 @@
-"""Runs ONNX's backend suites and writes docs/conformance.md and passing.txt; exit 1 if a result is wrong.
+"""Runs ONNX's backend suites and writes docs/conformance.md and passing.txt; exit 1 if a result is wrong or one
+that passed no longer does.
 
 With --only nothing is written: it prints what does not pass.
 """
@@ -102,7 +103,7 @@ def main() -> int:
     os.environ["OPENCOMPILER_DB"] = str(CACHE / "none.db")
     os.environ["OPENCOMPILER_NUM_THREADS"] = "1"
     import onnx
-    from cases import EXCLUDED, PASSING, TOLERANCES, all_cases, outcomes
+    from cases import EXCLUDED, PASSING, TOLERANCES, all_cases, outcomes, passing
 
     cases = [c for c in all_cases() if re.search(options.only or "", c.full_name)]
     results = []
@@ -116,11 +117,19 @@ def main() -> int:
         if outcome.status == "wrong" or (options.only and outcome.status == "refused"):
             print(f"{outcome.status:8}{case.full_name}: {outcome.detail}")
     print(", ".join(f"{counts[status]} {status}" for status in STATUSES))
+    passed = {case.full_name for case, outcome in results if outcome.status == "passed"}
+    lost = [
+        name
+        for name in passing()
+        if re.search(options.only or "", name) and name not in passed
+    ]
+    for name in lost:
+        print(f"{name} passed when passing.txt was written and does not now")
     if not options.only:
         PAGE.write_text(page(results, EXCLUDED, TOLERANCES, onnx.__version__))
-        names = [c.full_name for c, o in results if o.status == "passed"]
+        names = [c.full_name for c, _ in results if c.full_name in passed]
         PASSING.write_text("".join(f"{name}\n" for name in names))
-    return 1 if counts["wrong"] else 0
+    return 1 if counts["wrong"] or lost else 0
 
 
 if __name__ == "__main__":

@@ -117,6 +117,71 @@ TEST(Attributes, OutputPaddingIsLessThanStrideOrDilation) {
   EXPECT_EQ(import_error(transposed({1, 1}, 1, 2)), "");
 }
 
+TEST(Attributes, OfOldOpsets) {
+  const auto old = [](const char* op, int type, const std::vector<std::string>& inputs) {
+    ModelBuilder m(6);
+    m.input("x", {1, 4, 8, 8}, type).input("c", {4}, type).output("y");
+    m.node(op, inputs, {"y"}).named("n");
+    return m;
+  };
+  const auto attribute = [](ModelBuilder m, const char* name, int64_t value) {
+    NodeBuilder{*m.graph().mutable_node(0)}.integer(name, value);
+    return m;
+  };
+  for (const auto& [op, type] : {std::pair{"Pow", TensorProto::FLOAT}, {"Xor", TensorProto::BOOL}}) {
+    const ModelBuilder channels = attribute(old(op, type, {"x", "c"}), "broadcast", 1);
+    EXPECT_EQ(import_error(attribute(channels, "axis", 1)), "");
+    expect_refused(attribute(channels, "axis", 4), {"'n'", "axis 4"});
+  }
+  for (const ModelBuilder& model : {old("Dropout", TensorProto::FLOAT, {"x"}),
+                                    old("BatchNormalization", TensorProto::FLOAT, {"x", "c", "c", "c", "c"})}) {
+    expect_refused(model, {"'n'", "is_test is 0"});
+    EXPECT_EQ(import_error(attribute(model, "is_test", 1)), "");
+  }
+}
+
+TEST(Attributes, NumbersThatAreNoIntegersAreNotCutToThem) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const char* op : {"CumSum", "TopK"}) {
+    ModelBuilder m = image_model();
+    m.floats("i", {1}, {kInfinity});
+    m.node(op, {"x", "i"}, {"y"}).named("n");
+    expect_refused(m, {"'n'", "is f32, must be an integer"});
+  }
+  ModelBuilder window;
+  window.output("y").floats("size", {}, {kInfinity});
+  window.node("HannWindow", {"size"}, {"y"}).named("n");
+  expect_refused(window, {"'n'", "its size (input 0) is f32"});
+  ModelBuilder hot;
+  hot.input("i", {3}, TensorProto::INT64).output("y").floats("depth", {}, {kInfinity});
+  hot.floats("values", {2}, {0, 1});
+  hot.node("OneHot", {"i", "depth", "values"}, {"y"}).named("n");
+  expect_refused(hot, {"'n'", "its depth is inf"});
+}
+
+TEST(Attributes, OfResizesAreBoundedBeforeTheyAreComputedWith) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const auto resize = [](const std::vector<float>& roi, int64_t size) {
+    ModelBuilder m = image_model(19);
+    m.floats("roi", {8}, roi);
+    m.int64s("sizes", {4}, {1, 4, 8, size});
+    m.node("Resize", {"x", "roi", "", "sizes"}, {"y"})
+        .text("mode", "cubic")
+        .text("coordinate_transformation_mode", "tf_crop_and_resize")
+        .named("n");
+    return m;
+  };
+  for (const float bad : {kInfinity, -kInfinity, std::numeric_limits<float>::quiet_NaN(), 1e30F})
+    expect_refused(resize({0, 0, 0, bad, 1, 1, 1, 1}, 9), {"'n'", "a roi of"});
+  const std::vector<float> whole{0, 0, 0, 0, 1, 1, 1, 1};
+  EXPECT_EQ(import_error(resize(whole, 100)), "");
+  expect_refused(resize(whole, std::numeric_limits<int64_t>::max()), {"'n'", "output extent"});
+  ImportOptions options;
+  options.fold_budget_bytes = 1000;  // the indices and weights of 4 taps take 6400
+  const std::string error = import_error(resize(whole, 100), options);
+  EXPECT_NE(error.find("left for folding"), std::string::npos) << error;
+}
+
 TEST(Attributes, ElementTypesAreNotCutToTheirLowBits) {
   constexpr int64_t kFloatAndMore = (int64_t{1} << 32) + TensorProto::FLOAT;
   for (const auto& [op, attr] : {std::pair("Cast", "to"), std::pair("EyeLike", "dtype"), std::pair("BitCast", "to")}) {

@@ -154,6 +154,72 @@ def test_all_forms_of_a_constant_decide_alike(tmp_path):
             assert f"y: f32 of 3x5, {value} to {value}" in out
 
 
+def if_model(then_nodes, else_nodes, inputs, more=()):
+    """`inputs` by name, type and shape each; both branches give "z", the model "y", made of "z" by `more` if given."""
+    value = helper.make_tensor_value_info
+    branches = {
+        name: helper.make_graph(nodes, name, [], [onnx.ValueInfoProto(name="z")])
+        for name, nodes in (("then_branch", then_nodes), ("else_branch", else_nodes))
+    }
+    output = "z" if more else "y"
+    choice = helper.make_node("If", ["c"], [output], name="choice", **branches)
+    declared = {"c": (TensorProto.BOOL, [])} | inputs
+    graph = helper.make_graph(
+        [choice, *more],
+        "g",
+        [value(name, *info) for name, info in declared.items()],
+        [value("y", TensorProto.FLOAT, None)],
+    )
+    opset = [helper.make_opsetid("", 21)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_branch_that_needs_values_is_compiled_for_them(both):
+    reshape = helper.make_node("Reshape", ["x", "shape"], ["s"])
+    then = [helper.make_node("Neg", ["x"], ["z"])]
+    if both:
+        then = [reshape, helper.make_node("Neg", ["s"], ["z"])]
+    otherwise = [reshape, helper.make_node("Abs", ["s"], ["z"])]
+    inputs = {"x": (TensorProto.FLOAT, [3, 4]), "shape": (TensorProto.INT64, [2])}
+    session = oc.InferenceSession(if_model(then, otherwise, inputs))
+    x = np.full((3, 4), 2, np.float32)
+    for choice, expected in ((True, -x), (False, x)):
+        feed = {"c": np.array(choice), "x": x, "shape": np.array([3, 4])}
+        np.testing.assert_array_equal(session.run(None, feed)[0], expected)
+
+
+def test_a_branch_that_needs_data_does_not_keep_the_other_from_running(capfd):
+    where = helper.make_node("NonZero", ["x"], ["i"])
+    otherwise = [where, helper.make_node("Cast", ["i"], ["z"], to=TensorProto.FLOAT)]
+    then = [helper.make_node("Neg", ["x"], ["z"])]
+    inputs = {"x": (TensorProto.FLOAT, [3, 4])}
+    session = oc.InferenceSession(if_model(then, otherwise, inputs))
+    x = np.full((3, 4), 2, np.float32)
+    (y,) = session.run(None, {"c": np.array(True), "x": x})
+    np.testing.assert_array_equal(y, -x)
+    assert "its else_branch is chosen" in capfd.readouterr().err
+
+
+def test_what_branches_give_keeps_its_type():
+    fp8, other = TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E5M2
+    then = [helper.make_node("Cast", ["x"], ["z"], to=fp8)]
+    negative = helper.make_node("Neg", ["x"], ["n"])
+    otherwise = [negative, helper.make_node("Cast", ["n"], ["z"], to=fp8)]
+    back = [helper.make_node("Cast", ["z"], ["y"], to=TensorProto.FLOAT)]
+    inputs = {"x": (TensorProto.FLOAT, [3])}
+    session = oc.InferenceSession(if_model(then, otherwise, inputs, back))
+    x = np.array([1, -2, 0.5], np.float32)
+    for choice, expected in ((True, x), (False, -x)):
+        (y,) = session.run(None, {"c": np.array(choice), "x": x})
+        np.testing.assert_array_equal(y, expected)
+    otherwise = [helper.make_node("Cast", ["x"], ["z"], to=other)]
+    session = oc.InferenceSession(if_model(then, otherwise, inputs, back))
+    with pytest.raises(oc.Refusal, match="fp8e4m3fn of .* and fp8e5m2 of"):
+        session.run(None, {"c": np.array(True), "x": x})
+
+
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("rate", "samples"), [(16000, 576), (8000, 288)])
 def test_silero_streams_like_onnxruntime(rate, samples, target):

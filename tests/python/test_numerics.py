@@ -107,3 +107,61 @@ def test_f64_to_f16_and_integer_exponents():
         helper.make_node("Cast", ["half"], ["y"], to=TensorProto.FLOAT),
     ]
     agrees(nodes, shapes, feed, {}, 1e-3)
+
+
+def results(node, feed, opset=21):
+    """What one node gives; `feed` in the order of its inputs."""
+    inputs = [
+        helper.make_tensor_value_info(
+            name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape
+        )
+        for name, array in feed.items()
+    ]
+    outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
+    graph = helper.make_graph([node], "g", inputs, outputs)
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=11)
+    model = onnx.shape_inference.infer_shapes(model).SerializeToString()
+    return opencompiler.InferenceSession(model).run(None, feed)
+
+
+def test_quantising_with_f16_scales_is_exact():
+    names = ["a", "a_scale", "a_zero", "b", "b_scale", "b_zero", "y_scale", "y_zero"]
+    fine, zero = np.float16(1 / 256), np.uint8(0)
+    a, b = np.full((1, 4), 255, np.uint8), np.full((4, 1), 254, np.uint8)
+    values = [a, fine, zero, b, fine, zero, np.float16(1 / 16), zero]
+    feed = dict(zip(names, map(np.asarray, values), strict=True))
+    (y,) = results(helper.make_node("QLinearMatMul", names, ["y"]), feed)
+    assert y == round(4 * 255 * 254 / 256**2 * 16)  # the sum is beyond f16
+    x = np.array([3000, 65504, 0, -9], np.float16)
+    feed = {"x": x, "scale": np.array(1, np.float16), "zero": np.array(103, np.uint16)}
+    (y,) = results(helper.make_node("QuantizeLinear", list(feed), ["y"]), feed)
+    np.testing.assert_array_equal(y, [3103, 65535, 103, 94])
+
+
+def test_quantising_divides_in_the_precision_asked_for():
+    random = np.random.default_rng(5)
+    x = random.uniform(0, 25, 2000).astype(np.float16)
+    feed = {"x": x, "scale": np.array(0.1, np.float16), "zero": np.array(0, np.uint8)}
+    exact = np.rint(x.astype(np.float32) / np.float32(feed["scale"]))
+    assert np.any(exact != np.rint(x / feed["scale"]))
+    node = helper.make_node(
+        "QuantizeLinear", list(feed), ["y"], precision=TensorProto.FLOAT
+    )
+    np.testing.assert_array_equal(results(node, feed, 23)[0], exact)
+
+
+def test_zeros_are_quantised_with_a_scale_of_one():
+    node = helper.make_node("DynamicQuantizeLinear", ["x"], ["y", "scale", "zero"])
+    y, scale, zero = results(node, {"x": np.zeros(5, np.float32)})
+    np.testing.assert_array_equal(y, np.zeros(5, np.uint8))
+    assert (scale, zero) == (1, 0)
+
+
+def test_a_grid_of_doubles_is_sampled_in_doubles():
+    ramp = np.arange(1001, dtype=np.float64)[None, None, None]
+    grid = np.zeros((1, 1, 50, 2))
+    grid[..., 0] = np.linspace(-0.99, 0.98, 50)
+    node = helper.make_node("GridSample", ["x", "grid"], ["y"], align_corners=1)
+    (y,) = results(node, {"x": ramp, "grid": grid})
+    np.testing.assert_allclose(y[0, 0, 0], (grid[0, 0, :, 0] + 1) * 500, 1e-12)

@@ -4,6 +4,7 @@ import ml_dtypes
 import numpy as np
 import onnxruntime
 import opencompiler
+import opencompiler.backend
 import pytest
 from harness import CLS
 from onnx import TensorProto, helper
@@ -79,13 +80,78 @@ def test_an_input_that_gives_a_shape_is_compiled_for_its_value():
         np.testing.assert_array_equal(y, x.reshape(shape))
 
 
+def reshaping_session():
+    node = helper.make_node("Reshape", ["x", "shape"], ["y"])
+    inputs = [(TensorProto.FLOAT, ["n"]), (TensorProto.INT64, ["rank"])]
+    return opencompiler.InferenceSession(
+        model_of(node, inputs, (TensorProto.FLOAT, None))
+    )
+
+
+def test_values_that_change_while_they_are_compiled_for_are_not_taken_for_others(
+    monkeypatch,
+):
+    session = reshaping_session()
+    x, shape = np.arange(12, dtype=np.float32), np.array([3, 4])
+    compiled_for = session._compile
+
+    def changed_meanwhile(arrays):
+        compiled = compiled_for(arrays)
+        shape[:] = [4, 3]
+        return compiled
+
+    monkeypatch.setattr(session, "_compile", changed_meanwhile)
+    (first,) = session.run(None, {"x": x, "shape": shape})
+    (second,) = session.run(None, {"x": x, "shape": np.array([4, 3])})
+    assert (first.shape, second.shape) == ((3, 4), (4, 3))
+
+
+def test_an_input_is_compiled_for_few_and_small_values_only(monkeypatch):
+    node = helper.make_node("Expand", ["x", "shape"], ["y"])
+    inputs = [(TensorProto.FLOAT, [1]), (TensorProto.INT64, ["rank"])]
+    session = opencompiler.InferenceSession(
+        model_of(node, inputs, (TensorProto.FLOAT, None))
+    )
+    monkeypatch.setattr(session, "MAX_VALUES", 2)
+    x = np.ones(1, np.float32)
+
+    def shape_for(*shape):
+        return session.run(None, {"x": x, "shape": np.array(shape)})[0].shape
+
+    assert shape_for(2) == (2,)
+    assert shape_for(3) == (3,)
+    refusal = "Expand.*--freeze shape="
+    with pytest.raises(opencompiler.Refusal, match=refusal):
+        shape_for(4)
+    assert shape_for(2) == (2,)
+    monkeypatch.setattr(session, "MAX_VALUES", 64)
+    with pytest.raises(opencompiler.Refusal, match=refusal):
+        shape_for(*[1] * 65)
+
+
 def test_data_that_gives_a_shape_is_refused():
     node = helper.make_node("NonZero", ["x"], ["y"])
     session = opencompiler.InferenceSession(
         model_of(node, [(TensorProto.FLOAT, [2, 6])], (TensorProto.INT64, [None, None]))
     )
-    with pytest.raises(ValueError, match=r"NonZero.*elements.*--freeze x="):
+    with pytest.raises(opencompiler.Refusal, match=r"NonZero.*elements.*--freeze x="):
         session.run(None, {"x": np.ones((2, 6), np.float32)})
+
+
+@pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2", "int4"])
+def test_types_of_bytes_have_the_names_onnxruntime_gives_them(kind):
+    dtype = helper.np_dtype_to_tensor_dtype(np.dtype(getattr(ml_dtypes, kind)))
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.FLOAT)
+    model = model_of(node, [(dtype, [3])], (TensorProto.FLOAT, [3]))
+    (ours,) = opencompiler.InferenceSession(model).get_inputs()
+    assert ours.type == f"tensor({kind.replace('_', '')})"
+
+
+def test_a_node_may_take_an_input_twice():
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    x = np.arange(3, dtype=np.float32)
+    (y,) = opencompiler.backend.run_node(node, [x, x])
+    np.testing.assert_array_equal(y, x + x)
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "int4", "uint2"])

@@ -1,9 +1,12 @@
 // If: both branches are computed in place, pure as they are, and `select` takes the one the condition chooses. What
 // only one side needs is run only when that side is taken: the planner sees to it.
+#include <algorithm>
 #include <optional>
 
 #include "base/error.h"
 #include "frontends/onnx/call.h"
+#include "frontends/onnx/formats.h"
+#include "frontends/onnx/import.h"
 
 namespace oc::from_onnx {
 namespace {
@@ -11,29 +14,63 @@ namespace {
 struct Branch {
   std::string_view attribute;
   std::optional<Values> results;
-  std::string refusal;  // why there are none
+  std::string refusal;              // why there are none
+  std::vector<std::string> needed;  // inputs of the model whose values may change that
 };
 
 Branch try_branch(Call& n, std::string_view attribute) {
-  Branch branch{attribute, {}, {}};
+  Branch branch{attribute, {}, {}, {}};
   try {
     branch.results = n.body(attribute);
+  } catch (const ValuesNeeded& error) {
+    branch.refusal = error.what();
+    branch.needed = error.inputs;
   } catch (const UserError& error) {
     branch.refusal = error.what();
   }
   return branch;
 }
 
+// May these inputs be sizes, bounds or axes, which a caller can give as constants? Others are data, which it cannot.
+bool may_be_sizes(const Graph& graph, const std::vector<std::string>& inputs) {
+  return std::ranges::all_of(graph.values, [&](const Value& value) {
+    const bool named = value.kind == ValueKind::input && std::ranges::find(inputs, value.name) != inputs.end();
+    return !named || (!dtype_is_float(value.type.dtype) && value.type.shape.size() <= 1);
+  });
+}
+
+// UserError when nothing can be run; ValuesNeeded when a branch that is missing can be had. A branch that is missing
+// for good only makes a warning: it may never be chosen.
+void check_branches(const Call& n, const Branch& then, const Branch& otherwise) {
+  std::vector<std::string> needed = then.needed;
+  for (const std::string& input : otherwise.needed)
+    if (std::ranges::find(needed, input) == needed.end()) needed.push_back(input);
+  const bool none = !then.results && !otherwise.results;
+  const std::string refusal = then.refusal + (none ? "; and " : "") + otherwise.refusal;
+  if (!needed.empty() && (none || may_be_sizes(n.import.graph, needed))) throw ValuesNeeded(refusal, needed);
+  if (none) throw UserError(refusal);
+  for (const Branch* branch : {&then, &otherwise})
+    if (!branch->results && n.import.warn)
+      n.import.warn(fmt::format("{}: running fails when its {} is chosen, which cannot be compiled: {}", n.name,
+                                branch->attribute, branch->refusal));
+}
+
+std::string_view type_name(const Call& n, ValueId value) {
+  const Format* format = n.format(value);
+  return format != nullptr ? format->name : dtype_name(n.dtype(value));
+}
+
 // Sides of one output; an invalid one is that of a branch that cannot be imported.
 ValueId merge(Call& n, size_t output, ValueId condition, ValueId then, ValueId otherwise) {
   if (then == otherwise) return then;
-  if (then.valid() && otherwise.valid() && n.import.graph[then].type != n.import.graph[otherwise].type)
+  const bool two = then.valid() && otherwise.valid();
+  if (two && (n.import.graph[then].type != n.import.graph[otherwise].type || n.format(then) != n.format(otherwise)))
     user_error(
         "its branches give {} of [{}] and {} of [{}] for output {}; a library has static shapes: fix what the "
         "condition depends on, with --freeze INPUT=VALUE",
-        dtype_name(n.dtype(then)), fmt::join(n.shape(then), ", "), dtype_name(n.dtype(otherwise)),
+        type_name(n, then), fmt::join(n.shape(then), ", "), type_name(n, otherwise),
         fmt::join(n.shape(otherwise), ", "), output);
-  return n.emit("select", {condition, then, otherwise});
+  return n.with_format(n.emit("select", {condition, then, otherwise}), n.format(then.valid() ? then : otherwise));
 }
 
 }  // namespace
@@ -45,11 +82,7 @@ Values conditional(Call& n) {
   if (const Tensor* known = n.known(condition))
     return n.body(known->bytes[0] != std::byte{0} ? "then_branch" : "else_branch");
   const Branch then = try_branch(n, "then_branch"), otherwise = try_branch(n, "else_branch");
-  if (!then.results && !otherwise.results) user_error("{}; and {}", then.refusal, otherwise.refusal);
-  for (const Branch* branch : {&then, &otherwise})
-    if (!branch->results && n.import.warn)
-      n.import.warn(fmt::format("{}: running fails when its {} is chosen, which cannot be compiled: {}", n.name,
-                                branch->attribute, branch->refusal));
+  check_branches(n, then, otherwise);
   Values results;
   for (size_t i = 0; i < n.wanted.size(); ++i) {
     const auto side = [&](const Branch& branch) {

@@ -54,10 +54,6 @@ void place_transposed(const Call& n, WindowAttrs& window, std::vector<int64_t>& 
   share_pads(window, total);
 }
 
-}  // namespace
-
-namespace {
-
 // Three spatial dims: the sum over the planes of the filter of a convolution with each, the output's planes as batch.
 ValueId convolution_3d(Call& n, const WindowAttrs& window, ValueId x, ValueId w, ValueId bias, int64_t group) {
   const Extents filter = n.shape(w);

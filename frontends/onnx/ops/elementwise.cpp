@@ -13,17 +13,23 @@ Values unary(Call& n) {
   return {n.emit(n.row.op, {n.in(0)})};
 }
 
+namespace {
+
 // Before opset 7 the second operand's dims may lie anywhere in the first's, from `axis` on.
+ValueId second_operand(Call& n) {
+  const ValueId b = n.in(1);
+  if (n.opset >= 7 || n.attribute("axis") == nullptr) return b;
+  const int64_t rank = n.rank(n.in(0)), after = rank - normal_axis(n.integer("axis"), rank) - n.rank(b);
+  if (after < 0) user_error("its second operand has more dims than the first from axis {} on", n.integer("axis"));
+  Extents shape = n.shape(b);
+  shape.insert(shape.end(), static_cast<size_t>(after), 1);
+  return n.reshape(b, shape);
+}
+
+}  // namespace
+
 Values binary(Call& n) {
-  ValueId b = n.in(1);
-  if (n.opset < 7 && n.attribute("axis") != nullptr) {
-    const int64_t rank = n.rank(n.in(0)), after = rank - normal_axis(n.integer("axis"), rank) - n.rank(b);
-    if (after < 0) user_error("its second operand has more dims than the first from axis {} on", n.integer("axis"));
-    Extents shape = n.shape(b);
-    shape.insert(shape.end(), static_cast<size_t>(after), 1);
-    b = n.reshape(b, shape);
-  }
-  return {n.emit(n.row.op, {n.in(0), b})};
+  return {n.emit(n.row.op, {n.in(0), second_operand(n)})};
 }
 Values where(Call& n) {
   return {n.emit("where", {n.in(0), n.in(1), n.in(2)})};
@@ -98,10 +104,11 @@ Values clip(Call& n) {
 // The exponent may be of another type; the result is of the base's. Integers to a power that is not one are floats in
 // between, f64 so that they stay exact.
 Values pow_of(Call& n) {
+  const ValueId exponent = second_operand(n);
   const DType base = n.dtype(n.in(0));
-  const bool mixed = !dtype_is_float(base) && dtype_is_float(n.dtype(n.in(1)));
+  const bool mixed = !dtype_is_float(base) && dtype_is_float(n.dtype(exponent));
   const DType common = mixed ? DType::f64 : base;
-  return {n.cast(n.emit("pow", {n.cast(n.in(0), common), n.cast(n.in(1), common)}), base)};
+  return {n.cast(n.emit("pow", {n.cast(n.in(0), common), n.cast(exponent, common)}), base)};
 }
 
 // fmod = 0: the result takes the divisor's sign; 1: the dividend's. Our mod does the first for integers, the second for
@@ -118,7 +125,7 @@ Values mod(Call& n) {
 }
 
 Values exclusive_or(Call& n) {
-  return {n.emit("not", {n.emit("equal", {n.in(0), n.in(1)})})};
+  return {n.emit("not", {n.emit("equal", {n.in(0), second_operand(n)})})};
 }
 Values is_inf(Call& n) {
   const int64_t negative = n.flag("detect_negative", true), positive = n.flag("detect_positive", true);

@@ -151,7 +151,8 @@ Values grid_sample(Call& n) {
   for (int64_t extent : shape)
     if (extent < 1) user_error("its input has an empty dim");
   const int64_t pixels = product(shape), outputs = product(std::span(places).subspan(1, places.size() - 2));
-  const ValueId grid = n.reshape(n.cast(n.in(1), DType::f32), {in[0], outputs, spatial});
+  const ValueId grid =
+      n.reshape(n.cast(n.in(1), n.dtype(n.in(1)) == DType::f64 ? DType::f64 : DType::f32), {in[0], outputs, spatial});
   std::vector<std::vector<Sampler::Tap>> taps;
   for (int64_t d = 0; d < spatial; ++d) {
     const int64_t extent = shape[static_cast<size_t>(d)];

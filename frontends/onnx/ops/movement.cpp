@@ -1,10 +1,10 @@
 // Ops that move elements.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/parts.h"
+#include "frontends/onnx/ops/reduce.h"
 
 namespace oc::from_onnx {
 namespace {
@@ -89,8 +89,7 @@ Values slice(Call& n) {
   const bool old = n.opset < 10;
   const std::vector<int64_t> starts = old ? n.integers("starts") : n.known_integers(1, "starts");
   const std::vector<int64_t> ends = old ? n.integers("ends") : n.known_integers(2, "ends");
-  std::vector<int64_t> axes(starts.size());
-  std::iota(axes.begin(), axes.end(), 0);
+  std::vector<int64_t> axes = axes_from(0, std::ssize(starts));
   if (const auto given = old ? n.integers("axes", axes) : n.has(3) ? n.known_integers(3, "axes") : axes; !given.empty())
     axes = given;
   const std::vector<int64_t> steps =
@@ -133,11 +132,10 @@ Values split(Call& n) {
   }
   if (rest != 0) user_error("its sizes leave {} of the {} elements of dim {} over", rest, extent, axis);
   Values results;
-  Box box(shape);
+  int64_t start = 0;
   for (size_t i = 0; i < sizes.size(); ++i) {
-    box.sizes[axis] = sizes[i];
-    results.push_back(n.wants(i) ? cut(n, x, box) : ValueId());
-    box.starts[axis] += sizes[i];
+    results.push_back(n.wants(i) ? part(n, x, static_cast<int64_t>(axis), start, sizes[i]) : ValueId());
+    start += sizes[i];
   }
   return results;
 }
@@ -201,9 +199,8 @@ Values tile(Call& n) {
 Values pad(Call& n) {
   ValueId x = n.in(0);
   const int64_t rank = n.rank(x);
-  std::vector<int64_t> given = pad_list(n), axes(static_cast<size_t>(rank));
-  std::iota(axes.begin(), axes.end(), 0);
-  if (n.has(3)) axes = n.known_integers(3, "axes");
+  const std::vector<int64_t> given = pad_list(n);
+  const std::vector<int64_t> axes = n.has(3) ? n.known_integers(3, "axes") : axes_from(0, rank);
   static_cast<void>(normal_axes(axes, rank));
   if (given.size() != 2 * axes.size()) user_error("has {} pads, needs {}", given.size(), 2 * axes.size());
   Box box(n.shape(x));
@@ -235,9 +232,7 @@ Values pad(Call& n) {
 // Cuts or pads both sides alike; of an odd number the end gets one more.
 Values center_crop_pad(Call& n) {
   const Extents in = n.shape(n.in(0));
-  std::vector<int64_t> axes(in.size());
-  std::iota(axes.begin(), axes.end(), 0);
-  axes = n.integers("axes", axes);
+  const std::vector<int64_t> axes = n.integers("axes", axes_from(0, std::ssize(in)));
   static_cast<void>(normal_axes(axes, n.rank(n.in(0))));
   const std::vector<int64_t> wanted = n.known_integers(1, "sizes");
   if (wanted.size() != axes.size()) user_error("has {} sizes for {} axes", wanted.size(), axes.size());

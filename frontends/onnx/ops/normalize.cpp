@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "frontends/onnx/ops/parts.h"
 #include "frontends/onnx/ops/reduce.h"
 
 namespace oc::from_onnx {
@@ -77,6 +78,7 @@ Values normalised_by_batch(Call& n) {
 
 // With fixed statistics: one multiplication and one addition per channel.
 Values batch_normalization(Call& n) {
+  demand_inference(n);
   if (n.opset < 9 && n.integer("spatial", 1) == 0)
     user_error("spatial = 0 is not supported; export with a newer opset");
   const ValueId x = n.in(0);

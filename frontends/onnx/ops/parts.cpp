@@ -2,6 +2,8 @@
 
 #include <numeric>
 
+#include "base/error.h"
+
 namespace oc::from_onnx {
 
 ValueId positions(Call& n, int64_t count, int64_t axis, int64_t rank) {
@@ -21,6 +23,11 @@ ValueId part(Call& n, ValueId x, int64_t axis, int64_t start, int64_t size, int6
   sizes[along] = size;
   steps[along] = size > 1 ? step : 1;
   return n.emit("slice", {x}, {{"starts", starts}, {"sizes", sizes}, {"steps", steps}});
+}
+
+void demand_inference(const Call& n) {
+  if (n.opset < 7 && !n.flag("is_test", false))
+    user_error("is_test is 0, training, which is not supported; export the model for inference");
 }
 
 }  // namespace oc::from_onnx

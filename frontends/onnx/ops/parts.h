@@ -12,4 +12,7 @@ namespace oc::from_onnx {
 // The elements of x at `indices` along `axis`, all other coordinates their own (GatherElements); index.cpp has it.
 [[nodiscard]] ValueId take_along(Call& n, ValueId x, ValueId indices, int64_t axis);
 
+// Before opset 7 an attribute says whether a node is to train or to infer; UserError unless it infers.
+void demand_inference(const Call& n);
+
 }  // namespace oc::from_onnx

@@ -1,6 +1,5 @@
 // Pooling.
 #include <algorithm>
-#include <numeric>
 #include <optional>
 
 #include "base/error.h"
@@ -112,9 +111,7 @@ Values global_lp_pool(Call& n) {
 
 Values global_pool(Call& n) {
   if (n.rank(n.in(0)) < 3) user_error("its input has rank {}, needs spatial dims", n.rank(n.in(0)));
-  std::vector<int64_t> axes(static_cast<size_t>(n.rank(n.in(0)) - 2));
-  std::iota(axes.begin(), axes.end(), 2);
-  return {n.emit(n.row.op, {n.in(0)}, {{"axes", axes}})};
+  return {n.emit(n.row.op, {n.in(0)}, {{"axes", axes_from(2, n.rank(n.in(0)))}})};
 }
 
 }  // namespace oc::from_onnx

@@ -64,6 +64,7 @@ ValueId quantised(Call& n, ValueId x, ValueId zero, const Element& to) {
     user_error("quantising to {} is not supported", dtype_name(to.dtype));
   const double low = is_unsigned ? 0 : -static_cast<double>(1 << (bits - 1));
   const double high = static_cast<double>(1 << (is_unsigned ? bits : bits - 1)) - 1;
+  if (dtype_size(n.dtype(x)) < 4) x = n.cast(x, DType::f32);  // f16 and bf16 do not hold all integers of 16 bits
   x = n.emit("round", {x});
   if (zero.valid()) x = n.emit("add", {x, n.cast(zero, n.dtype(x))});
   return n.with_format(n.cast(n.emit("clip", {x}, {{"min", low}, {"max", high}}), to.dtype), to.format);
@@ -87,21 +88,24 @@ ValueId along(Call& n, ValueId values, int64_t dim, int64_t rank) {
   return n.reshape(values, shape);
 }
 
-// round(sums · a_scale · b_scale / y_scale) + zero
+// round(sums · a_scale · b_scale / y_scale) + zero, in f32 also when the scales are f16: sums are beyond its bounds
 ValueId requantised(Call& n, ValueId sums, ValueId a_scale, ValueId b_scale, ValueId y_scale, ValueId zero,
                     const Element& to) {
-  const ValueId scale = n.emit("div", {n.emit("mul", {a_scale, b_scale}), y_scale});
-  return quantised(n, n.emit("mul", {n.cast(sums, n.dtype(scale)), scale}), zero, to);
+  const auto wide = [&](ValueId value) { return n.cast(value, DType::f32); };
+  const ValueId scale = n.emit("div", {n.emit("mul", {wide(a_scale), wide(b_scale)}), wide(y_scale)});
+  return quantised(n, n.emit("mul", {wide(sums), scale}), zero, to);
 }
 
 }  // namespace
 
 Values quantize_linear(Call& n) {
   const ValueId x = n.in(0);
-  const DType dtype = n.dtype(n.in(1));
+  const int64_t precision = n.integer("precision", 0);  // of the division
+  const DType dtype = precision == 0 ? n.dtype(n.in(1)) : known_dtype(precision);
+  if (!dtype_is_float(dtype)) user_error("its precision must be a float");
   const Element to = n.has(2) ? Element{n.dtype(n.in(2)), n.format(n.in(2))} : declared_element(n, {DType::u8});
   const int64_t block = block_size(n);
-  const ValueId ratio = n.emit("div", {n.cast(x, dtype), spread(n, n.in(1), n.shape(x), block)});
+  const ValueId ratio = n.emit("div", {n.cast(x, dtype), n.cast(spread(n, n.in(1), n.shape(x), block), dtype)});
   return {quantised(n, ratio, n.has(2) ? spread(n, n.in(2), n.shape(x), block) : ValueId(), to)};
 }
 
@@ -118,14 +122,15 @@ Values dequantize_linear(Call& n) {
   return {n.cast(n.emit("mul", {minus_zero(n, x, zero, wide), factor}), to.dtype)};
 }
 
-// Scale and zero point from the range of x, 0 included.
+// Scale and zero point from the range of x, 0 included; of zeros alone the scale is 1.
 Values dynamic_quantize_linear(Call& n) {
   const ValueId x = n.in(0);
   const auto bound = [&](std::string_view reduction, std::string_view op) {
     return n.emit(op, {reduce_over(n, reduction, x, axes_from(0, n.rank(x)), false), n.like(x, 0)});
   };
   const ValueId low = bound("reduce_min", "min"), high = bound("reduce_max", "max");
-  const ValueId scale = n.emit("div", {n.emit("sub", {high, low}), n.like(x, 255)});
+  const ValueId step = n.emit("div", {n.emit("sub", {high, low}), n.like(x, 255)});
+  const ValueId scale = n.emit("where", {n.emit("equal", {step, n.like(x, 0)}), n.like(x, 1), step});
   const ValueId zero = quantised(n, n.emit("div", {n.emit("neg", {low}), scale}), {}, {DType::u8});
   return {quantised(n, n.emit("div", {x, scale}), zero, {DType::u8}), scale, zero};
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "frontends/onnx/ops/parts.h"
+#include "frontends/onnx/ops/reduce.h"
 
 namespace oc::from_onnx {
 namespace {
@@ -13,12 +14,17 @@ struct Target {
   Extents sizes;
 };
 
+constexpr double kMostExtent = 1e12;
+
+int64_t checked_extent(double extent) {
+  if (!(extent <= kMostExtent)) user_error("an output extent of {} is out of range", extent);
+  return static_cast<int64_t>(extent);
+}
+
 // Output extent ⌊in · scale⌋, in float as runtimes compute it.
 int64_t scaled_extent(int64_t extent, double scale) {
   if (!(scale > 0) || scale > 1e6) user_error("a scale of {} is out of range", scale);
-  const double out = std::floor(static_cast<double>(static_cast<float>(extent) * static_cast<float>(scale)));
-  if (out > 1e12) user_error("an output extent of {} is out of range", out);
-  return static_cast<int64_t>(out);
+  return checked_extent(std::floor(static_cast<double>(static_cast<float>(extent) * static_cast<float>(scale))));
 }
 
 Target from_scales(const Extents& in, const std::vector<int64_t>& axes, const std::vector<double>& scales) {
@@ -51,8 +57,8 @@ Target from_sizes(const Extents& in, const std::vector<int64_t>& axes, const std
                          : policy == "not_larger" ? std::ranges::min(wanted)
                                                   : std::ranges::max(wanted);
     target.scales[d] = scale;
-    target.sizes[d] =
-        policy == "stretch" ? sizes[i] : static_cast<int64_t>(std::floor(scale * static_cast<double>(in[d]) + 0.5));
+    target.sizes[d] = checked_extent(policy == "stretch" ? static_cast<double>(sizes[i])
+                                                         : std::floor(scale * static_cast<double>(in[d]) + 0.5));
   }
   return target;
 }
@@ -74,12 +80,6 @@ std::string checked(std::string value, std::string_view attr, std::initializer_l
   std::string list;
   for (std::string_view k : known) list += fmt::format("{}{}", list.empty() ? "" : ", ", k);
   user_error("{} '{}' is not supported; these are: {}", attr, value, list);
-}
-
-std::vector<int64_t> all_axes(size_t rank) {
-  std::vector<int64_t> axes(rank);
-  for (size_t d = 0; d < rank; ++d) axes[d] = static_cast<int64_t>(d);
-  return axes;
 }
 
 std::vector<double> known_scales(Call& n, size_t i) {
@@ -132,11 +132,23 @@ double nearest_pixel(const std::string& mode, double x) {
   return mode == "round_prefer_ceil" ? std::floor(x + 0.5) : std::ceil(x - 0.5);
 }
 
-// Pixels and weights of output i: the filter widened by what an antialiased reduction skips.
+// The filter is widened by what an antialiased reduction skips.
+double shrink_of(const Filter& filter, const AxisMap& axis) {
+  return filter.antialias ? std::min(axis.scale, 1.0) : 1.0;
+}
+
+// The first tap, counted from the pixel before the place; the last lies as far behind it.
+int64_t first_tap(const Filter& filter, const AxisMap& axis) {
+  const double radius = filter.mode == "linear" ? 1 : 2;
+  return static_cast<int64_t>(std::floor(-radius / shrink_of(filter, axis))) + 1;
+}
+
+// Pixels and weights of output i.
 std::vector<std::pair<int64_t, double>> taps_at(const Filter& filter, const AxisMap& axis, double x) {
   if (filter.mode == "nearest") return {{static_cast<int64_t>(nearest_pixel(filter.nearest, x)), 1.0}};
-  const double shrink = filter.antialias ? std::min(axis.scale, 1.0) : 1.0, radius = filter.mode == "linear" ? 1 : 2;
-  const auto first = static_cast<int64_t>(std::floor(-radius / shrink)) + 1, base = static_cast<int64_t>(std::floor(x));
+  const double shrink = shrink_of(filter, axis);
+  const int64_t first = first_tap(filter, axis);
+  const auto base = static_cast<int64_t>(std::floor(x));
   std::vector<std::pair<int64_t, double>> taps;
   double sum = 0;
   for (int64_t k = first; k < 2 - first; ++k) {
@@ -149,7 +161,11 @@ std::vector<std::pair<int64_t, double>> taps_at(const Filter& filter, const Axis
 }
 
 ValueId resampled(Call& n, ValueId x, int64_t axis, const AxisMap& map, const Filter& filter) {
-  constexpr size_t kMostTaps = 256;
+  if (map.out == 0) return part(n, x, axis, 0, 0);
+  constexpr int64_t kMostTaps = 256;
+  const int64_t taps = filter.mode == "nearest" ? 1 : 2 - 2 * first_tap(filter, map);
+  if (taps > kMostTaps) user_error("a scale of {} is out of range for antialiasing", map.scale);
+  n.spend(DType::f64, 2 * map.out * taps);  // an index and a weight each
   std::vector<std::vector<std::pair<int64_t, double>>> all;
   std::vector<bool> outside;
   for (int64_t i = 0; i < map.out; ++i) {
@@ -157,8 +173,6 @@ ValueId resampled(Call& n, ValueId x, int64_t axis, const AxisMap& map, const Fi
     outside.push_back(filter.coordinate == "tf_crop_and_resize" && (at < 0 || at > static_cast<double>(map.in - 1)));
     all.push_back(taps_at(filter, map, at));
   }
-  if (all.empty()) return part(n, x, axis, 0, 0);
-  if (all[0].size() > kMostTaps) user_error("a scale of {} is out of range for antialiasing", map.scale);
   Extents along(static_cast<size_t>(n.rank(x)), 1);
   along[static_cast<size_t>(axis)] = map.out;
   ValueId sum;
@@ -193,7 +207,6 @@ ValueId resize_by_taps(Call& n, const Target& target, const Filter& filter) {
     const bool cropped = map.roi_start != 0 || map.roi_end != 1;
     if (map.in == map.out && map.scale == 1 && !cropped) continue;
     if (map.in == 0) user_error("dim {} has no elements", d);
-    n.spend(DType::f64, map.out);
     x = resampled(n, x, static_cast<int64_t>(d), map, filter);
   }
   return n.cast(x, dtype);
@@ -208,6 +221,9 @@ std::vector<double> regions(Call& n, const std::vector<int64_t>& axes) {
   static_cast<void>(n.demand(n.in(1), "roi"));
   const auto given = n.known_numbers(n.in(1));
   if (!given || given->size() != 2 * axes.size()) user_error("its roi must have {} values", 2 * axes.size());
+  constexpr double kFarthest = 1e6;  // from the input, in extents of it
+  for (const double at : *given)
+    if (!(std::abs(at) <= kFarthest)) user_error("a roi of {} is out of range", at);
   for (size_t i = 0; i < axes.size(); ++i) {
     roi[static_cast<size_t>(axes[i])] = given->at(i);
     roi[static_cast<size_t>(axes[i]) + rank] = given->at(i + axes.size());
@@ -219,7 +235,7 @@ std::vector<double> regions(Call& n, const std::vector<int64_t>& axes) {
 Values resize_by_scales(Call& n, const std::vector<double>& scales) {
   const Extents in = n.shape(n.in(0));
   const std::string mode = n.text("mode", "nearest");
-  const Target target = from_scales(in, all_axes(in.size()), scales);
+  const Target target = from_scales(in, axes_from(0, n.rank(n.in(0))), scales);
   return {emit_resize(n, target, checked(mode == "bilinear" ? "linear" : mode, "mode", {"nearest", "linear"}),
                       "asymmetric", "floor")};
 }
@@ -243,7 +259,7 @@ Values resize(Call& n) {
                "tf_crop_and_resize"});
   const std::string nearest = checked(n.text("nearest_mode", "round_prefer_floor"), "nearest_mode",
                                       {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"});
-  const std::vector<int64_t> given = n.integers("axes", all_axes(in.size()));
+  const std::vector<int64_t> given = n.integers("axes", axes_from(0, n.rank(n.in(0))));
   std::vector<int64_t> axes;
   for (int64_t axis : given) axes.push_back(normal_axis(axis, n.rank(n.in(0))));
   static_cast<void>(normal_axes(given, n.rank(n.in(0))));  // none twice

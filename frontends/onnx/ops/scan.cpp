@@ -19,7 +19,7 @@ ValueId shifted(Call& n, ValueId x, int64_t axis, int64_t distance, double fill)
 
 Values cumulate(Call& n) {
   ValueId x = n.in(0);
-  const auto axis = normal_axis(static_cast<int64_t>(n.demand_number(1, "axis")), n.rank(x));
+  const auto axis = normal_axis(n.demand_integer(1, "axis"), n.rank(x));
   const double neutral = n.row.op == "mul" ? 1 : 0;
   const int64_t count = n.shape(x)[static_cast<size_t>(axis)], sign = n.flag("reverse", false) ? -1 : 1;
   if (n.flag("exclusive", false)) x = shifted(n, x, axis, sign, neutral);

@@ -59,7 +59,7 @@ Values top_k(Call& n) {
   const int64_t rank = n.rank(x);
   if (rank == 0) user_error("its input must not be a scalar");
   const int64_t axis = normal_axis(n.integer("axis", -1), rank), last = rank - 1;
-  const auto k = static_cast<int64_t>(n.opset < 10 ? n.integer("k") : n.demand_number(1, "k"));
+  const int64_t k = n.opset < 10 ? n.integer("k") : n.demand_integer(1, "k");
   const int64_t count = n.shape(x)[static_cast<size_t>(axis)];
   if (k < 0 || k > count) user_error("its k is {} of {} elements", k, count);
   if (count > 0 && product(n.shape(x)) > kMostPairs / count)
@@ -94,8 +94,10 @@ Values top_k(Call& n) {
 
 // [off, on] at the indices; negative ones count from the end, those out of range give off throughout.
 Values one_hot(Call& n) {
-  const auto depth = static_cast<int64_t>(n.demand_number(1, "depth"));
-  if (depth < 1) user_error("its depth is {}", depth);
+  constexpr double kMostDepth = 1e12;
+  const double given = n.demand_number(1, "depth");  // of any type
+  if (!(given >= 1 && given <= kMostDepth)) user_error("its depth is {}", given);
+  const auto depth = static_cast<int64_t>(given);
   if (n.shape(n.in(2)) != Extents{2}) user_error("its values must be two, off and on");
   const int64_t rank = n.rank(n.in(0)) + 1, axis = normal_axis(n.integer("axis", -1), rank);
   Extents shape = n.shape(n.in(0));

@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/parts.h"
 
 namespace oc::from_onnx {
 
@@ -13,6 +13,7 @@ Values identity(Call& n) {
 
 // At inference the input itself; the mask keeps everything.
 Values dropout(Call& n) {
+  demand_inference(n);
   if (n.has(2)) {
     const auto training = n.known_numbers(n.in(2));
     if (!training || training->empty() || training->at(0) != 0)

@@ -100,14 +100,10 @@ ValueId transform(Call& n, ValueId x, int64_t axis, const Transform& t) {
 // The axis: an attribute before opset 20, an input after.
 Values dft(Call& n) {
   const ValueId x = n.in(0);
-  const int64_t given = n.opset < 20 ? n.integer("axis", 1)
-                        : n.has(2)   ? static_cast<int64_t>(n.demand_number(2, "axis"))
-                                     : -2;
+  const int64_t given = n.opset < 20 ? n.integer("axis", 1) : n.has(2) ? n.demand_integer(2, "axis") : -2;
   const int64_t axis = normal_axis(given, n.rank(x)), extent = n.shape(x)[static_cast<size_t>(axis)];
   Transform t{0, n.flag("inverse", false), n.flag("onesided", false)};
-  t.length = n.has(1)                  ? static_cast<int64_t>(n.demand_number(1, "length"))
-             : t.inverse && t.onesided ? 2 * (extent - 1)
-                                       : extent;
+  t.length = n.has(1) ? n.demand_integer(1, "length") : t.inverse && t.onesided ? 2 * (extent - 1) : extent;
   return {transform(n, x, axis, t)};
 }
 
@@ -115,17 +111,16 @@ Values dft(Call& n) {
 Values stft(Call& n) {
   const ValueId x = n.in(0);
   if (n.rank(x) != 3) user_error("its signal has rank {}, must be 3", n.rank(x));
-  const int64_t time = n.shape(x)[1], step = static_cast<int64_t>(n.demand_number(1, "frame step"));
-  const int64_t length = n.has(3)   ? static_cast<int64_t>(n.demand_number(3, "frame length"))
-                         : n.has(2) ? product(n.shape(n.in(2)))
-                                    : time;
+  const int64_t time = n.shape(x)[1], step = n.demand_integer(1, "frame step");
+  const int64_t length = n.has(3) ? n.demand_integer(3, "frame length") : n.has(2) ? product(n.shape(n.in(2))) : time;
   if (step < 1 || length < 1 || length > time)
     user_error("frames of {}, {} apart, of a signal of {}", length, step, time);
   const int64_t frames = (time - length) / step + 1;
-  n.spend(DType::i64, frames * length);
+  int64_t elements = 0;
+  if (__builtin_mul_overflow(frames, length, &elements)) user_error("{} frames of {} are too many", frames, length);
+  n.spend(DType::i64, elements);
   Tensor at = make_tensor(DType::i64, {frames, length});
-  for (int64_t i = 0; i < frames * length; ++i)
-    at.as<int64_t>()[static_cast<size_t>(i)] = i / length * step + i % length;
+  for (int64_t i = 0; i < elements; ++i) at.as<int64_t>()[static_cast<size_t>(i)] = i / length * step + i % length;
   ValueId framed = n.emit("gather", {x, n.constant(std::move(at))}, {{"axis", int64_t{1}}});
   if (n.has(2)) {
     if (n.shape(n.in(2)) != Extents{length}) user_error("its window must have the {} elements of a frame", length);
@@ -142,7 +137,7 @@ Values window_function(Call& n) {
   const Terms t = n.row.op == "hann"      ? Terms{0.5, 0.5, 0}
                   : n.row.op == "hamming" ? Terms{25.0 / 46, 21.0 / 46, 0}
                                           : Terms{0.42, 0.5, 0.08};
-  const auto size = static_cast<int64_t>(n.demand_number(0, "size"));
+  const int64_t size = n.demand_integer(0, "size");
   if (size < 0) user_error("its size is {}", size);
   n.spend(DType::f64, size);
   const auto period = static_cast<double>(n.flag("periodic", true) ? size : std::max<int64_t>(size - 1, 1));
