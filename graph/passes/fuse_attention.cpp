@@ -25,17 +25,12 @@ struct Source {
 struct Fuser {
   Graph& graph;
   const PassContext& context;
-  std::vector<int> uses = use_counts(graph);
+  std::span<const int> uses;
 
   [[nodiscard]] const Type& type(ValueId value) const { return graph[value].type; }
-  [[nodiscard]] const Node* made_by(ValueId value, std::string_view op) const {
-    if (!value.valid() || !graph[value].producer.valid()) return nullptr;
-    const Node& node = graph[graph[value].producer];
-    return node.op == op ? &node : nullptr;
-  }
-  // The same for values that nobody else reads: fusing does not compute them twice.
+  [[nodiscard]] const Node* made_by(ValueId value, std::string_view op) const { return oc::made_by(graph, value, op); }
   [[nodiscard]] const Node* made_only_by(ValueId value, std::string_view op) const {
-    return value.valid() && uses[value.index] == 1 ? made_by(value, op) : nullptr;
+    return oc::made_only_by(graph, uses, value, op);
   }
 
   // x and c when value = x · c or x / c with one number c; type unchanged.
@@ -160,17 +155,9 @@ struct Fuser {
 
 template <class Rewrite>
 Graph rewritten(Graph graph, const PassContext& context, std::string_view op, Rewrite rewrite) {
-  Redirects redirects(graph);
-  Fuser fuser{graph, context};
-  const size_t count = graph.nodes.size();
-  for (size_t i = 0; i < count; ++i) {
-    if (graph.nodes[i].op != op) continue;
-    const Node node = graph.nodes[i];  // rewriting appends to graph.nodes
-    const ValueId replacement = (fuser.*rewrite)(node);
-    if (replacement.valid()) static_cast<void>(redirects.redirect(graph, node.outputs[0], replacement));
-  }
-  redirects.finish(graph);
-  return compact(graph);
+  const std::vector<int> uses = use_counts(graph);
+  return replace_nodes(std::move(graph), {op},
+                       [&](Graph& g, const Node& node) { return (Fuser{g, context, uses}.*rewrite)(node); });
 }
 
 }  // namespace

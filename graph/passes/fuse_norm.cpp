@@ -7,16 +7,10 @@ namespace {
 struct Fuser {
   Graph& graph;
   const PassContext& context;
-  std::vector<int> uses = use_counts(graph);
+  std::span<const int> uses;
 
-  [[nodiscard]] const Node* made_by(ValueId value, std::string_view op) const {
-    if (!value.valid() || !graph[value].producer.valid()) return nullptr;
-    const Node& node = graph[graph[value].producer];
-    return node.op == op ? &node : nullptr;
-  }
-  // The same for values read `readings` times: fusing does not compute them twice.
   [[nodiscard]] const Node* made_only_by(ValueId value, std::string_view op, int readings = 1) const {
-    return value.valid() && uses[value.index] == readings ? made_by(value, op) : nullptr;
+    return oc::made_only_by(graph, uses, value, op, readings);
   }
 
   // The first of the last dims, when the mean is over these and no others.
@@ -94,19 +88,12 @@ struct Fuser {
 
 Graph fuse_norm(Graph graph, const PassContext& context) {
   if (!context.ops.contains("layer_norm") || !context.ops.contains("rms_norm")) return graph;
-  Redirects redirects(graph);
-  Fuser fuser{graph, context};
-  const size_t count = graph.nodes.size();
-  for (size_t i = 0; i < count; ++i) {
-    if (graph.nodes[i].op != "div" && graph.nodes[i].op != "mul") continue;
-    const Node node = graph.nodes[i];  // fusing appends to graph.nodes
-    const ValueId replacement = fuser.fuse(node);
-    if (!replacement.valid()) continue;
-    graph[replacement].name = graph[node.outputs[0]].name;
-    static_cast<void>(redirects.redirect(graph, node.outputs[0], replacement));
-  }
-  redirects.finish(graph);
-  return compact(graph);
+  const std::vector<int> uses = use_counts(graph);
+  return replace_nodes(std::move(graph), {"div", "mul"}, [&](Graph& g, const Node& node) {
+    const ValueId replacement = Fuser{g, context, uses}.fuse(node);
+    if (replacement.valid()) g[replacement].name = g[node.outputs[0]].name;
+    return replacement;
+  });
 }
 
 }  // namespace oc

@@ -42,6 +42,30 @@ void Redirects::finish(Graph& graph) {
   for (ValueId& output : graph.outputs) output = find(output);
 }
 
+Graph replace_nodes(Graph graph, const std::vector<std::string_view>& ops, const Replacement& replacement) {
+  Redirects redirects(graph);
+  const size_t count = graph.nodes.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (std::ranges::find(ops, graph.nodes[i].op) == ops.end()) continue;
+    const Node node = graph.nodes[i];  // appending moves graph.nodes
+    const ValueId found = replacement(graph, node);
+    if (found.valid()) static_cast<void>(redirects.redirect(graph, node.outputs[0], found));
+  }
+  redirects.finish(graph);
+  return compact(graph);
+}
+
+const Node* made_by(const Graph& graph, ValueId value, std::string_view op) {
+  if (!value.valid() || !graph[value].producer.valid()) return nullptr;
+  const Node& node = graph[graph[value].producer];
+  return node.op == op ? &node : nullptr;
+}
+
+const Node* made_only_by(const Graph& graph, std::span<const int> uses, ValueId value, std::string_view op,
+                         int readings) {
+  return value.valid() && uses[value.index] == readings ? made_by(graph, value, op) : nullptr;
+}
+
 std::vector<int64_t> composed(const std::vector<int64_t>& first, std::vector<int64_t> second) {
   for (int64_t& p : second) p = first[static_cast<size_t>(p)];
   return second;

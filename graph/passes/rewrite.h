@@ -1,8 +1,11 @@
 // What rewriting passes share.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "graph/graph.h"
@@ -24,6 +27,18 @@ class Redirects {
   std::vector<ValueId> target_;
   std::vector<char> is_output_;
 };
+
+// Replaces nodes of these ops one by one: `replacement` gets a copy of each that stands there at the beginning, may
+// append others, and returns what stands for the node's output from then on, or an invalid id.
+using Replacement = std::function<ValueId(Graph&, const Node&)>;
+[[nodiscard]] Graph replace_nodes(Graph graph, const std::vector<std::string_view>& ops,
+                                  const Replacement& replacement);
+
+// The producer of the value if it is of this op, else null; made_only_by: and the value is read `readings` times, so
+// that fusing the producer computes nothing twice. `uses` = use_counts(graph).
+[[nodiscard]] const Node* made_by(const Graph& graph, ValueId value, std::string_view op);
+[[nodiscard]] const Node* made_only_by(const Graph& graph, std::span<const int> uses, ValueId value,
+                                       std::string_view op, int readings = 1);
 
 // The permutation of transpose(transpose(x, first), second).
 [[nodiscard]] std::vector<int64_t> composed(const std::vector<int64_t>& first, std::vector<int64_t> second);

@@ -59,18 +59,11 @@ ValueId shuffled(Graph& graph, const PassContext& context, const Node& node) {
 
 Graph shuffle_transposed(Graph graph, const PassContext& context) {
   if (!context.ops.contains("conv") || !context.ops.contains("transpose")) return graph;
-  Redirects redirects(graph);
-  const size_t count = graph.nodes.size();
-  for (size_t i = 0; i < count; ++i) {
-    if (graph.nodes[i].op != "conv_transpose") continue;
-    const Node node = graph.nodes[i];  // what replaces it is appended to graph.nodes
-    const ValueId replacement = shuffled(graph, context, node);
-    if (!replacement.valid()) continue;
-    graph[replacement].name = graph[node.outputs[0]].name;
-    static_cast<void>(redirects.redirect(graph, node.outputs[0], replacement));
-  }
-  redirects.finish(graph);
-  return compact(graph);
+  return replace_nodes(std::move(graph), {"conv_transpose"}, [&](Graph& g, const Node& node) {
+    const ValueId replacement = shuffled(g, context, node);
+    if (replacement.valid()) g[replacement].name = g[node.outputs[0]].name;
+    return replacement;
+  });
 }
 
 }  // namespace oc

@@ -20,11 +20,7 @@ struct Rewriter {
 
   [[nodiscard]] const Type& type(ValueId value) const { return graph[value].type; }
   // The node that makes `value` if it is an `op`, else null. Invalidated by add.
-  [[nodiscard]] const Node* made_by(ValueId value, std::string_view op) const {
-    if (!value.valid() || !graph[value].producer.valid()) return nullptr;
-    const Node& node = graph[graph[value].producer];
-    return node.op == op ? &node : nullptr;
-  }
+  [[nodiscard]] const Node* made_by(ValueId value, std::string_view op) const { return oc::made_by(graph, value, op); }
   // A node like `model` (its name and output type) with another op.
   ValueId add(const Node& model, std::string op, std::vector<ValueId> inputs, Attrs attrs) {
     Type out = type(model.outputs[0]);

@@ -87,6 +87,19 @@ def run(*command, **options) -> str:
     return done.stdout
 
 
+def runtime_program(folder, source, *flags) -> pathlib.Path:
+    """The C source compiled and linked with the runtime's library."""
+    (folder / "main.c").write_text(source)
+    runtime = BUILD / "runtime"
+    run(
+        *("cc", *flags, "-Wall", "-Werror", "main.c"),
+        *(f"-I{ROOT}/runtime/include", f"-L{runtime}", f"-Wl,-rpath,{runtime}"),
+        *("-lopencompiler_runtime", "-o", "main"),
+        cwd=folder,
+    )
+    return folder / "main"
+
+
 def err(a: np.ndarray, b: np.ndarray) -> float:
     """max |a − b| / max(|b|, 0.1·max|b|), b the reference."""
     a, b = a.astype(np.float64), b.astype(np.float64)

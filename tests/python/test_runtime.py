@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from harness import BUILD, ROOT, run
+from harness import runtime_program
 
 NULL_ARGUMENT = 1  # runtime/include/opencompiler/status.inc
 
@@ -34,15 +34,7 @@ int main(void) {
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("program")
-    (folder / "main.c").write_text(MAIN)
-    runtime = BUILD / "runtime"
-    run(
-        *("cc", "-std=c99", "-Wall", "-Werror", "main.c"),
-        *(f"-I{ROOT}/runtime/include", f"-L{runtime}", f"-Wl,-rpath,{runtime}"),
-        *("-lopencompiler_runtime", "-o", "main"),
-        cwd=folder,
-    )
-    return folder / "main"
+    return runtime_program(folder, MAIN, "-std=c99")
 
 
 def test_null_is_answered(program):

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import opencompiler as oc
 import pytest
-from harness import BUILD, ROOT, opencompiler, run
+from harness import opencompiler, runtime_program
 from onnx import TensorProto, helper, numpy_helper
 
 BAD_WEIGHTS = 103  # runtime/include/opencompiler/status.inc
@@ -103,15 +103,7 @@ def library(made, tmp_path):
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     folder = tmp_path_factory.mktemp("program")
-    (folder / "main.c").write_text(MAIN)
-    runtime = BUILD / "runtime"
-    run(
-        *("cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Werror", "main.c"),
-        *(f"-I{ROOT}/runtime/include", f"-L{runtime}", f"-Wl,-rpath,{runtime}"),
-        *("-lopencompiler_runtime", "-o", "main"),
-        cwd=folder,
-    )
-    return folder / "main"
+    return runtime_program(folder, MAIN, "-std=c11", "-D_GNU_SOURCE")
 
 
 def call(program, library, *left):
