@@ -4,20 +4,10 @@
 #include <numbers>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/parts.h"
 
 namespace oc::from_onnx {
 namespace {
-
-ValueId times(Call& n, ValueId a, double b) {
-  return n.emit("mul", {a, n.like(a, b)});
-}
-ValueId plus(Call& n, ValueId a, double b) {
-  return n.emit("add", {a, n.like(a, b)});
-}
-ValueId bounded(Call& n, ValueId x, double low, double high) {
-  return n.emit("clip", {x}, {{"min", low}, {"max", high}});
-}
 
 // log(1 + eˣ) without overflow: max(x, 0) + log(1 + e^−|x|).
 ValueId softplus_of(Call& n, ValueId x) {

@@ -4,21 +4,10 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/parts.h"
 
 namespace oc::from_onnx {
 namespace {
-
-// Arithmetic with numbers, for formulas.
-struct Formula {
-  Call& n;
-  [[nodiscard]] ValueId plus(ValueId a, double b) const { return n.emit("add", {a, n.like(a, b)}); }
-  [[nodiscard]] ValueId times(ValueId a, double b) const { return n.emit("mul", {a, n.like(a, b)}); }
-  [[nodiscard]] ValueId minus(ValueId a, ValueId b) const { return n.emit("sub", {a, b}); }
-  [[nodiscard]] ValueId clamped(ValueId a, double low, double high) const {
-    return n.emit("clip", {a}, {{"min", low}, {"max", high}});
-  }
-};
 
 enum class Outside : uint8_t { zeros, border, reflection };
 
@@ -26,22 +15,21 @@ struct Sampler {
   Call& n;
   Outside outside;
   bool align;
-  Formula f{n};
 
   // Mirrored at both ends until it lies between them: with t = x − low modulo twice the range, low + min(t, 2·range −
   // t).
   [[nodiscard]] ValueId reflected(ValueId x, int64_t extent) const {
     const double low = align ? 0 : -0.5, range = static_cast<double>(align ? extent - 1 : extent);
-    if (range == 0) return f.times(x, 0);
-    const ValueId t = f.plus(x, -low);
-    const ValueId turns = n.emit("floor", {f.times(t, 1 / (2 * range))});
-    const ValueId rest = f.minus(t, f.times(turns, 2 * range));
-    return f.plus(n.emit("min", {rest, f.plus(n.emit("neg", {rest}), 2 * range)}), low);
+    if (range == 0) return times(n, x, 0);
+    const ValueId t = plus(n, x, -low);
+    const ValueId turns = n.emit("floor", {times(n, t, 1 / (2 * range))});
+    const ValueId rest = n.emit("sub", {t, times(n, turns, 2 * range)});
+    return plus(n, n.emit("min", {rest, plus(n, n.emit("neg", {rest}), 2 * range)}), low);
   }
 
   // Where a coordinate that leaves the picture is read instead.
   [[nodiscard]] ValueId inside(ValueId x, int64_t extent) const {
-    if (outside == Outside::border) return f.clamped(x, 0, static_cast<double>(extent - 1));
+    if (outside == Outside::border) return bounded(n, x, 0, static_cast<double>(extent - 1));
     if (outside == Outside::reflection) return reflected(x, extent);
     return x;
   }
@@ -56,7 +44,7 @@ struct Sampler {
     if (outside == Outside::zeros)
       exists = n.emit("and", {n.emit("greater_equal", {pixel, n.like(pixel, 0)}),
                               n.emit("less_equal", {pixel, n.like(pixel, last)})});
-    const ValueId safe = f.clamped(inside(pixel, extent), 0, last);
+    const ValueId safe = bounded(n, inside(pixel, extent), 0, last);
     return {n.cast(safe, DType::i64), weight, exists};
   }
 
@@ -64,24 +52,25 @@ struct Sampler {
   [[nodiscard]] ValueId cubic(ValueId t, int tap) const {
     constexpr double a = -0.75;
     const auto near = [&](ValueId s) {  // ((a + 2)·s − (a + 3))·s² + 1
-      return f.plus(n.emit("mul", {f.plus(f.times(s, a + 2), -(a + 3)), n.emit("mul", {s, s})}), 1);
+      return plus(n, n.emit("mul", {plus(n, times(n, s, a + 2), -(a + 3)), n.emit("mul", {s, s})}), 1);
     };
     const auto far = [&](ValueId s) {  // ((a·s − 5a)·s + 8a)·s − 4a
-      const ValueId inner = f.plus(n.emit("mul", {f.plus(f.times(s, a), -5 * a), s}), 8 * a);
-      return f.plus(n.emit("mul", {inner, s}), -4 * a);
+      const ValueId inner = plus(n, n.emit("mul", {plus(n, times(n, s, a), -5 * a), s}), 8 * a);
+      return plus(n, n.emit("mul", {inner, s}), -4 * a);
     };
-    const ValueId rest = f.plus(n.emit("neg", {t}), 1);
-    return tap == 0 ? far(f.plus(t, 1)) : tap == 1 ? near(t) : tap == 2 ? near(rest) : far(f.plus(rest, 1));
+    const ValueId rest = plus(n, n.emit("neg", {t}), 1);
+    return tap == 0 ? far(plus(n, t, 1)) : tap == 1 ? near(t) : tap == 2 ? near(rest) : far(plus(n, rest, 1));
   }
 
   // The pixels that the place x along a dim is made of.
   [[nodiscard]] std::vector<Tap> taps(ValueId x, int64_t extent, const std::string& mode) const {
     if (mode == "nearest") return {tap(inside(n.emit("round", {x}), extent), {}, extent)};
     x = inside(x, extent);
-    const ValueId floor = n.emit("floor", {x}), t = f.minus(x, floor);
-    if (mode == "linear") return {tap(floor, f.plus(n.emit("neg", {t}), 1), extent), tap(f.plus(floor, 1), t, extent)};
+    const ValueId floor = n.emit("floor", {x}), t = n.emit("sub", {x, floor});
+    if (mode == "linear")
+      return {tap(floor, plus(n, n.emit("neg", {t}), 1), extent), tap(plus(n, floor, 1), t, extent)};
     std::vector<Tap> result;
-    for (int i = 0; i < 4; ++i) result.push_back(tap(f.plus(floor, i - 1), cubic(t, i), extent));
+    for (int i = 0; i < 4; ++i) result.push_back(tap(plus(n, floor, i - 1), cubic(t, i), extent));
     return result;
   }
 };
@@ -161,10 +150,9 @@ Values grid_sample(Call& n) {
                                             {"sizes", Extents{in[0], outputs, 1}},
                                             {"steps", Extents{1, 1, 1}}}),
                                     {in[0], outputs});
-    const Formula& f = sampler.f;
     const auto size = static_cast<double>(extent);
-    const ValueId x =
-        sampler.align ? f.times(f.plus(place, 1), (size - 1) / 2) : f.plus(f.times(f.plus(place, 1), size / 2), -0.5);
+    const ValueId x = sampler.align ? times(n, plus(n, place, 1), (size - 1) / 2)
+                                    : plus(n, times(n, plus(n, place, 1), size / 2), -0.5);
     taps.push_back(sampler.taps(x, extent, mode));
   }
   Tensor begins = make_tensor(DType::i64, {in[0], 1});

@@ -6,6 +6,18 @@
 
 namespace oc::from_onnx {
 
+ValueId times(Call& n, ValueId a, double b) {
+  return n.emit("mul", {a, n.like(a, b)});
+}
+
+ValueId plus(Call& n, ValueId a, double b) {
+  return n.emit("add", {a, n.like(a, b)});
+}
+
+ValueId bounded(Call& n, ValueId x, double low, double high) {
+  return n.emit("clip", {x}, {{"min", low}, {"max", high}});
+}
+
 ValueId positions(Call& n, int64_t count, int64_t axis, int64_t rank) {
   n.spend(DType::i64, count);
   Extents shape(static_cast<size_t>(rank), 1);

@@ -5,6 +5,9 @@
 
 namespace oc::from_onnx {
 
+[[nodiscard]] ValueId times(Call& n, ValueId a, double b);
+[[nodiscard]] ValueId plus(Call& n, ValueId a, double b);
+[[nodiscard]] ValueId bounded(Call& n, ValueId x, double low, double high);
 // 0, 1, …, count − 1 as i64 along dim `axis` of a tensor of `rank` dims, the others 1.
 [[nodiscard]] ValueId positions(Call& n, int64_t count, int64_t axis, int64_t rank);
 // `size` elements along `axis`, from `start` on, `step` apart.
