@@ -49,11 +49,12 @@ class Server:
         self.start()
 
     def program(self, name, *arguments):
-        command = [self.programs / name, *arguments]
+        own = self.programs / name
+        command = [own if own.exists() else name, *arguments]
         if os.getuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
         subprocess.run(
-            command, check=True, stdout=subprocess.DEVNULL, cwd=self.data.parent
+            command, check=True, capture_output=True, cwd=self.data.parent
         )
 
     def start(self):
@@ -317,6 +318,81 @@ def test_wrong_password_is_one_line_without_it(team, tmp_path):
     assert "guessed" not in said
     assert said.count("\n") == 1
     assert not (tmp_path / "mine.db").exists()
+
+
+@pytest.fixture
+def authority(server):
+    """The server speaks TLS; the certificate of who vouches for it."""
+    key, certificate = server.data / "server.key", server.data / "server.crt"
+    server.program(
+        *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+        *("-keyout", key, "-out", certificate),
+        *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+    )
+    trusted = server.data.parent / "authority.crt"
+    shutil.copy(certificate, trusted)
+    for ssl in ("on", "off"):
+        server.sql("postgres", f"ALTER SYSTEM SET ssl = {ssl}")
+        server.sql("postgres", "SELECT pg_reload_conf()")
+        while server.sql("postgres", "SHOW ssl") != ssl:
+            time.sleep(0.05)
+        if ssl == "on":
+            yield trusted
+
+
+def test_tls_options_reach_the_server(server, team, authority, tmp_path):
+    """`verify-full` passes with the server's certificate alone; the connection is then encrypted."""
+    whole = shared(tmp_path, OVERLAP)
+    checked = f"?sslmode=verify-full&sslrootcert={authority}"
+    encrypted = f"""CREATE FUNCTION opencompiler.is_encrypted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+        IF NOT (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) THEN RAISE 'in the clear'; END IF; RETURN NULL; END $$;
+        CREATE TRIGGER encrypted BEFORE INSERT ON opencompiler.trial EXECUTE FUNCTION opencompiler.is_encrypted();"""
+    server.sql(team.database, encrypted)
+    code, _, said = push(team("writer") + "?sslmode=disable", whole)
+    assert code == 1
+    assert said.endswith("in the clear\n"), said
+    code, _, said = push(team("writer") + checked, whole)
+    assert code == 0, said
+    code, _, said = pull(team("reader") + checked, tmp_path / "mine.db")
+    assert code == 0, said
+    assert exported(tmp_path / "mine.db") == exported(whole)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("sslmode=verify-full&sslrootcert={unknown}", "certificate verify failed"),
+        ("sslmode=verify-full&sslrootcert=/none", "does not exist"),
+        ("sslmode=certainly", 'invalid sslmode value: "certainly"'),
+        ("ssl_min_protocol_version=9", "invalid"),
+    ],
+)
+def test_tls_that_fails_is_one_line(
+    server, team, authority, tmp_path, options, message
+):
+    unknown = tmp_path / "unknown.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout"]
+        + [tmp_path / "key", "-out", unknown, "-subj", "/CN=another"],
+        check=True,
+        capture_output=True,
+    )
+    code, _, said = pull(
+        f"{team('reader')}?{options.format(unknown=unknown)}", tmp_path / "mine.db"
+    )
+    assert code == 1
+    assert said.startswith("error: the tuning server cannot be used: "), said
+    assert message in said
+    assert "secret" not in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "mine.db").exists()
+
+
+def test_server_without_tls_is_refused_when_asked_for(team, tmp_path):
+    code, _, said = pull(team("reader") + "?sslmode=require", tmp_path / "mine.db")
+    assert code == 1
+    assert "server does not support SSL" in said
+    assert said.count("\n") == 1
 
 
 def test_no_server(tmp_path):
