@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -270,6 +271,14 @@ std::string describe_cores() {
   return fmt::format("{}", online > 0 ? online : static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
+// Without those features that the user wants the host to do without.
+void restrict_features(Target& target) {
+  const char* text = std::getenv("OPENCOMPILER_HOST_TARGET");
+  if (text == nullptr || *text == '\0') return;
+  const Target wanted = parse_named_target(text);
+  std::erase_if(target.features, [&](const std::string& feature) { return !wanted.has(feature); });
+}
+
 }  // namespace
 
 Target host_target() {
@@ -277,6 +286,7 @@ Target host_target() {
   target.arch = kArch;
   target.os = "linux";
   target.features = detect_features();
+  restrict_features(target);
   complete_target(target);
   Caches caches = caches_of_sysfs();
   if (caches.l1 == 0) caches = caches_of_cpu();

@@ -106,8 +106,7 @@ void complete_target(Target& target) {
   target.vector_fmas = target.has("avx512_zen4") && !target.has("avxvnni") ? 1 : 2;
 }
 
-Target parse_target(std::string_view text) {
-  if (text == "host") return host_target();
+Target parse_named_target(std::string_view text) {
   std::string_view full = text;
   for (const auto& [alias, meaning] : kAliases)
     if (text == alias) full = meaning;
@@ -127,7 +126,13 @@ Target parse_target(std::string_view text) {
     target.features.emplace_back(parts[i]);
   }
   complete_target(target);
+  return target;
+}
+
+Target parse_target(std::string_view text) {
   const Target host = host_target();
+  if (text == "host") return host;
+  Target target = parse_named_target(text);
   return target.name() == host.name() ? host : target;
 }
 

@@ -33,6 +33,10 @@ struct Target {
 //   x86-64-osx x86-64-windows
 // UserError listing what is known otherwise.
 [[nodiscard]] Target parse_target(std::string_view text);
+// As parse_target, but `host` is not known, and caches are typical ones whatever the host is.
+[[nodiscard]] Target parse_named_target(std::string_view text);
+// The host is taken for no more than the target in $OPENCOMPILER_HOST_TARGET, where that is set: the features of both.
+// UserError if it is no target.
 [[nodiscard]] Target host_target();
 // Adds the features the named ones imply, sorts them, and derives the three figures of vectors.
 void complete_target(Target& target);

@@ -166,9 +166,8 @@ std::function<int()> add_compile(CLI::App& app) {
   flags->model.add_passes_to(*verb);
   verb->get_option("--target")
       ->description(
-          "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target string; several with "
-          "commas: a "
-          "subfolder each");
+          "host (no more than $OPENCOMPILER_HOST_TARGET if set), an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, "
+          "…) or a Halide target string; several with commas: a subfolder each");
   verb->add_option("-o,--output", flags->out, "Folder for the library, header, manifest and lock");
   verb->add_option("--name", flags->name, "Of the library and its C functions; default: the model file's");
   add_list(*verb, "--emit", flags->emit, "static, shared, header; asm, stmt: a file a kernel; default the first three")

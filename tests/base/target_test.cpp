@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <string>
+
 #include "base/error.h"
 
 namespace oc {
@@ -36,6 +39,41 @@ TEST(Target, FeaturesImplyOthersAndNamesRoundTrip) {
   EXPECT_TRUE(parse_target("x86-64-linux-avx512_zen5").has("avxvnni"));
   EXPECT_FALSE(parse_target("x86-64-linux-avx2").has("fma"));
   EXPECT_EQ(parse_target("x86-64-linux-fma-avx2"), parse_target("x86-64-linux-avx2-fma-fma"));
+}
+
+// Sets the variable for as long as it lives.
+struct HostTakenFor {
+  explicit HostTakenFor(const char* target) { ::setenv(kVariable, target, 1); }
+  ~HostTakenFor() {
+    if (old_.empty())
+      ::unsetenv(kVariable);
+    else
+      ::setenv(kVariable, old_.c_str(), 1);
+  }
+  HostTakenFor(const HostTakenFor&) = delete;
+  HostTakenFor& operator=(const HostTakenFor&) = delete;
+
+ private:
+  static constexpr const char* kVariable = "OPENCOMPILER_HOST_TARGET";
+  std::string old_ = std::getenv(kVariable) == nullptr ? "" : std::getenv(kVariable);
+};
+
+TEST(Target, HostCanBeTakenForLess) {
+  const HostTakenFor itself("");
+  const Target whole = host_target();
+  const std::string hash = host_machine().hash();
+  if (whole.arch == "x86-64" && whole.has("avx2") && whole.has("fma")) {
+    const HostTakenFor avx2("x86-64-avx2");
+    EXPECT_EQ(host_target().name(), parse_target("x86-64-avx2").name());
+    EXPECT_EQ(host_target().vector_bytes, 32);
+    EXPECT_EQ(host_target().l2_bytes, whole.l2_bytes);
+    EXPECT_FALSE(runs_on_host(parse_target("x86-64-avx512")));
+    EXPECT_EQ(host_machine().hash() == hash, whole.name() == host_target().name());
+  }
+  const HostTakenFor nothing(whole.arch == "x86-64" ? "arm-64-linux" : "x86-64-avx2");
+  EXPECT_TRUE(host_target().features.empty());  // never what it has not
+  const HostTakenFor unknown("x86-64-avx3");
+  EXPECT_THAT([] { host_target(); }, testing::ThrowsMessage<UserError>(HasSubstr("target 'x86-64-avx3'")));
 }
 
 TEST(Target, VectorsFollowFromFeatures) {
