@@ -31,8 +31,8 @@ section; figures of another build than the newest record's are marked. "Better" 
 Untuned: schedules from formulas alone; else the schedules that ship with the compiler. "Of peak" is the share of the FMA peak
 measured in the same rounds, "of limit" that of what the machine would need for each kernel at best, added up: its operations at
 the FMA peak or its bytes at the read bandwidth of memory, whichever takes longer. Winograd needs fewer operations than are counted,
-and what stays in caches is faster than memory: both may exceed 100 %. "Wrong": outputs differ from onnxruntime's, so there is no
-time. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
+and what stays in caches is faster than memory: both may exceed 100 %. "Wrong": outputs differ from onnxruntime's, so that the time, in
+brackets, counts nowhere else. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
 where those meet oneDNN's, outputs are wrong (openvinotoolkit/openvino, pull request 38190): no setting of its package was found that
 mends it. torch uses oneDNN with weights packed once, and its own choice for products of two inputs. Timed are libraries in the
 compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
@@ -61,9 +61,8 @@ def ratio(result, name):
     found = [each for each in result["rows"] if each["name"] == name]
     if not found:
         return "–"
-    if not agrees(found[0]):
-        return "wrong"
-    return "~" * wide(found[0]) + figure(found[0]["ratio"])
+    text = "~" * wide(found[0]) + figure(found[0]["ratio"])
+    return text if agrees(found[0]) else f"wrong ({text})"
 
 
 def share_of_limit(result):
@@ -89,7 +88,8 @@ def summary(results):
             text += f" {title} / ours: geomean {figure(geomean(right))} of {len(right)}"
             text += " cases." if len(right) > 1 else " case."
         if len(right) < len(ran):
-            text += f" {title}'s outputs are wrong in {len(ran) - len(right)} of {len(ran)}: there it has no time."
+            wrong = [each["ratio"] for each in ran if not agrees(each)]
+            text += f" {title}'s outputs are wrong in {len(wrong)} of {len(ran)}; what it takes for them / ours: geomean {figure(geomean(wrong))}."
     return text
 
 
@@ -158,7 +158,7 @@ def run_table(recorded):
     if not with_limit:
         head.remove("of limit")
     last = [cell for cells in rows for cell in cells[-len(peers) - 1 :]]
-    ratios = [cell for cell in last if cell not in ("–", "wrong")]
+    ratios = [cell for cell in last if cell != "–" and not cell.startswith("wrong")]
     marked = sum(cell.startswith("~") for cell in ratios)
     intervals = f" {marked} of {len(ratios)} ratios have an interval wider than 4 %."
     text = summary(results) + shares(recorded, results) + intervals
