@@ -81,9 +81,17 @@ bool has_padding(const Graph& graph) {
   });
 }
 
+// Is the input indexed by what its dims mean to the anchor, not as the output is? Weights, and what a convolution takes
+// in their place.
+bool has_own_dims(const Kernel& kernel, size_t input) {
+  if (kernel.is_weight(input)) return true;
+  const Node& anchor = kernel.anchor_node();
+  return kernel.family == Family::window &&
+         std::find(anchor.inputs.begin() + 1, anchor.inputs.end(), kernel.graph.inputs[input]) != anchor.inputs.end();
+}
+
 // Highest index along each dim that exists in memory where the group's indices may go beyond it, else −1: the padding
-// lanes of the output reach past operands that are not padded as far. Weights are indexed by roles unknown here: all
-// their dims.
+// lanes of the output reach past operands that are not padded as far.
 Extents index_limits(const Kernel& kernel, size_t input, const Type& type) {
   const size_t rank = type.shape.size(), out_rank = kernel.output().shape.size();
   Extents limits(rank, -1);
@@ -92,7 +100,7 @@ Extents index_limits(const Kernel& kernel, size_t input, const Type& type) {
     const int64_t exists = padded_extent(type, d);
     const bool aligned = d + out_rank >= rank;
     const size_t out_dim = d + out_rank - rank;
-    const bool reaches = kernel.is_weight(input)
+    const bool reaches = has_own_dims(kernel, input)
                              ? type.layout.block(static_cast<int>(d)) == 1
                              : aligned && padded_extent(kernel.output(), out_dim) >
                                               std::max(exists, kernel.output().shape[out_dim].extent);

@@ -127,6 +127,18 @@ std::vector<OpCase> cases() {
   list.push_back(make_case({1, 12, 10, 10}, {1, 12, 3, 3}, conv_attrs(1, 1), "aBcd8b", ""));
   list.push_back(make_case({1, 8, 9, 9}, {6, 4, 3, 3}, conv_attrs(1, 1, 1, 2)));
   list.push_back(make_case({1, 127, 1, 1}, {31, 127, 1, 1}, conv_attrs(1, 0), "aBcd16b", "aBcd16b"));
+  list.push_back(make_case({1, 33, 17, 15}, {33, 1, 3, 3}, conv_attrs(1, 2, 2, 33), "aBcd16b", "aBcd16b"));
+  list.push_back(make_case({1, 16, 31, 33}, {16, 1, 5, 5}, conv_attrs(2, 6, 3, 16), "aBcd8b", "aBcd8b"));
+  // Weights and bias that the caller gives: nothing pads them as the output is padded.
+  for (const int64_t out : {5, 17, 24}) {
+    for (const int64_t group : {int64_t{1}, out}) {
+      const int64_t in = group == 1 ? 40 : out;
+      OpCase c = make_case({1, in, 7, 9}, {out, in / group, 3, 3}, conv_attrs(1, 1, 1, group), "aBcd16b", "aBcd16b");
+      c.inputs[1].weight = c.inputs[2].weight = false;
+      c.inputs[2].layout = "";
+      list.push_back(std::move(c));
+    }
+  }
   return list;
 }
 

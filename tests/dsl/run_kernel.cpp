@@ -1,5 +1,10 @@
 #include "tests/dsl/run_kernel.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <deque>
 #include <random>
 
 #include "base/error.h"
@@ -39,23 +44,55 @@ std::vector<Tensor> case_inputs(const OpCase& c, uint32_t seed) {
 
 namespace {
 
-Halide::Buffer<> as_buffer(Tensor& t, const Halide::Type& type) {
-  Extents physical = physical_extents(t.layout, t.shape);
-  const std::vector<int> sizes(physical.rbegin(), physical.rend());
-  return Halide::Buffer<>(type, t.bytes.data(), sizes);
-}
+// A tensor's bytes with a page behind them that nobody may touch: what a kernel reads or writes beyond its end shows.
+class Guarded {
+ public:
+  explicit Guarded(const Tensor& t) : tensor_(t) {
+    const auto page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    const size_t pages = (t.bytes.size() + page - 1) / page;
+    size_ = (pages + 1) * page;
+    mapped_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped_ == MAP_FAILED) internal_error("mmap of {} bytes", size_);
+    std::byte* end = static_cast<std::byte*>(mapped_) + pages * page;
+    if (::mprotect(end, page, PROT_NONE) != 0) internal_error("mprotect");
+    bytes_ = end - t.bytes.size();
+    std::ranges::copy(t.bytes, bytes_);
+  }
+  ~Guarded() { ::munmap(mapped_, size_); }
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+
+  [[nodiscard]] Halide::Buffer<> buffer(const Halide::Type& type) const {
+    const Extents physical = physical_extents(tensor_.layout, tensor_.shape);
+    return Halide::Buffer<>(type, bytes_, std::vector<int>(physical.rbegin(), physical.rend()));
+  }
+  [[nodiscard]] Tensor tensor() const {
+    Tensor t = tensor_;
+    std::copy_n(bytes_, t.bytes.size(), t.bytes.begin());
+    return t;
+  }
+
+ private:
+  const Tensor& tensor_;
+  void* mapped_ = nullptr;
+  size_t size_ = 0;
+  std::byte* bytes_ = nullptr;
+};
 
 }  // namespace
 
 Tensor run(Lowered& lowered, const Kernel& kernel, const std::vector<Tensor>& inputs, const Packings& packings,
            const Target& target) {
-  std::vector<Tensor> packed = pack_tensors(inputs, packings);
-  for (size_t i = 0; i < packed.size(); ++i) lowered.inputs[i].set(as_buffer(packed[i], lowered.inputs[i].type()));
+  const std::vector<Tensor> packed = pack_tensors(inputs, packings);
+  std::deque<Guarded> buffers;
+  for (size_t i = 0; i < packed.size(); ++i)
+    lowered.inputs[i].set(buffers.emplace_back(packed[i]).buffer(lowered.inputs[i].type()));
   Tensor out = make_tensor(kernel.output().dtype, kernel.output().extents(), kernel.output().layout);
   std::ranges::fill(out.bytes, std::byte{0x7f});  // what a kernel forgets to write shows
-  Halide::Buffer<> buffer = as_buffer(out, lowered.output.type());
+  const Guarded result(out);
+  Halide::Buffer<> buffer = result.buffer(lowered.output.type());
   lowered.output.realize(buffer, Halide::Target(target.name()));
-  return out;
+  return result.tensor();
 }
 
 Tensor reference(const OpInfo& op, const Kernel& kernel, const std::vector<Tensor>& inputs) {
