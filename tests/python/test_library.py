@@ -1,5 +1,6 @@
 """What `compile` writes, as the C program of a user sees it."""
 
+import os
 import re
 import shutil
 
@@ -147,6 +148,9 @@ def test_the_same_lock_gives_the_same_bytes(libraries, tmp_path):
             *(*CLS_SHAPE, "--threads", "1", "--lock", lock),
             env={
                 "OPENCOMPILER_CACHE": str(tmp_path / f"cache-{cache}"),
+                "OPENCOMPILER_HOST_TARGET": os.environ.get(
+                    "OPENCOMPILER_HOST_TARGET", ""
+                ),
                 "HOME": str(tmp_path),
                 "PATH": "/usr/bin",
             },

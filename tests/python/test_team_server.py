@@ -53,9 +53,7 @@ class Server:
         command = [own if own.exists() else name, *arguments]
         if os.getuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
-        subprocess.run(
-            command, check=True, capture_output=True, cwd=self.data.parent
-        )
+        subprocess.run(command, check=True, capture_output=True, cwd=self.data.parent)
 
     def start(self):
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
@@ -344,7 +342,7 @@ def test_tls_options_reach_the_server(server, team, authority, tmp_path):
     """`verify-full` passes with the server's certificate alone; the connection is then encrypted."""
     whole = shared(tmp_path, OVERLAP)
     checked = f"?sslmode=verify-full&sslrootcert={authority}"
-    encrypted = f"""CREATE FUNCTION opencompiler.is_encrypted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+    encrypted = """CREATE FUNCTION opencompiler.is_encrypted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
         IF NOT (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) THEN RAISE 'in the clear'; END IF; RETURN NULL; END $$;
         CREATE TRIGGER encrypted BEFORE INSERT ON opencompiler.trial EXECUTE FUNCTION opencompiler.is_encrypted();"""
     server.sql(team.database, encrypted)
