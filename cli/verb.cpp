@@ -71,7 +71,9 @@ void ModelFlags::add_schedule_sources_to(CLI::App& verb) {
       {verb.add_flag("--no-transfer", no_transfer,
                      "A kernel without trials gets its formula's schedule, whatever trials of kernels like "
                      "it or of machines like this say"),
-       verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold")});
+       verb.add_flag("--untuned", untuned, "Schedules from formulas alone, whatever databases hold"),
+       verb.add_flag("--deterministic", deterministic,
+                     "The same kernels for any number of threads, so that results are the same to the bit")});
 }
 
 ModelOptions ModelFlags::model_options() const {
@@ -94,6 +96,7 @@ CompileOptions ModelFlags::compile_options() const {
   options.default_threads = threads;
   options.layers = layers();
   options.transfer = !no_transfer;
+  options.deterministic = deterministic;
   options.jobs = usable_cores();
   options.cache = default_cache_path();
   return options;

@@ -32,7 +32,7 @@ struct ModelFlags {
   int threads = 0;
   std::string database;
   std::vector<std::string> team_databases;
-  bool no_shipped = false, no_transfer = false, untuned = false, all_values = false;
+  bool no_shipped = false, no_transfer = false, untuned = false, all_values = false, deterministic = false;
   std::vector<std::string> disabled_passes;
   std::string stop_after;
   std::vector<const CLI::Option*> of_making;  // the options that say how a model is compiled

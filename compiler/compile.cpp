@@ -54,7 +54,7 @@ Lock read_lock(const fs::path& file, const CompileOptions& options, std::vector<
 
 // A pick whose build failed: one the user asked for is the user's mistake, the formula's is ours. What a database said
 // is replaced by the formula's.
-void give_up(CompileResult& result, size_t k, const Target& target, const std::string& fault) {
+void give_up(CompileResult& result, size_t k, const CompileOptions& options, const std::string& fault) {
   Pick& pick = result.picks[k];
   const Kernel& kernel = result.model.kernels[k];
   const std::string hash = kernel.workload.hash();
@@ -68,7 +68,7 @@ void give_up(CompileResult& result, size_t k, const Target& target, const std::s
           fmt::format("{}: the schedule of trial {} for kernel {} cannot be built ({}); the "
                       "default is used",
                       pick.source, pick.trial, hash, fault));
-      pick = default_pick(kernel, target, result.lock.threads);
+      pick = default_pick(kernel, options.target, result.lock.threads, options.deterministic);
       return;
     case Pick::Origin::formula: break;
   }
@@ -100,7 +100,7 @@ std::vector<Artifact> build_all(CompileResult& result, const OpTable& ops, const
     std::vector<size_t> failed;
     for (size_t i = 0; i < outcomes.size(); ++i) {
       if (outcomes[i].status != ChildStatus::ok) {
-        give_up(result, waiting[i], options.target, outcomes[i].error);
+        give_up(result, waiting[i], options, outcomes[i].error);
         failed.push_back(waiting[i]);
         continue;
       }
@@ -206,6 +206,7 @@ CompileResult plan(Model model, const OpTable& ops, const CompileOptions& option
   CompileResult result{.model = std::move(model), .warnings = std::move(warnings)};
   const Layers layers = open_layers(options.layers);
   sources.forced = options.forced;
+  sources.deterministic = options.deterministic;
   sources.trials.emplace(layers, current_build_id());
   if (options.transfer) sources.trials->transfer = &ops;
   result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());

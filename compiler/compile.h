@@ -23,7 +23,8 @@ struct CompileOptions {
   int default_threads = 0;  // of a session of the library; 0: decided when it runs
   std::string name;         // of the library; "" = from the file's name
   LayerPaths layers;
-  bool transfer = true;  // what trials of other workloads say of a kernel that has none (transfer.h)
+  bool transfer = true;        // what trials of other workloads say of a kernel that has none (transfer.h)
+  bool deterministic = false;  // kernels do not depend on `threads`: PickSources
   std::map<std::string, ForcedSchedule> forced;  // by kernel hash or its first digits
   std::optional<std::filesystem::path> lock;
   int jobs = 1;                 // kernel builds at once

@@ -11,6 +11,7 @@ namespace oc {
 namespace {
 
 constexpr size_t kMinHashPrefix = 6;
+constexpr int kDeterministicThreads = 16;  // that there are tasks for
 
 // The forced schedule whose key is a prefix of the kernel's hash; null if there is none.
 const std::pair<const std::string, ForcedSchedule>* forced_for(const PickSources& sources, const std::string& hash) {
@@ -87,16 +88,19 @@ std::string named(const Pick& pick) {
 
 }  // namespace
 
-Pick default_pick(const Kernel& kernel, const Target& target, int threads) {
-  return {default_schedule(kernel, target, threads), "", "default", "", Pick::Origin::formula};
+Pick default_pick(const Kernel& kernel, const Target& target, int threads, bool deterministic) {
+  Schedule schedule = default_schedule(kernel, target, deterministic ? 1 : threads);
+  if (deterministic) schedule = shared_among(kernel, target, kDeterministicThreads, std::move(schedule));
+  return {std::move(schedule), "", "default", "", Pick::Origin::formula};
 }
 
 std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target, const Machine& machine,
                                  int threads, const PickSources& sources, std::vector<std::string>& warnings) {
   const std::string machine_hash = machine.hash();
+  const int asked = sources.deterministic ? 1 : threads;  // trials of so many
   std::optional<Transfer> transfer;
   if (const std::optional<TrialSource>& trials = sources.trials; trials && trials->transfer != nullptr)
-    transfer.emplace(trials->layers, *trials->transfer, target, machine, threads, trials->build);
+    transfer.emplace(trials->layers, *trials->transfer, target, machine, asked, trials->build);
   std::vector<Pick> picks;
   std::set<std::string> used;
   for (const Kernel& kernel : kernels) {
@@ -108,10 +112,12 @@ std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Targe
     } else if (sources.lock != nullptr) {
       found = from_lock(kernel, target, sources);
     } else if (sources.trials) {
-      found = from_database(kernel, target, machine_hash, threads, *sources.trials, fault);
+      found = from_database(kernel, target, machine_hash, asked, *sources.trials, fault);
       if (!found && transfer) found = from_donor(kernel, *transfer);
+      if (found && sources.deterministic)
+        found->schedule = shared_among(kernel, target, kDeterministicThreads, std::move(found->schedule));
     }
-    picks.push_back(found ? std::move(*found) : default_pick(kernel, target, threads));
+    picks.push_back(found ? std::move(*found) : default_pick(kernel, target, threads, sources.deterministic));
     if (!fault.empty()) warnings.push_back(fmt::format("{}; {} is used", fault, named(picks.back())));
   }
   for (const auto& [key, forced] : sources.forced)

@@ -42,6 +42,10 @@ struct PickSources {
   const Lock* lock = nullptr;                    // gives every kernel that is not forced
   std::string lock_file;                         // for messages
   std::optional<TrialSource> trials = {};        // asked where there is no lock
+  // The same schedules whatever the number of threads: those for one, cut into tasks for many. The compiler may round
+  // the same sum in another way where the loops around it differ, so nothing less gives the same bits. What is forced
+  // or locked stays as it is.
+  bool deterministic = false;
 };
 
 // Pure: depends on its arguments alone. A database's trials of a kernel count only if they were measured on `machine`;
@@ -53,6 +57,6 @@ struct PickSources {
                                                std::vector<std::string>& warnings);
 
 // The formula's schedule.
-[[nodiscard]] Pick default_pick(const Kernel& kernel, const Target& target, int threads);
+[[nodiscard]] Pick default_pick(const Kernel& kernel, const Target& target, int threads, bool deterministic);
 
 }  // namespace oc

@@ -246,6 +246,15 @@ bool serves_threads(const Kernel& kernel, const Target& target, int threads, con
   return is_parallel(schedule) == is_parallel(default_schedule(kernel, target, threads));
 }
 
+Schedule shared_among(const Kernel& kernel, const Target& target, int threads, Schedule schedule) {
+  const Schedule formula = default_schedule(kernel, target, threads);
+  Schedule shared = schedule;
+  for (const auto& [name, value] : formula.values)
+    if (name.starts_with("parallel.")) shared.values[name] = value;
+  shared = settled(kernel, target, shared);
+  return why_illegal(kernel, target, shared).empty() ? shared : schedule;
+}
+
 double least_flops(const Kernel& kernel) {
   const FamilyInfo& info = family_info(kernel.family);
   return info.least_flops == nullptr ? kernel.flops : info.least_flops(kernel);

@@ -49,12 +49,14 @@ _ONNX_TYPES = {"float32": "float", "float64": "double", "bool": "bool"}
 class SessionOptions:
     """`intra_op_num_threads` 0: what $OPENCOMPILER_NUM_THREADS says, else one per usable core.
 
-    `database` and `target` are the command line's `--db` and `--target`.
+    `database` and `target` are the command line's `--db` and `--target`. `use_deterministic_compute`: results are the
+    same to the bit for any number of threads.
     """
 
     intra_op_num_threads: int = 0
     database: str | None = None
     target: str = "host"
+    use_deterministic_compute: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +200,8 @@ class InferenceSession:
         command += ["--target", self._options.target, "--threads", str(threads)]
         if self._options.database:
             command += ["--db", self._options.database]
+        if self._options.use_deterministic_compute:
+            command.append("--deterministic")
         with tempfile.TemporaryDirectory(prefix="opencompiler-") as folder:
             for i, (name, array) in enumerate(arrays.items()):
                 if name in self._fixed:

@@ -86,6 +86,26 @@ TEST(Space, PointwiseConvolutionsOfFewChannelsRunOnAllThreads) {
   }
 }
 
+// Sums stay as they are: only what is called parallel changes, and kernels that the formula shares stay shared.
+TEST(Space, SharingAScheduleAmongThreadsChangesNothingElse) {
+  for (const char* name : kTargets) {
+    const Target target = parse_target(name);
+    int shared_kernels = 0;
+    for (const int64_t size : {17, 127}) {
+      for (const Kernel& kernel : kernels(size, target)) {
+        const Schedule alone = default_schedule(kernel, target, 1);
+        Schedule shared = shared_among(kernel, target, 4, alone);
+        EXPECT_EQ(why_illegal(kernel, target, shared), "") << print_schedule(shared);
+        shared_kernels += shared["parallel.tasks"] > 1 ? 1 : 0;
+        for (auto& [knob, value] : shared.values)
+          if (knob.starts_with("parallel.")) value = alone[knob];
+        EXPECT_EQ(shared, alone) << kernel.workload.text;
+      }
+    }
+    EXPECT_GT(shared_kernels, 0) << name;
+  }
+}
+
 // Iterations of the busiest thread when each takes the next task as soon as it is free.
 int64_t busiest(int64_t iterations, int64_t tasks, int threads) {
   std::vector<int64_t> given(static_cast<size_t>(threads));
