@@ -29,9 +29,11 @@ compared in the same run. There are 15 rounds at least; they go on until the 95 
 so much time as the table's head says has gone into runs. `~`: the interval of this ratio stayed wider. Each kind of machine has a
 section; figures of another build than the newest record's are marked. "Better" is the faster of onnxruntime and OpenVINO.
 Untuned: schedules from formulas alone; else the schedules that ship with the compiler. "Of peak" is the share of the FMA peak
-measured in the same rounds, "of limit" that of what the machine would need for each kernel at best, added up: its operations at
-the FMA peak or its bytes at the read bandwidth of memory, whichever takes longer. Winograd needs fewer operations than are counted,
-and what stays in caches is faster than memory: both may exceed 100 %. "Wrong": outputs differ from onnxruntime's, so that the time, in
+measured in the same rounds, of the operations that direct convolution needs: Winograd needs fewer, so that it may exceed 100 %. "Of
+limit" is the share of what the machine would need for each kernel at best, added up: the fewest operations of its algorithms at the
+FMA peak, or its weights at the read bandwidth of memory and the rest at that of the caches if they hold it, whichever takes longer;
+measured right after the case. Calls of onnxruntime and OpenVINO have inputs and outputs bound before, as ours; those of a few
+microseconds are mostly what a call costs. "Wrong": outputs differ from onnxruntime's, so that the time, in
 brackets, counts nowhere else. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
 where those meet oneDNN's, outputs are wrong (openvinotoolkit/openvino, pull request 38190): no setting of its package was found that
 mends it. torch uses oneDNN with weights packed once, and its own choice for products of two inputs. Timed are libraries in the
@@ -203,14 +205,16 @@ def slower(recorded):
             lines.append(f"  - {where}: failed: {result['failed']}")
         elif not counts(result):
             lines.append(f"  - {where}: outputs differ")
-        elif better_peer(result)["ratio"] < 1:
-            better = better_peer(result)
+        else:
             why = defined(recorded, where).get("why", {}).get(target)
-            end = f": {why}" if why else ""
-            mark = "~" * wide(better)
-            lines.append(
-                f"  - {where} {mark}{figure(better['ratio'])} {better['name']}{end}"
-            )
+            for peer in result["rows"]:
+                if peer["name"] in OURS or not agrees(peer) or peer["ratio"] >= 1:
+                    continue
+                end = f": {why}" if why else ""
+                mark = "~" * wide(peer)
+                lines.append(
+                    f"  - {where} {mark}{figure(peer['ratio'])} {peer['name']}{end}"
+                )
     if lines:
         why = load(recorded["suite"]).get("why", {}).get(target)
         end = f". {why}:" if why else ":"

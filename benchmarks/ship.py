@@ -11,7 +11,18 @@ import subprocess
 import sys
 import tempfile
 
-from suite import CLI, HERE, ROOT, load, machine_id, names, prepare, row, tune
+from suite import (
+    CLI,
+    HERE,
+    ROOT,
+    cold_bytes,
+    load,
+    machine_id,
+    names,
+    prepare,
+    row,
+    tune,
+)
 
 
 def gain(arguments, model, options, case, folder):
@@ -31,6 +42,7 @@ def gain(arguments, model, options, case, folder):
         "--json",
         figures,
     ]
+    command += ["--no-shipped", "--cold", str(arguments.cold)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return row(json.loads(figures.read_text()), "untuned")["ratio"]
 
@@ -42,14 +54,17 @@ def main():
     parser.add_argument("--target", default="host")
     parser.add_argument("--tune", default="60s", help="how long each case")
     arguments = parser.parse_args()
-    name = f"{arguments.suite}-{machine_id()}.jsonl"
+    suite = load(arguments.suite)
+    arguments.cold = cold_bytes(suite)
+    arguments.shipped = False  # what shipped before has no part in it
+    of_target = "" if arguments.target == "host" else f"-{arguments.target}"
+    name = f"{arguments.suite}-{machine_id()}{of_target}.jsonl"
     shipped = ROOT / "tuning_db/system" / name
     shipped.parent.mkdir(exist_ok=True)
-    shipped.unlink(missing_ok=True)  # what shipped before has no part in it
     with tempfile.TemporaryDirectory(prefix="opencompiler-") as temporary:
         folder = pathlib.Path(temporary)
         winners = folder / "winners.db"
-        for number, case in enumerate(load(arguments.suite)["cases"]):
+        for number, case in enumerate(suite["cases"]):
             model, options, _ = prepare(arguments.suite, case, folder)
             own, ratios = argparse.Namespace(**vars(arguments)), []
             own.db = folder / f"{number}.db"
@@ -66,6 +81,8 @@ def main():
         if winners.exists():
             export = [CLI, "db", "export", "--best", shipped, "--db", winners]
             subprocess.run(export, check=True)
+        else:
+            shipped.unlink(missing_ok=True)
     return 0
 
 

@@ -145,6 +145,7 @@ def flags(arguments):
 def tune(arguments, model, options):
     command = [CLI, "tune", model, *options, *flags(arguments)]
     command += ["--time", arguments.tune]
+    command += [] if arguments.shipped else ["--no-shipped"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=sys.stderr)
 
 
@@ -252,6 +253,10 @@ def print_case(result):
     share = f"{100 * share_of_peak(result):5.0f} %" if result["flops"] else ""
     low, high = better["interval"]
     notes = " noisy" * result["noisy"] + " WRONG" * (not counts(result))
+    if "limit_ms" in result:
+        notes += (
+            f" {100 * result['limit_ms'] / ours['milliseconds']:.0f} % of the limit"
+        )
     print(
         f"{result['name']:36} {ours['milliseconds']:9.3f} {share:>7}  "
         f"{better['ratio']:6.3f} ({low:.3f} to {high:.3f}) {untuned_ratio(result):7.3f}  {better['name']}{notes}",
@@ -276,6 +281,12 @@ def build_id():
 def record_path(arguments):
     name = f"{arguments.suite}-{arguments.threads}-{arguments.target}.json"
     return HERE / "results" / machine_id() / name
+
+
+def cold_bytes(suite):
+    """What is read between runs, twice the last cache as when the tuner times: in a model weights come from memory."""
+    machine = doctor("--no-measure")
+    return 2 * machine["caches"]["l3"] if suite.get("cold_weights") else 0
 
 
 def geomean(values):
@@ -313,7 +324,8 @@ def main():
     if arguments.limit and arguments.suite != "models":
         parser.error("--limit is for models; the others have their share of the peak")
     cases = load(arguments.suite)
-    arguments.cold = cases.get("cold", 0)
+    arguments.cold = cold_bytes(cases)
+    arguments.shipped = True
     arguments.time = arguments.time or cases["seconds"]
     arguments.against = present(
         arguments.against.split(",") if arguments.against else cases["against"]

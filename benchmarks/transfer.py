@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from suite import CLI, HERE, geomean, load, names, prepare, row
+from suite import CLI, HERE, cold_bytes, geomean, load, names, prepare, row
 
 LEAST = 0.95
 
@@ -92,7 +92,7 @@ def main():
     parser.add_argument("--time", type=float, default=12.0, help="seconds a case")
     arguments = parser.parse_args()
     cases = load(arguments.suite)
-    arguments.cold = cases.get("cold", 0)
+    arguments.cold = cold_bytes(cases)
     print(f"{arguments.suite}, {arguments.threads} thread(s), {arguments.target}")
     results = []
     with tempfile.TemporaryDirectory(prefix="opencompiler-") as temporary:
