@@ -31,7 +31,6 @@ typedef struct patch {
 } patch;
 
 struct oc_instance {
-  oc_instance* next;  // in the list of live instances
   atomic_int running;
   char* arena;
   bool owns_arena;
@@ -47,27 +46,52 @@ struct oc_instance {
 // Written by the generators into the data object.
 extern const oc_plan oc_plan_data OC_INTERNAL;
 
-static struct {
-  oc_lock lock;
-  oc_instance* first;
-} live;
+// The instances there are, in tables that are never freed: every run asks whether its handle is one, without a lock.
+enum { kInstances = 64 };
+typedef struct table {
+  _Atomic(oc_instance*) slots[kInstances];
+  _Atomic(struct table*) next;
+} table;
+static table live;
+static oc_lock live_lock;  // of whoever changes them
 
-static bool is_live(const oc_instance* instance) {
-  oc_lock_take(&live.lock);
-  const oc_instance* i = live.first;
-  while (i && i != instance) i = i->next;
-  oc_lock_drop(&live.lock);
-  return i != NULL;
+// The slot that holds `instance`; null: an empty one.
+static _Atomic(oc_instance*)* find_slot(const oc_instance* instance) {
+  for (table* t = &live; t; t = atomic_load_explicit(&t->next, memory_order_acquire))
+    for (int i = 0; i < kInstances; ++i)
+      if (atomic_load_explicit(&t->slots[i], memory_order_acquire) == instance) return &t->slots[i];
+  return NULL;
 }
 
-static bool unlink_instance(oc_instance* instance) {
-  oc_lock_take(&live.lock);
-  oc_instance** link = &live.first;
-  while (*link && *link != instance) link = &(*link)->next;
-  const bool found = *link != NULL;
-  if (found) *link = instance->next;
-  oc_lock_drop(&live.lock);
-  return found;
+static bool is_live(const oc_instance* instance) {
+  return find_slot(instance) != NULL;
+}
+
+static bool add_table(void) {
+  table* more = oc_allocate(sizeof *more);
+  if (!more) return false;
+  memset(more, 0, sizeof *more);
+  table* last = &live;
+  while (atomic_load_explicit(&last->next, memory_order_relaxed))
+    last = atomic_load_explicit(&last->next, memory_order_relaxed);
+  atomic_store_explicit(&last->next, more, memory_order_release);
+  return true;
+}
+
+static bool add_instance(oc_instance* instance) {
+  oc_lock_take(&live_lock);
+  const bool room = find_slot(NULL) || add_table();
+  if (room) atomic_store_explicit(find_slot(NULL), instance, memory_order_release);
+  oc_lock_drop(&live_lock);
+  return room;
+}
+
+static bool remove_instance(const oc_instance* instance) {
+  oc_lock_take(&live_lock);
+  _Atomic(oc_instance*)* slot = find_slot(instance);
+  if (slot) atomic_store_explicit(slot, NULL, memory_order_release);
+  oc_lock_drop(&live_lock);
+  return slot != NULL;
 }
 
 static void build_buffers(oc_instance* m) {
@@ -121,6 +145,12 @@ static int read_options(const oc_options* given, oc_options* options) {
   return options->num_threads < 0 || options->num_threads > 65536 ? OC_BAD_OPTIONS : OC_OK;
 }
 
+static void free_instance(oc_instance* m) {
+  oc_team_destroy(&m->team);
+  if (m->owns_arena) free(m->arena);
+  free(m);
+}
+
 OC_EXPORT int oc_model_create(oc_instance** out, const oc_options* given) {
   const oc_plan* plan = &oc_plan_data;
   if (!out) return OC_NULL_ARGUMENT;
@@ -148,20 +178,18 @@ OC_EXPORT int oc_model_create(oc_instance** out, const oc_options* given) {
   m->owns_arena = !options.arena;
   m->weights = weights;
   build_buffers(m);
-  oc_lock_take(&live.lock);
-  m->next = live.first;
-  live.first = m;
-  oc_lock_drop(&live.lock);
+  if (!add_instance(m)) {
+    free_instance(m);
+    return OC_OUT_OF_MEMORY;
+  }
   *out = m;
   return OC_OK;
 }
 
 OC_EXPORT int oc_model_destroy(oc_instance* m) {
   if (!m) return OC_OK;
-  if (!unlink_instance(m)) return OC_INVALID_HANDLE;
-  oc_team_destroy(&m->team);
-  if (m->owns_arena) free(m->arena);
-  free(m);
+  if (!remove_instance(m)) return OC_INVALID_HANDLE;
+  free_instance(m);
   return OC_OK;
 }
 

@@ -113,6 +113,7 @@ void oc_team_begin(oc_team* team) {
   atomic_store_explicit(&team->has_message, 0, memory_order_relaxed);
   atomic_store_explicit(&team->failed, 0, memory_order_relaxed);
   atomic_store_explicit(&team->starved, false, memory_order_relaxed);
+  atomic_store_explicit(&team->in_loop, false, memory_order_relaxed);  // a run that starved may have left it
   team->awake = team->num_threads > 1 && oc_pool_begin();
 }
 

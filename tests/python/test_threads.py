@@ -136,6 +136,12 @@ int main(int count, char** words) {
     int status = 1;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     run(model);
+  } else if (!strcmp(mode, "many")) {
+    conv* all[200];
+    for (int i = 0; i < 200; ++i) CHECK(create(&all[i], 1) == 0);
+    for (int i = 0; i < 200; i += 3) CHECK(conv_destroy(all[i]) == 0);
+    for (int i = 0; i < 200; ++i) CHECK(conv_run(all[i], x, expected) == (i % 3 ? 0 : 2));
+    for (int i = 0; i < 200; ++i) CHECK(conv_destroy(all[i]) == (i % 3 ? 0 : 2));
   } else if (!strcmp(mode, "destroyed")) {
     CHECK(create(&model, threads) == 0 && conv_destroy(model) == 0);
     printf("%d %d %d", conv_run(model, x, expected), conv_destroy(model), conv_num_threads(model));
@@ -217,6 +223,22 @@ def test_no_more_threads_than_the_process_may_use(program):
         assert numbers(program, *words, before=("taskset", "-c", cpu)) == [OK, 1]
 
 
+# As a container's runtime limits what is in it, for as long as the program runs.
+QUOTA = """mount -t tmpfs none /sys/fs/cgroup && echo "$0" > /sys/fs/cgroup/cpu.max && exec "$@" """
+
+
+@several
+@pytest.mark.parametrize(
+    ("quota", "threads"),
+    [("50000 100000", 1), ("150000 100000", 2), ("max 100000", CPUS)],
+)
+def test_a_quota_of_processor_time_is_a_number_of_threads(program, quota, threads):
+    within = ["unshare", "--mount", "sh", "-c", QUOTA, quota]
+    if subprocess.run([*within, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("may not mount anything")
+    assert numbers(program, "count", 0, before=within) == [OK, min(threads, CPUS, 256)]
+
+
 @several
 @pytest.mark.parametrize("threads", [-1, 1], ids=["serial, backwards", "its own"])
 def test_loops_run_where_the_host_says(program, threads):
@@ -236,6 +258,10 @@ def test_two_instances_run_at_once(program, threads):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_forked_child_goes_on_with_the_instance(program, threads):
     numbers(program, "fork", threads)
+
+
+def test_hundreds_of_instances_are_told_from_those_destroyed(program):
+    numbers(program, "many")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
