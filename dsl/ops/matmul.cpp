@@ -6,16 +6,10 @@
 #include "base/error.h"
 #include "dsl/ops/elementwise.h"
 #include "dsl/ops/permutation.h"
+#include "dsl/ops/shape_rules.h"
 
 namespace oc {
 namespace {
-
-Dim broadcast_dim(const Dim& a, const Dim& b) {
-  if (a == b || b.extent == 1) return a;
-  if (a.extent == 1) return b;
-  if (a.known() && b.known()) user_error("matmul: batch extents {} and {} do not broadcast", a.extent, b.extent);
-  return a.known() ? a : b;
-}
 
 // Which dim of operand i stands where in the product.
 Extents operand_dims(const NodeView& node, size_t i) {
@@ -41,16 +35,10 @@ std::vector<Type> infer(const NodeView& node) {
   if (node.in(0).dtype != node.in(1).dtype)
     user_error("matmul: operands of dtypes {} and {}", dtype_name(node.in(0).dtype), dtype_name(node.in(1).dtype));
   if (node.in(0).dtype == DType::boolean) user_error("matmul of bool: needs numbers");
-  const size_t rank = std::max(a.size(), b.size());
-  Type out{node.in(0).dtype, Shape(rank, Dim(1)), {}};
-  for (size_t i = 0; i + 2 < rank; ++i) {
-    const Dim da = i + a.size() >= rank ? a[i + a.size() - rank] : Dim(1);
-    const Dim db = i + b.size() >= rank ? b[i + b.size() - rank] : Dim(1);
-    out.shape[i] = broadcast_dim(da, db);
-  }
-  out.shape[rank - 2] = a[a.size() - 2];
-  out.shape[rank - 1] = b[b.size() - 1];
-  return {out};
+  Shape out = broadcast_shapes({a.begin(), a.end() - 2}, {b.begin(), b.end() - 2});
+  out.push_back(a[a.size() - 2]);
+  out.push_back(b[b.size() - 1]);
+  return {{node.in(0).dtype, out, {}}};
 }
 
 std::vector<Axis> axes(const NodeView& node) {

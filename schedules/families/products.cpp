@@ -403,7 +403,7 @@ namespace {
 double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
   if (s["parallel.tasks"] <= 1) return 1;
   const Shape& axes = kernel.output().shape;
-  const int64_t images = axes[0].extent, channels = axes[1].extent / kernel.output().layout.block(1);
+  const int64_t images = axes[0].extent, channels = ceil_div(axes[1].extent, kernel.output().layout.block(1));
   int64_t rows = axes[2].extent, over_channels = images * ceil_div(channels, s["tile.c"]);
   if (s["algorithm.form"] != kDirect) {
     const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);

@@ -3,9 +3,11 @@
 //
 //   Halide::Expr define_relu(OpCall& call) { return Halide::max(call.in(0), 0.0f); }
 //
-//   Halide::Expr define_matmul(OpCall& call) {                         // [.., m, k] × [.., k, n]
-//     const Stage& acc = call.reduce("acc", {call.axis_extent("k")}, 0.0f, [&](const Index& at, const Index& r) {
-//       ... return a.at(...) * b.at(...); });
+//   Halide::Expr define_matmul(OpCall& call) {                         // [m, k] × [k, n]
+//     const Operand &a = call.inputs[0], &b = call.inputs[1];
+//     const Stage& acc = call.reduce("acc", call.vars, {a.extent(1)}, 0.0f, [&](const Halide::Expr& self, const Index&
+//     r) {
+//       return self + a.at({call.index[0], r[0]}) * b.at({r[0], call.index[1]}); });
 //     return acc.at(call.index);
 //   }
 //

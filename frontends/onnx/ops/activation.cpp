@@ -43,10 +43,14 @@ Values selu(Call& n) {
   return {times(n, n.emit("elu", {n.in(0)}, {{"alpha", alpha}}), gamma)};
 }
 
-// max(0, x) + min(0, α(e^{x/α} − 1)) = α·elu(x/α)
+// max(0, x) + min(0, α(e^{x/α} − 1)); for α > 0 that is α·elu(x/α).
 Values celu(Call& n) {
   const double alpha = n.number("alpha", 1);
   if (alpha == 0) user_error("alpha must not be 0");
+  if (alpha < 0) {
+    const ValueId x = n.in(0), growth = plus(n, n.emit("exp", {times(n, x, 1 / alpha)}), -1);
+    return {n.emit("sub", {n.emit("relu", {x}), n.emit("relu", {times(n, growth, -alpha)})})};
+  }
   return {times(n, n.emit("elu", {times(n, n.in(0), 1 / alpha)}, {{"alpha", 1.0}}), alpha)};
 }
 
