@@ -165,3 +165,13 @@ def test_a_grid_of_doubles_is_sampled_in_doubles():
     node = helper.make_node("GridSample", ["x", "grid"], ["y"], align_corners=1)
     (y,) = results(node, {"x": ramp, "grid": grid})
     np.testing.assert_allclose(y[0, 0, 0], (grid[0, 0, :, 0] + 1) * 500, 1e-12)
+
+
+@pytest.mark.parametrize("alpha", [-1.0, -0.5, 0.5])
+def test_celu_of_either_sign_is_what_it_is_defined_as(alpha):
+    x = np.array([-100, -2, -0.5, -0.0, 0, 0.5, 2, 100, np.nan], np.float32)
+    (y,) = results(helper.make_node("Celu", ["x"], ["y"], alpha=alpha), {"x": x})
+    with np.errstate(over="ignore"):
+        growth = np.float32(alpha) * (np.exp(x / np.float32(alpha)) - 1)
+    expected = np.maximum(x, 0) + np.minimum(growth, 0)
+    np.testing.assert_allclose(y, expected, 1e-5, 1e-6)
