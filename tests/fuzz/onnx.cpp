@@ -1,0 +1,12 @@
+// An ONNX model: read, imported and, if it is taken, verified and printed so that it reads back.
+#include "frontends/onnx/import.h"
+#include "graph/text.h"
+#include "opencompiler/dsl.h"
+#include "tests/fuzz/target.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return oc::fuzz::feed(data, size, [](std::string_view bytes) {
+    static const oc::OpSet ops = oc::op_set(oc::builtin_ops());
+    (void)oc::import_onnx_bytes(bytes, {}, "model.onnx", ops, {.fold_budget_bytes = 16 << 20});
+  });
+}
