@@ -70,6 +70,9 @@ struct LookupResult {
   bool confirmed = false;
 };
 
+// Whether the asker can use what was found; none: it can use everything.
+using Serves = std::function<bool(const LookupResult&)>;
+
 // A trial, failed ones too, and what its marks say.
 struct Record {
   Trial trial;

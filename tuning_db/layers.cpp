@@ -52,12 +52,12 @@ auto Layers::find(const Find& find) const -> decltype(find()) {
   return found;
 }
 
-std::optional<LookupResult> Layers::best(const Key& key, std::string_view build) const {
-  return find([&] { return find_best(states(), key, build); });
+std::optional<LookupResult> Layers::best(const Key& key, std::string_view build, const Serves& serves) const {
+  return find([&] { return find_best(states(), key, build, serves); });
 }
 
-std::optional<LookupResult> Layers::look_up(const Key& key, std::string_view build) const {
-  return find([&] { return find_near(states(), key, build); });
+std::optional<LookupResult> Layers::look_up(const Key& key, std::string_view build, const Serves& serves) const {
+  return find([&] { return find_near(states(), key, build, serves); });
 }
 
 std::vector<Record> Layers::records(std::string_view workload, std::string_view schedule) const {

@@ -28,8 +28,11 @@ class Layers {
   explicit Layers(std::vector<Database> layers = {}) : layers_(std::move(layers)) {}
 
   // DatabaseError when a layer turns out to be damaged; a default user database is dropped instead, with a warning.
-  [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build) const;
-  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build) const;
+  // `serves` is asked about the best first, then about the next, until it takes one.
+  [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build,
+                                                 const Serves& serves = {}) const;
+  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build,
+                                                    const Serves& serves = {}) const;
   // The unions over the layers.
   [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;

@@ -59,8 +59,10 @@ struct LocalKey {
 
 // Database::best and look_up over several databases together.
 using LayerSpan = std::span<Database::State* const>;
-[[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build);
-[[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build);
+[[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build,
+                                                    const Serves& serves = {});
+[[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build,
+                                                    const Serves& serves = {});
 // Layers::records and contested.
 [[nodiscard]] std::vector<Record> find_records(LayerSpan layers, std::string_view workload, std::string_view schedule);
 [[nodiscard]] std::vector<std::string> find_contested(LayerSpan layers, std::string_view machine,
