@@ -168,8 +168,12 @@ std::vector<Trial> Database::trials_of(std::string_view workload) const {
       state_->db.query(select_rows(Table::trial) + " WHERE trial.workload = ?1 ORDER BY unix_ms, trial.id", *key));
 }
 
-std::optional<Trial> Database::trial(std::string_view id) const {
-  return first(collect<Trial>(Table::trial, state_->db.query(select_rows(Table::trial) + " WHERE trial.id = ?1", id)));
+std::vector<Trial> Database::trials_with(std::string_view digits) const {
+  // 'g' comes behind all digits.
+  return collect<Trial>(
+      Table::trial,
+      state_->db.query(select_rows(Table::trial) + " WHERE trial.id >= ?1 AND trial.id < ?1 || 'g' ORDER BY trial.id",
+                       digits));
 }
 
 std::vector<Mark> Database::marks_of(std::string_view trial_id) const {

@@ -169,7 +169,8 @@ class Database {
   [[nodiscard]] std::vector<Trial> trials_of(const Key& key) const;
   // All trials of the workload on any machine, target and thread count.
   [[nodiscard]] std::vector<Trial> trials_of(std::string_view workload) const;
-  [[nodiscard]] std::optional<Trial> trial(std::string_view id) const;
+  // Those whose ids begin with `digits`, by id.
+  [[nodiscard]] std::vector<Trial> trials_with(std::string_view digits) const;
   [[nodiscard]] std::vector<Mark> marks_of(std::string_view trial_id) const;  // by (time, id)
   // By text; of one family if given.
   [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;

@@ -111,6 +111,15 @@ std::vector<Key> Layers::keys_of(std::string_view workload) const {
   });
 }
 
+std::set<std::string> Layers::trial_ids(std::string_view digits) const {
+  return find([&] {
+    std::set<std::string> out;
+    for (const Database& layer : layers_)
+      for (const Trial& trial : layer.trials_with(digits)) out.insert(row_id(trial));
+    return out;
+  });
+}
+
 Layers open_layers(const LayerPaths& paths) {
   Layers layers;
   if (paths.user) {

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,8 @@ class Layers {
   [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
   [[nodiscard]] std::vector<MachineRow> machines() const;
+  // Of the trials, those that begin with `digits`.
+  [[nodiscard]] std::set<std::string> trial_ids(std::string_view digits) const;
   // Texts of the workloads of which two schedules or more were confirmed there: one took the place of another. By text.
   [[nodiscard]] std::vector<std::string> contested(std::string_view machine, std::string_view features,
                                                    int threads) const;

@@ -38,6 +38,79 @@ def test_show_tells_where_trials_come_from(database):
     )
 
 
+def mark(*arguments):
+    return opencompiler("db", "mark", *arguments)
+
+
+def marks_of(database, trial):
+    with sqlite3.connect(database) as db:
+        query = "SELECT kind, note FROM mark WHERE trial = ? ORDER BY unix_ms"
+        return db.execute(query, (trial,)).fetchall()
+
+
+def best_of(database, workload):
+    """The trials with a star."""
+    shown = opencompiler("db", "show", workload, "--db", database).stdout
+    return [line.split()[1] for line in shown.splitlines() if line.startswith("*")]
+
+
+def test_marks_decide_which_trial_is_best(tmp_path):
+    lines, database = tmp_path / "trials.jsonl", tmp_path / "t.db"
+    lines.write_text("".join(trials_of_three_products()))
+    assert opencompiler("db", "import", lines, "--db", database).returncode == 0
+    trials = [json.loads(line) for line in lines.read_text().splitlines()[1:17]]
+    fastest, next_best, slow = sorted(trials, key=lambda row: row["samples_ns"])[:3]
+    decisions = (
+        (None, None, fastest),
+        ("confirm", next_best, next_best),
+        ("pin", slow, slow),
+        ("clear", slow, next_best),
+        ("quarantine", next_best, fastest),
+    )
+    for kind, trial, best in decisions:
+        if kind:
+            done = mark(kind, trial["id"], "--db", database, "--note", "because")
+            assert (done.returncode, done.stderr) == (0, "")
+        assert best_of(database, trials[0]["workload"]) == [best["id"]], kind
+    assert marks_of(database, slow["id"]) == [("pin", "because"), ("clear", "because")]
+
+
+def test_marks_that_make_no_sense_are_refused(database):
+    trials = [row["id"] for row in rows("trial")]
+    first = min(trials)
+    several = sum(trial[0] == first[0] for trial in trials)
+    assert several > 1
+    for kind, trial, message in (
+        ("like", first, "'like' is no mark"),
+        ("pin", "0" * 32, f"no trial in {database} or of those that ship has an id"),
+        ("pin", "' OR 1", f"no trial in {database} or of those that ship has an id"),
+        ("pin", first[0], f"{several} trials have an id that begins with '{first[0]}'"),
+    ):
+        done = mark(kind, trial, "--db", database)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: {message}"), done.stderr
+    with sqlite3.connect(database) as db:
+        (count,) = db.execute("SELECT count(*) FROM mark").fetchone()
+    assert count == len(rows("mark"))
+
+
+def test_trials_of_other_databases_can_be_marked(tmp_path):
+    lines, team = tmp_path / "trials.jsonl", tmp_path / "team.db"
+    lines.write_text("".join(trials_of_three_products()))
+    assert opencompiler("db", "import", lines, "--db", team).returncode == 0
+    shared = json.loads(lines.read_text().splitlines()[1])["id"]
+    shipped = rows("trial")[0]["id"]
+    mine = tmp_path / "folder" / "mine.db"
+    assert mark("pin", shared[:12], "--db", mine).returncode == 1
+    assert not mine.exists()
+    for trial, flags in ((shared, ("--team-db", team)), (shipped, ())):
+        # As `explain` shows it.
+        done = mark("quarantine", trial[:12], "--db", mine, *flags)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert marks_of(mine, trial) == [("quarantine", "")]
+    assert marks_of(team, shared) == []
+
+
 def page_of_rows(database, content, table):
     """Where a page begins that holds some of the table's rows: https://sqlite.org/fileformat2.html, section 1.6."""
     with sqlite3.connect(database) as db:

@@ -72,6 +72,24 @@ TEST_F(LayersTest, AMarkHoldsInEveryLayer) {
   EXPECT_EQ(open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule, "team");
 }
 
+TEST_F(LayersTest, TrialsAreFoundByTheFirstDigitsOfTheirIds) {
+  std::set<std::string> all;
+  for (int i = 0; i < 40; ++i) {
+    const Trial trial = sample_trial("schedule " + std::to_string(i));
+    all.insert(add(i % 2 == 0 ? *paths.user : paths.teams[0], trial));
+    if (i % 10 == 0) add_system(trial);
+  }
+  const Layers layers = open_layers(paths);
+  EXPECT_EQ(layers.trial_ids(""), all);
+  for (const std::string& id : all)
+    for (const size_t digits : {1, 6, 31, 32}) {
+      std::set<std::string> expected = all;
+      std::erase_if(expected, [&](const auto& each) { return !each.starts_with(id.substr(0, digits)); });
+      EXPECT_EQ(layers.trial_ids(id.substr(0, digits)), expected);
+    }
+  for (const char* other : {"g", "no id", "%", "'"}) EXPECT_THAT(layers.trial_ids(other), IsEmpty());
+}
+
 TEST_F(LayersTest, AWrongResultElsewhereCounts) {
   add_system(sample_trial("racy", {100}));
   add(paths.teams[0], sample_trial("team", {300}));
