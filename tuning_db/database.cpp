@@ -177,15 +177,17 @@ std::vector<Trial> Database::trials_with(std::string_view digits) const {
 }
 
 std::vector<Mark> Database::marks_of(std::string_view trial_id) const {
-  return collect<Mark>(Table::mark,
-                       state_->db.query(select_rows(Table::mark) + " WHERE trial = ?1 ORDER BY unix_ms, id", trial_id));
+  std::vector<Mark> out;
+  for (StoredRow& stored : marks_on(*state_, trial_id)) out.push_back(std::get<Mark>(std::move(stored.row)));
+  return out;
 }
 
 bool quarantined(std::span<const Database* const> databases, std::string_view trial_id) {
+  const auto when = [](const Mark& mark) { return std::pair(mark.unix_ms, row_id(mark)); };
   std::optional<Mark> latest;
   for (const Database* database : databases)
     for (Mark& mark : database->marks_of(trial_id))
-      if (mark.kind != MarkKind::confirm && (!latest || latest->unix_ms <= mark.unix_ms)) latest = std::move(mark);
+      if (mark.kind != MarkKind::confirm && (!latest || when(*latest) < when(mark))) latest = std::move(mark);
   return latest && latest->kind == MarkKind::quarantine;
 }
 

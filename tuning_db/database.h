@@ -51,7 +51,8 @@ enum class OpenMode : uint8_t {
   create       // read_write, made with its folders if missing
 };
 
-// `foreign`: a file somebody else wrote. It is opened strictly read-only, checked as a whole, and limited in size.
+// `foreign`: a file somebody else wrote. It is opened strictly read-only, checked as a whole, and limited in size; its
+// marks that are dated more than a day ahead do not count.
 enum class Origin : uint8_t { own, foreign };
 
 // The asker holds trials of all builds to be equally good.
@@ -171,7 +172,7 @@ class Database {
   [[nodiscard]] std::vector<Trial> trials_of(std::string_view workload) const;
   // Those whose ids begin with `digits`, by id.
   [[nodiscard]] std::vector<Trial> trials_with(std::string_view digits) const;
-  [[nodiscard]] std::vector<Mark> marks_of(std::string_view trial_id) const;  // by (time, id)
+  [[nodiscard]] std::vector<Mark> marks_of(std::string_view trial_id) const;  // those that count, by (time, id)
   // By text; of one family if given.
   [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;

@@ -78,20 +78,19 @@ void apply_mark(Candidate& candidate, MarkKind kind, MarkTime time) {
 }
 
 // The marks of one layer on the candidates of all.
-void apply_marks(Connection& db, Field& field) {
-  if (db.value("SELECT EXISTS(SELECT 1 FROM mark)") == 0) return;
-  for (Candidate& candidate : field.candidates) {
-    Query marks = db.query("SELECT kind, unix_ms, id FROM mark WHERE trial = ?1", candidate.id);
-    while (marks.step()) {
-      if (const auto kind = parse_mark(marks.text(0))) apply_mark(candidate, *kind, {marks.integer(1), marks.text(2)});
+void apply_marks(Database::State& layer, Field& field) {
+  if (layer.db.value("SELECT EXISTS(SELECT 1 FROM mark)") == 0) return;
+  for (Candidate& candidate : field.candidates)
+    for (StoredRow& stored : marks_on(layer, candidate.id)) {
+      const Mark& mark = std::get<Mark>(stored.row);
+      apply_mark(candidate, mark.kind, {mark.unix_ms, std::move(stored.id)});
     }
-  }
 }
 
 void apply_all_marks(LayerSpan layers, Field& field) {
   for (Database::State* layer : layers) {
     Transaction snapshot(layer->db, Transaction::Kind::read);
-    apply_marks(layer->db, field);
+    apply_marks(*layer, field);
     snapshot.commit();
   }
 }

@@ -169,6 +169,24 @@ std::string stored_fault(const StoredRow& stored) {
   return {};
 }
 
+std::string time_fault(const Row& row) {
+  constexpr int64_t kDayMs = 24 * 3600 * 1000;
+  const auto* mark = std::get_if<Mark>(&row);
+  return mark != nullptr && mark->unix_ms > unix_ms_now() + kDayMs ? "the mark is from the future" : "";
+}
+
+std::vector<StoredRow> marks_on(Database::State& state, std::string_view trial) {
+  static const std::string kSql = select_rows(Table::mark) + " WHERE trial = ?1 ORDER BY unix_ms, id";
+  std::vector<StoredRow> out;
+  Query marks = state.db.query(kSql, trial);
+  while (marks.step()) {
+    StoredRow stored = read_row(Table::mark, marks);
+    const bool timely = state.origin == Origin::own || time_fault(stored.row).empty();
+    if (timely && stored_fault(stored).empty()) out.push_back(std::move(stored));
+  }
+  return out;
+}
+
 std::string_view table_name(Table table) {
   switch (table) {
     case Table::workload: return "workload";

@@ -72,6 +72,37 @@ TEST_F(LayersTest, AMarkHoldsInEveryLayer) {
   EXPECT_EQ(open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule, "team");
 }
 
+TEST_F(LayersTest, AMarkFromTheFutureInAFileOfOthersDoesNotCount) {
+  const std::string slow = add(paths.teams[0], sample_trial("slow", {300})),
+                    fast = add(*paths.user, sample_trial("fast", {100}));
+  constexpr int64_t kHourMs = 3600 * 1000;
+  const int64_t now = unix_ms_now();
+  const auto best = [&] { return open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule; };
+  for (const MarkKind kind : {MarkKind::pin, MarkKind::confirm})
+    Database::open(paths.teams[0], OpenMode::read_write).add_mark({kind, slow, now + 48 * kHourMs, ""});
+  EXPECT_EQ(best(), "fast");
+  const Database team = Database::open(paths.teams[0], OpenMode::read_only, Origin::foreign);
+  EXPECT_THAT(team.marks_of(slow), IsEmpty());
+  Database::open(*paths.user, OpenMode::read_write).add_mark({MarkKind::pin, slow, now + 12 * kHourMs, ""});
+  EXPECT_EQ(best(), "slow") << "a clock may be wrong by hours";
+  Database::open(*paths.user, OpenMode::read_write).add_mark({MarkKind::quarantine, slow, now + 72 * kHourMs, ""});
+  EXPECT_EQ(best(), "fast") << "one's own clock may have been set back since";
+}
+
+TEST_F(LayersTest, OfMarksOfOneMomentAllAgreeWhichIsLater) {
+  const Trial trial = sample_trial("s");
+  const std::string id = add(*paths.user, trial);
+  const Mark pin{MarkKind::pin, id, 5, ""}, quarantine{MarkKind::quarantine, id, 5, ""};
+  Database::open(*paths.user, OpenMode::read_write).add_mark(pin);
+  Database::open(paths.teams[0], OpenMode::create).add_mark(quarantine);
+  const Database user = Database::open(*paths.user, OpenMode::read_only),
+                 team = Database::open(paths.teams[0], OpenMode::read_only);
+  const bool out = row_id(quarantine) > row_id(pin);
+  EXPECT_EQ(!open_layers(paths).best(sample_key(), kAnyBuild), out);
+  EXPECT_EQ(quarantined(std::vector{&user, &team}, id), out);
+  EXPECT_EQ(quarantined(std::vector{&team, &user}, id), out);
+}
+
 TEST_F(LayersTest, TrialsAreFoundByTheFirstDigitsOfTheirIds) {
   std::set<std::string> all;
   for (int i = 0; i < 40; ++i) {
