@@ -33,7 +33,7 @@ struct WorkloadRow {
 
 struct MachineRow {
   std::string hash;         // Machine::hash()
-  std::string description;  // JSON of vendor, family, model, features, caches, core kinds; disagreement as for `family`
+  std::string description;  // describe() in machine.h, or another that hashes to `hash`; disagreement as for `family`
 
   bool operator==(const MachineRow&) const = default;
 };

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "tuning_db/machine.h"
 
 namespace oc {
 namespace {
@@ -86,6 +87,8 @@ void check(Check& c, const WorkloadRow& row) {
 void check(Check& c, const MachineRow& row) {
   c.text(row.hash, kMaxNameBytes, false, "machine");
   c.text(row.description, kMaxDescriptionBytes, true, "description");
+  if (c.fault.empty() && !row.description.empty())
+    c.require(described_machine(row).has_value(), "description is not that of the machine");
 }
 
 void check(Check& c, const BuildRow& row) {

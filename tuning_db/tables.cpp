@@ -34,12 +34,19 @@ bool insert(Connection& db, const WorkloadRow& row, const std::string& id) {
 }
 
 bool insert(Connection& db, const MachineRow& row, const std::string&) {
-  db.query(
-        "INSERT INTO machine(hash, description) VALUES(?1, ?2) ON CONFLICT(hash) DO UPDATE SET "
-        "description = excluded.description WHERE excluded.description > description",
-        row.hash, row.description)
-      .run();
-  return db.changes() > 0;
+  MachineRow known{row.hash, {}};
+  {
+    Query found = db.query("SELECT description FROM machine WHERE hash = ?1", row.hash);
+    if (!found.step()) {
+      db.query("INSERT INTO machine(hash, description) VALUES(?1, ?2)", row.hash, row.description).run();
+      return true;
+    }
+    known.description = found.text(0);
+  }
+  // A file may hold what is no description, however late in byte order.
+  if (row.description <= known.description && row_fault(known).empty()) return false;
+  db.query("UPDATE machine SET description = ?2 WHERE hash = ?1", row.hash, row.description).run();
+  return true;
 }
 
 bool insert(Connection& db, const BuildRow& row, const std::string& id) {
@@ -156,7 +163,7 @@ std::string stored_fault(const StoredRow& stored) {
   const bool id_is_right = std::visit(
       [&](const auto& row) {
         if constexpr (std::is_same_v<decltype(row), const MachineRow&>)
-          return true;  // made elsewhere, of more than is stored
+          return true;  // row_fault has compared it with the description
         else
           return row_id(row) == stored.id;
       },

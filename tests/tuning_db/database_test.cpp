@@ -40,7 +40,7 @@ TEST_F(DatabaseTest, GivesBackWhatItGot) {
   const CalibrationRow calibration{kMachine, "run 1", 123.5, 20.25, 4, 17};
   db.add_calibration(calibration);
   EXPECT_EQ(db.calibrations(kMachine), std::vector{calibration});
-  const MachineRow machine{kMachine, R"({"vendor":"x"})"};
+  const MachineRow machine = sample_machine();
   db.add_machine(machine);
   EXPECT_EQ(db.machines(), std::vector{machine});
   db.add_workload({trial.workload, "contraction"});

@@ -163,15 +163,15 @@ TEST_F(LayersTest, ContestedIsWhereTwoSchedulesWereConfirmed) {
 }
 
 TEST_F(LayersTest, MachinesAreUnited) {
-  const auto describe = [&](const fs::path& file, const char* hash, const char* description) {
-    Database::open(file, OpenMode::create).add_machine({hash, description});
+  const auto add_machine = [](const fs::path& file, const MachineRow& row) {
+    Database::open(file, OpenMode::create).add_machine(row);
   };
-  const std::string other = "00000000000000000000000000000002";
-  describe(*paths.user, kMachine.c_str(), "");
-  describe(paths.teams[0], kMachine.c_str(), R"({"vendor":"x"})");
-  describe(paths.teams[0], other.c_str(), "{}");
-  EXPECT_THAT(open_layers(paths).machines(),
-              ElementsAre(MachineRow{kMachine, R"({"vendor":"x"})"}, MachineRow{other, "{}"}));
+  add_machine(*paths.user, {kMachine, ""});
+  add_machine(paths.teams[0], sample_machine(2));
+  EXPECT_THAT(open_layers(paths).machines(), ElementsAre(sample_machine(2)));
+  add_machine(*paths.user, sample_machine(1));
+  add_machine(*paths.user, sample_machine(1, "another"));
+  EXPECT_THAT(open_layers(paths).machines(), UnorderedElementsAre(sample_machine(2), sample_machine(1, "another")));
 }
 
 TEST_F(LayersTest, AnExactHitAnywhereBeatsOtherThreadCounts) {
