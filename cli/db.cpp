@@ -15,6 +15,7 @@
 #include "opencompiler/dsl.h"
 #include "tuning_db/database.h"
 #include "tuning_db/postgres/server.h"
+#include "tuning_db/rows.h"
 
 namespace oc::cli {
 namespace {
@@ -325,7 +326,7 @@ std::function<int()> add_db(CLI::App& app) {
   marking->add_option("kind", flags->mark, "pin, quarantine, confirm, clear")->required();
   marking->add_option("trial", flags->trial, "Trial id, or its first digits")->required();
   add_list(*marking, "--team-db", flags->team_databases, "Where the trial may be found, too");
-  marking->add_option("--note", flags->note, "Why");
+  marking->add_option("--note", flags->note, "Why")->check(row_text(kMaxMessageBytes));
   add("doctor", "Check the file", doctor)
       ->add_flag(
           "--repair", flags->repair,

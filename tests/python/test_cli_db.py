@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 import pytest
-from harness import ROOT, content_hash, opencompiler, resigned
+from harness import CLS, CLS_SHAPE, ROOT, content_hash, opencompiler, resigned
 
 SHIPPED = max(
     (ROOT / "tuning_db/system").glob("*.jsonl"), key=lambda file: file.stat().st_size
@@ -36,6 +36,23 @@ def test_show_tells_where_trials_come_from(database):
         f"build {build['id'][:8]}  {build['version']} {build['toolchain']}"
         in done.stdout
     )
+
+
+def test_an_export_of_the_best_is_the_best(tmp_path):
+    """One trial of each key and the workload it names."""
+    lines, database = tmp_path / "trials.jsonl", tmp_path / "t.db"
+    lines.write_text("".join(trials_of_three_products()))
+    assert opencompiler("db", "import", lines, "--db", database).returncode == 0
+    done = opencompiler("db", "export", "--best", "-", "--db", database)
+    assert done.returncode == 0, done.stderr
+    exported = [json.loads(line) for line in done.stdout.splitlines()]
+    trials = [row for row in exported if row["kind"] == "trial"]
+    assert len(exported) == 6
+    assert {row["workload"] for row in trials} == {
+        row["id"] for row in exported if row["kind"] == "workload"
+    }
+    for row in trials:
+        assert best_of(database, row["workload"]) == [row["id"]]
 
 
 def mark(*arguments):
@@ -92,6 +109,27 @@ def test_marks_that_make_no_sense_are_refused(database):
     with sqlite3.connect(database) as db:
         (count,) = db.execute("SELECT count(*) FROM mark").fetchone()
     assert count == len(rows("mark"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("x" * 5000, " bytes"), ("a\x1b[2Jb", "is not plain text")],
+    ids=["long", "control"],
+)
+def test_texts_that_no_row_can_hold_are_refused_before_any_work(
+    tmp_path, text, message
+):
+    """The database is not even made."""
+    mine, trial = tmp_path / "mine.db", rows("trial")[0]["id"]
+    for flag, command in (
+        ("--note", ("db", "mark", "pin", trial)),
+        ("--author", ("tune", CLS, *CLS_SHAPE, "--trials", "1")),
+    ):
+        done = opencompiler(*command, "--db", mine, flag, text)
+        assert done.returncode == 2
+        assert f"{flag}: the text " in done.stderr
+        assert message in done.stderr
+        assert not mine.exists()
 
 
 def test_trials_of_other_databases_can_be_marked(tmp_path):
