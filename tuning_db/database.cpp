@@ -191,10 +191,8 @@ bool quarantined(std::span<const Database* const> databases, std::string_view tr
   return latest && latest->kind == MarkKind::quarantine;
 }
 
-std::vector<WorkloadRow> Database::workloads(std::string_view family) const {
-  return collect<WorkloadRow>(
-      Table::workload,
-      state_->db.query(select_rows(Table::workload) + " WHERE ?1 = '' OR family = ?1 ORDER BY text", family));
+std::vector<WorkloadRow> Database::workloads() const {
+  return collect<WorkloadRow>(Table::workload, state_->db.query(select_rows(Table::workload) + " ORDER BY text"));
 }
 
 std::vector<Key> Database::keys_of(std::string_view workload) const {
@@ -219,12 +217,6 @@ std::vector<MachineRow> Database::machines() const {
 
 std::optional<BuildRow> Database::build(std::string_view id) const {
   return first(collect<BuildRow>(Table::build, state_->db.query(select_rows(Table::build) + " WHERE id = ?1", id)));
-}
-
-std::vector<CalibrationRow> Database::calibrations(std::string_view machine) const {
-  return collect<CalibrationRow>(
-      Table::calibration,
-      state_->db.query(select_rows(Table::calibration) + " WHERE machine = ?1 ORDER BY unix_ms, id", machine));
 }
 
 }  // namespace oc

@@ -173,12 +173,10 @@ class Database {
   // Those whose ids begin with `digits`, by id.
   [[nodiscard]] std::vector<Trial> trials_with(std::string_view digits) const;
   [[nodiscard]] std::vector<Mark> marks_of(std::string_view trial_id) const;  // those that count, by (time, id)
-  // By text; of one family if given.
-  [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
+  [[nodiscard]] std::vector<WorkloadRow> workloads() const;                   // by text
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
   [[nodiscard]] std::vector<MachineRow> machines() const;
   [[nodiscard]] std::optional<BuildRow> build(std::string_view id) const;
-  [[nodiscard]] std::vector<CalibrationRow> calibrations(std::string_view machine) const;  // by time
 
   // Exchange. One JSON object a line, keys sorted; workloads, machines, builds, calibrations, trials, marks in this
   // order, each sorted. Equal sets of rows give equal bytes. Lines may be imported in any order. Of the best, a

@@ -68,24 +68,9 @@ std::vector<std::string> Layers::contested(std::string_view machine, std::string
   return find([&] { return find_contested(states(), machine, features, threads); });
 }
 
-std::vector<WorkloadRow> Layers::workloads(std::string_view family) const {
-  return find([&] {
-    std::map<std::string, std::string> families;  // the later text wins, as in a merge
-    for (const Database& layer : layers_)
-      for (WorkloadRow& row : layer.workloads()) {
-        std::string& known = families[row.text];
-        known = std::max(known, row.family);
-      }
-    std::vector<WorkloadRow> out;
-    for (const auto& [text, row_family] : families)
-      if (family.empty() || row_family == family) out.push_back({text, row_family});
-    return out;
-  });
-}
-
 std::vector<MachineRow> Layers::machines() const {
   return find([&] {
-    std::map<std::string, std::string> descriptions;  // likewise
+    std::map<std::string, std::string> descriptions;  // the later text wins, as in a merge
     for (const Database& layer : layers_)
       for (MachineRow& row : layer.machines()) {
         std::string& known = descriptions[row.hash];

@@ -35,7 +35,6 @@ class Layers {
   [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build,
                                                     const Serves& serves = {}) const;
   // The unions over the layers.
-  [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
   [[nodiscard]] std::vector<MachineRow> machines() const;
   // Of the trials, those that begin with `digits`.

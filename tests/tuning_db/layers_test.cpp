@@ -41,7 +41,6 @@ TEST_F(LayersTest, NothingAtAll) {
   const Layers layers = open_layers({});
   EXPECT_FALSE(layers.best(sample_key(), kAnyBuild));
   EXPECT_FALSE(layers.look_up(sample_key(), kAnyBuild));
-  EXPECT_THAT(layers.workloads(), IsEmpty());
 }
 
 TEST_F(LayersTest, TheBestOfAllWins) {
@@ -55,7 +54,6 @@ TEST_F(LayersTest, TheBestOfAllWins) {
   EXPECT_EQ(found->trial.schedule, "system");
   EXPECT_EQ(found->source, paths.system->string());
   EXPECT_THAT(layers.keys_of(sample_key().workload), ElementsAre(sample_key()));
-  EXPECT_EQ(layers.workloads().size(), 1U);
 }
 
 TEST_F(LayersTest, AMarkHoldsInEveryLayer) {
