@@ -385,7 +385,7 @@ def test_tls_options_reach_the_server(server, team, authority, tmp_path):
     """`verify-full` passes with the server's certificate alone; the connection is then encrypted."""
     whole = shared(tmp_path, OVERLAP)
     checked = f"?sslmode=verify-full&sslrootcert={authority}"
-    encrypted = f"""CREATE FUNCTION opencompiler.is_encrypted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+    encrypted = """CREATE FUNCTION opencompiler.is_encrypted() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
         IF NOT (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()) THEN RAISE 'in the clear'; END IF; RETURN NULL; END $$;
         CREATE TRIGGER encrypted BEFORE INSERT ON opencompiler.trial EXECUTE FUNCTION opencompiler.is_encrypted();"""
     server.sql(team.database, encrypted)
