@@ -15,12 +15,14 @@
 #include "opencompiler/dsl.h"
 #include "tuning_db/database.h"
 #include "tuning_db/postgres/server.h"
+#include "tuning_db/rows.h"
 
 namespace oc::cli {
 namespace {
 
 struct Flags {
   std::string database, file, workload, trial, mark, note, server;
+  std::vector<std::string> team_databases;
   bool best = false, json = false, migrate = false, repair = false, model = false;
   [[nodiscard]] std::filesystem::path path() const {
     return database.empty() ? default_database_path() : std::filesystem::path(database);
@@ -236,12 +238,32 @@ int pull(const Flags& flags) {
   return kOk;
 }
 
+// The trial whose id begins with the digits given, in any database that `compile` would look at.
+std::string find_trial(const Flags& flags) {
+  ModelFlags where;
+  where.database = flags.database;
+  where.team_databases = flags.team_databases;
+  LayerPaths paths = where.layers();
+  if (!std::filesystem::exists(*paths.user)) paths.user.reset();  // the mark makes it
+  const Layers layers = open_layers(paths);
+  const std::set<std::string> found = layers.trial_ids(flags.trial);
+  warn(layers.warnings());
+  if (found.empty())
+    user_error(
+        "no trial in {} or of those that ship has an id that begins with '{}'; `db show` lists them, --team-db "
+        "names another database",
+        flags.path().string(), flags.trial);
+  if (found.size() > 1)
+    user_error("{} trials have an id that begins with '{}': give more digits", found.size(), flags.trial);
+  return *found.begin();
+}
+
+// A mark holds for the trial whatever database that is in.
 int mark(const Flags& flags) {
   const auto kind = parse_mark(flags.mark);
   if (!kind) user_error("'{}' is no mark; pin, quarantine, confirm and clear are", flags.mark);
-  Database db = open(flags, OpenMode::read_write);
-  if (!db.trial(flags.trial)) user_error("no trial has the id '{}'; `db show` lists them", flags.trial);
-  db.add_mark({*kind, flags.trial, unix_ms_now(), flags.note});
+  const std::string trial = find_trial(flags);
+  open(flags, OpenMode::create).add_mark({*kind, trial, unix_ms_now(), flags.note});
   return kOk;
 }
 
@@ -302,8 +324,9 @@ std::function<int()> add_db(CLI::App& app) {
   add("pull", "Add all rows of a team's server", pull)->add_option("server", flags->server, server)->required();
   CLI::App* marking = add("mark", "Pin, quarantine, confirm or clear a trial", mark);
   marking->add_option("kind", flags->mark, "pin, quarantine, confirm, clear")->required();
-  marking->add_option("trial", flags->trial, "Trial id")->required();
-  marking->add_option("--note", flags->note, "Why");
+  marking->add_option("trial", flags->trial, "Trial id, or its first digits")->required();
+  add_list(*marking, "--team-db", flags->team_databases, "Where the trial may be found, too");
+  marking->add_option("--note", flags->note, "Why")->check(row_text(kMaxMessageBytes));
   add("doctor", "Check the file", doctor)
       ->add_flag(
           "--repair", flags->repair,

@@ -18,6 +18,7 @@
 #include "cli/whole_model.h"
 #include "generators/build.h"
 #include "opencompiler/dsl.h"
+#include "tuning_db/rows.h"
 
 namespace oc::cli {
 namespace {
@@ -175,7 +176,7 @@ std::function<int()> add_tune(CLI::App& app) {
   verb->add_option("--trials", flags->trials, "Budget in trials")->check(CLI::PositiveNumber);
   verb->add_option("--seed", flags->seed, "Of the search and the inputs")->capture_default_str();
   flags->model.add_databases_to(*verb);
-  verb->add_option("--author", flags->author, "Recorded with each trial");
+  verb->add_option("--author", flags->author, "Recorded with each trial")->check(row_text(kMaxNameBytes));
   return [flags] { return run_tune(*flags); };
 }
 

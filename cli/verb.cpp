@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "cli/inputs.h"
+#include "tuning_db/rows.h"
 
 namespace oc::cli {
 namespace {
@@ -31,6 +32,10 @@ int threads_in_environment(const char* name) {
 CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::string>& values,
                       const std::string& what) {
   return verb.add_option(flag, values, what)->allow_extra_args(false)->take_all();
+}
+
+CLI::Validator row_text(size_t max_bytes) {
+  return {[max_bytes](const std::string& text) { return text_fault(text, max_bytes, "the text"); }, ""};
 }
 
 void ModelFlags::add_to(CLI::App& verb) {

@@ -24,6 +24,9 @@ inline constexpr int kOk = 0, kUserError = 1, kUsage = 2, kInternalError = 70;
 CLI::Option* add_list(CLI::App& verb, const std::string& flag, std::vector<std::string>& values,
                       const std::string& what);
 
+// For an option whose text goes into a database: refuses what no row can hold.
+[[nodiscard]] CLI::Validator row_text(size_t max_bytes);
+
 // What most verbs take of a model. Fields are filled when the command line has been parsed.
 struct ModelFlags {
   std::string file;

@@ -59,20 +59,24 @@ Pick from_lock(const Kernel& kernel, const Target& target, const PickSources& so
   return {std::move(*schedule), trial ? entry->trial : "", entry->rung, sources.lock_file, Pick::Origin::lock};
 }
 
-// nullopt: no trial of the kernel serves it; if the one that would is unusable, `fault` says what is wrong with it.
+// nullopt: no trial of the kernel serves it. `fault` says what is wrong with the best that is not usable, if any was
+// passed over.
 std::optional<Pick> from_database(const Kernel& kernel, const Target& target, const std::string& machine, int threads,
                                   const TrialSource& source, std::string& fault) {
+  std::optional<Schedule> schedule;
+  const auto serves = [&](const LookupResult& found) {
+    std::string why_not;
+    schedule = usable(kernel, target, found.trial.schedule, why_not);
+    if (!schedule && fault.empty())
+      fault = fmt::format("{}: the schedule of trial {} for kernel {} is not usable ({})", found.source, found.id,
+                          kernel.workload.hash(), why_not);
+    return schedule.has_value();
+  };
   const std::optional<LookupResult> hit =
-      source.layers.look_up({kernel.workload.text, machine, target.name(), threads}, source.build);
-  if (!hit) return std::nullopt;
-  std::string why_not;
-  if (std::optional<Schedule> schedule = usable(kernel, target, hit->trial.schedule, why_not)) {
-    if (hit->rung == Rung::other_threads && !serves_threads(kernel, target, threads, *schedule)) return std::nullopt;
-    return Pick{std::move(*schedule), hit->id, std::string(rung_name(hit->rung)), hit->source, Pick::Origin::database};
-  }
-  fault = fmt::format("{}: the schedule of trial {} for kernel {} is not usable ({})", hit->source, hit->id,
-                      kernel.workload.hash(), why_not);
-  return std::nullopt;
+      source.layers.look_up({kernel.workload.text, machine, target.name(), threads}, source.build, serves);
+  if (!hit || (hit->rung == Rung::other_threads && !serves_threads(kernel, target, threads, *schedule)))
+    return std::nullopt;
+  return Pick{std::move(*schedule), hit->id, std::string(rung_name(hit->rung)), hit->source, Pick::Origin::database};
 }
 
 std::optional<Pick> from_donor(const Kernel& kernel, Transfer& transfer) {

@@ -49,9 +49,9 @@ struct PickSources {
 };
 
 // Pure: depends on its arguments alone. A database's trials of a kernel count only if they were measured on `machine`;
-// where none serves, those of others are asked if `transfer` says so. A trial's schedule that does not fit (foreign
-// rows) is passed over; `warnings` says so, and what is used instead. UserError, naming file and kernel, when a forced
-// or locked schedule does not fit, a forced one names no kernel of the model, or the lock lacks a kernel.
+// where none serves, those of others are asked if `transfer` says so. Trials whose schedules do not fit (foreign rows)
+// are passed over; `warnings` names the best of them and what is used instead. UserError, naming file and kernel, when
+// a forced or locked schedule does not fit, a forced one names no kernel of the model, or the lock lacks a kernel.
 [[nodiscard]] std::vector<Pick> pick_schedules(const std::vector<Kernel>& kernels, const Target& target,
                                                const Machine& machine, int threads, const PickSources& sources,
                                                std::vector<std::string>& warnings);

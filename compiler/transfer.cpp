@@ -154,10 +154,12 @@ std::optional<Record> Transfer::fastest(const Key& key, const std::string& build
 
 std::optional<Transfer::Lesson> Transfer::lesson_of(const Kernel& kernel, const Target& target, const Key& key,
                                                     const Schedule& base, bool for_other_extents) const {
-  const std::optional<LookupResult> found = layers_.best(key, build_);
+  std::optional<Schedule> winner;
+  const std::optional<LookupResult> found = layers_.best(key, build_, [&](const LookupResult& candidate) {
+    winner = fitting_schedule(kernel, target, candidate.trial.schedule);
+    return winner.has_value();
+  });
   if (!found || !found->confirmed) return std::nullopt;
-  const std::optional<Schedule> winner = fitting_schedule(kernel, target, found->trial.schedule);
-  if (!winner) return std::nullopt;
   Lesson lesson{difference(base, *winner, for_other_extents), time_of(found->trial), found->id, found->source};
   if (lesson.changes.empty()) return std::nullopt;
   const std::string& build = found->trial.build;

@@ -168,27 +168,31 @@ std::vector<Trial> Database::trials_of(std::string_view workload) const {
       state_->db.query(select_rows(Table::trial) + " WHERE trial.workload = ?1 ORDER BY unix_ms, trial.id", *key));
 }
 
-std::optional<Trial> Database::trial(std::string_view id) const {
-  return first(collect<Trial>(Table::trial, state_->db.query(select_rows(Table::trial) + " WHERE trial.id = ?1", id)));
+std::vector<Trial> Database::trials_with(std::string_view digits) const {
+  // 'g' comes behind all digits.
+  return collect<Trial>(
+      Table::trial,
+      state_->db.query(select_rows(Table::trial) + " WHERE trial.id >= ?1 AND trial.id < ?1 || 'g' ORDER BY trial.id",
+                       digits));
 }
 
 std::vector<Mark> Database::marks_of(std::string_view trial_id) const {
-  return collect<Mark>(Table::mark,
-                       state_->db.query(select_rows(Table::mark) + " WHERE trial = ?1 ORDER BY unix_ms, id", trial_id));
+  std::vector<Mark> out;
+  for (StoredRow& stored : marks_on(*state_, trial_id)) out.push_back(std::get<Mark>(std::move(stored.row)));
+  return out;
 }
 
 bool quarantined(std::span<const Database* const> databases, std::string_view trial_id) {
+  const auto when = [](const Mark& mark) { return std::pair(mark.unix_ms, row_id(mark)); };
   std::optional<Mark> latest;
   for (const Database* database : databases)
     for (Mark& mark : database->marks_of(trial_id))
-      if (mark.kind != MarkKind::confirm && (!latest || latest->unix_ms <= mark.unix_ms)) latest = std::move(mark);
+      if (mark.kind != MarkKind::confirm && (!latest || when(*latest) < when(mark))) latest = std::move(mark);
   return latest && latest->kind == MarkKind::quarantine;
 }
 
-std::vector<WorkloadRow> Database::workloads(std::string_view family) const {
-  return collect<WorkloadRow>(
-      Table::workload,
-      state_->db.query(select_rows(Table::workload) + " WHERE ?1 = '' OR family = ?1 ORDER BY text", family));
+std::vector<WorkloadRow> Database::workloads() const {
+  return collect<WorkloadRow>(Table::workload, state_->db.query(select_rows(Table::workload) + " ORDER BY text"));
 }
 
 std::vector<Key> Database::keys_of(std::string_view workload) const {
@@ -213,12 +217,6 @@ std::vector<MachineRow> Database::machines() const {
 
 std::optional<BuildRow> Database::build(std::string_view id) const {
   return first(collect<BuildRow>(Table::build, state_->db.query(select_rows(Table::build) + " WHERE id = ?1", id)));
-}
-
-std::vector<CalibrationRow> Database::calibrations(std::string_view machine) const {
-  return collect<CalibrationRow>(
-      Table::calibration,
-      state_->db.query(select_rows(Table::calibration) + " WHERE machine = ?1 ORDER BY unix_ms, id", machine));
 }
 
 }  // namespace oc

@@ -51,7 +51,8 @@ enum class OpenMode : uint8_t {
   create       // read_write, made with its folders if missing
 };
 
-// `foreign`: a file somebody else wrote. It is opened strictly read-only, checked as a whole, and limited in size.
+// `foreign`: a file somebody else wrote. It is opened strictly read-only, checked as a whole, and limited in size; its
+// marks that are dated more than a day ahead do not count.
 enum class Origin : uint8_t { own, foreign };
 
 // The asker holds trials of all builds to be equally good.
@@ -69,6 +70,9 @@ struct LookupResult {
   bool pinned = false;
   bool confirmed = false;
 };
+
+// Whether the asker can use what was found; none: it can use everything.
+using Serves = std::function<bool(const LookupResult&)>;
 
 // A trial, failed ones too, and what its marks say.
 struct Record {
@@ -166,14 +170,13 @@ class Database {
   [[nodiscard]] std::vector<Trial> trials_of(const Key& key) const;
   // All trials of the workload on any machine, target and thread count.
   [[nodiscard]] std::vector<Trial> trials_of(std::string_view workload) const;
-  [[nodiscard]] std::optional<Trial> trial(std::string_view id) const;
-  [[nodiscard]] std::vector<Mark> marks_of(std::string_view trial_id) const;  // by (time, id)
-  // By text; of one family if given.
-  [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
+  // Those whose ids begin with `digits`, by id.
+  [[nodiscard]] std::vector<Trial> trials_with(std::string_view digits) const;
+  [[nodiscard]] std::vector<Mark> marks_of(std::string_view trial_id) const;  // those that count, by (time, id)
+  [[nodiscard]] std::vector<WorkloadRow> workloads() const;                   // by text
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
   [[nodiscard]] std::vector<MachineRow> machines() const;
   [[nodiscard]] std::optional<BuildRow> build(std::string_view id) const;
-  [[nodiscard]] std::vector<CalibrationRow> calibrations(std::string_view machine) const;  // by time
 
   // Exchange. One JSON object a line, keys sorted; workloads, machines, builds, calibrations, trials, marks in this
   // order, each sorted. Equal sets of rows give equal bytes. Lines may be imported in any order. Of the best, a

@@ -20,7 +20,6 @@ constexpr size_t kBatchRows = 1000;
 constexpr size_t kBatchBytes = 8 << 20;
 // Trials that wait for the line of their workload; in an exported file none do.
 constexpr size_t kMaxWaitingBytes = 256 << 20;
-constexpr int64_t kDayMs = 24 * 3600 * 1000;
 
 // The order of lines in an export.
 std::string_view line_order(Table table) {
@@ -71,12 +70,6 @@ std::vector<Record> of_baseline(std::vector<Record> records, const Trial& winner
   const bool sound = std::ranges::all_of(
       records, [](const Record& record) { return record.trial.status == TrialStatus::ok && !record.quarantined; });
   return sound ? std::move(records) : std::vector<Record>();
-}
-
-// A mark from the future would outrank every later decision.
-std::string time_fault(const Row& row) {
-  const auto* mark = std::get_if<Mark>(&row);
-  return mark != nullptr && mark->unix_ms > unix_ms_now() + kDayMs ? "the mark is from the future" : "";
 }
 
 struct NumberedLine {

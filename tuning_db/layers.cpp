@@ -52,12 +52,12 @@ auto Layers::find(const Find& find) const -> decltype(find()) {
   return found;
 }
 
-std::optional<LookupResult> Layers::best(const Key& key, std::string_view build) const {
-  return find([&] { return find_best(states(), key, build); });
+std::optional<LookupResult> Layers::best(const Key& key, std::string_view build, const Serves& serves) const {
+  return find([&] { return find_best(states(), key, build, serves); });
 }
 
-std::optional<LookupResult> Layers::look_up(const Key& key, std::string_view build) const {
-  return find([&] { return find_near(states(), key, build); });
+std::optional<LookupResult> Layers::look_up(const Key& key, std::string_view build, const Serves& serves) const {
+  return find([&] { return find_near(states(), key, build, serves); });
 }
 
 std::vector<Record> Layers::records(std::string_view workload, std::string_view schedule) const {
@@ -68,24 +68,9 @@ std::vector<std::string> Layers::contested(std::string_view machine, std::string
   return find([&] { return find_contested(states(), machine, features, threads); });
 }
 
-std::vector<WorkloadRow> Layers::workloads(std::string_view family) const {
-  return find([&] {
-    std::map<std::string, std::string> families;  // the later text wins, as in a merge
-    for (const Database& layer : layers_)
-      for (WorkloadRow& row : layer.workloads()) {
-        std::string& known = families[row.text];
-        known = std::max(known, row.family);
-      }
-    std::vector<WorkloadRow> out;
-    for (const auto& [text, row_family] : families)
-      if (family.empty() || row_family == family) out.push_back({text, row_family});
-    return out;
-  });
-}
-
 std::vector<MachineRow> Layers::machines() const {
   return find([&] {
-    std::map<std::string, std::string> descriptions;  // likewise
+    std::map<std::string, std::string> descriptions;  // the later text wins, as in a merge
     for (const Database& layer : layers_)
       for (MachineRow& row : layer.machines()) {
         std::string& known = descriptions[row.hash];
@@ -107,6 +92,15 @@ std::vector<Key> Layers::keys_of(std::string_view workload) const {
     std::ranges::sort(out, {}, [](const Key& key) { return std::tie(key.machine, key.features, key.threads); });
     const auto repeated = std::ranges::unique(out);
     out.erase(repeated.begin(), repeated.end());
+    return out;
+  });
+}
+
+std::set<std::string> Layers::trial_ids(std::string_view digits) const {
+  return find([&] {
+    std::set<std::string> out;
+    for (const Database& layer : layers_)
+      for (const Trial& trial : layer.trials_with(digits)) out.insert(row_id(trial));
     return out;
   });
 }

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,12 +29,16 @@ class Layers {
   explicit Layers(std::vector<Database> layers = {}) : layers_(std::move(layers)) {}
 
   // DatabaseError when a layer turns out to be damaged; a default user database is dropped instead, with a warning.
-  [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build) const;
-  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build) const;
+  // `serves` is asked about the best first, then about the next, until it takes one.
+  [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build,
+                                                 const Serves& serves = {}) const;
+  [[nodiscard]] std::optional<LookupResult> look_up(const Key& key, std::string_view build,
+                                                    const Serves& serves = {}) const;
   // The unions over the layers.
-  [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
   [[nodiscard]] std::vector<MachineRow> machines() const;
+  // Of the trials, those that begin with `digits`.
+  [[nodiscard]] std::set<std::string> trial_ids(std::string_view digits) const;
   // Texts of the workloads of which two schedules or more were confirmed there: one took the place of another. By text.
   [[nodiscard]] std::vector<std::string> contested(std::string_view machine, std::string_view features,
                                                    int threads) const;

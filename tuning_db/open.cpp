@@ -96,7 +96,7 @@ Database::State open_state(const fs::path& named, OpenMode mode, Origin origin, 
   // One's own file is opened for writing even to read it: what a killed writer left is rolled back first.
   int flags = origin == Origin::foreign ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
   if (mode == OpenMode::create && origin == Origin::own) flags |= SQLITE_OPEN_CREATE;
-  Database::State state{path, sqlite::Connection(path.string(), flags, path.string()), {}};
+  Database::State state{path, sqlite::Connection(path.string(), flags, path.string()), {}, origin};
   sqlite::Connection& db = state.db;
 
   require_complete(db, path);

@@ -78,20 +78,19 @@ void apply_mark(Candidate& candidate, MarkKind kind, MarkTime time) {
 }
 
 // The marks of one layer on the candidates of all.
-void apply_marks(Connection& db, Field& field) {
-  if (db.value("SELECT EXISTS(SELECT 1 FROM mark)") == 0) return;
-  for (Candidate& candidate : field.candidates) {
-    Query marks = db.query("SELECT kind, unix_ms, id FROM mark WHERE trial = ?1", candidate.id);
-    while (marks.step()) {
-      if (const auto kind = parse_mark(marks.text(0))) apply_mark(candidate, *kind, {marks.integer(1), marks.text(2)});
+void apply_marks(Database::State& layer, Field& field) {
+  if (layer.db.value("SELECT EXISTS(SELECT 1 FROM mark)") == 0) return;
+  for (Candidate& candidate : field.candidates)
+    for (StoredRow& stored : marks_on(layer, candidate.id)) {
+      const Mark& mark = std::get<Mark>(stored.row);
+      apply_mark(candidate, mark.kind, {mark.unix_ms, std::move(stored.id)});
     }
-  }
 }
 
 void apply_all_marks(LayerSpan layers, Field& field) {
   for (Database::State* layer : layers) {
     Transaction snapshot(layer->db, Transaction::Kind::read);
-    apply_marks(layer->db, field);
+    apply_marks(*layer, field);
     snapshot.commit();
   }
 }
@@ -129,7 +128,7 @@ std::set<int> known_threads(Connection& db, const Key& key) {
 
 }  // namespace
 
-std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build) {
+std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build, const Serves& serves) {
   Field field;
   for (size_t i = 0; i < layers.size(); ++i) {
     Transaction snapshot(layers[i]->db, Transaction::Kind::read);
@@ -144,17 +143,18 @@ std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::str
     Connection& db = layers[candidate.layer]->db;
     std::optional<Trial> trial = load(db, candidate);
     if (!trial || field.vetoes.contains({trial->schedule, trial->build})) continue;
-    return LookupResult{.trial = std::move(*trial),
+    LookupResult result{.trial = std::move(*trial),
                         .id = candidate.id,
                         .source = db.name(),
                         .pinned = candidate.pinned(),
                         .confirmed = candidate.is_confirmed()};
+    if (!serves || serves(result)) return result;
   }
   return std::nullopt;
 }
 
-std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build) {
-  if (std::optional<LookupResult> exact = find_best(layers, key, build)) return exact;
+std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build, const Serves& serves) {
+  if (std::optional<LookupResult> exact = find_best(layers, key, build, serves)) return exact;
   std::set<int> known;
   for (Database::State* layer : layers) known.merge(known_threads(layer->db, key));
   known.erase(key.threads);
@@ -164,7 +164,7 @@ std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::str
   for (const int threads : counts) {
     Key other = key;
     other.threads = threads;
-    if (std::optional<LookupResult> result = find_best(layers, other, build)) {
+    if (std::optional<LookupResult> result = find_best(layers, other, build, serves)) {
       result->rung = Rung::other_threads;
       return result;
     }

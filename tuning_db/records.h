@@ -33,7 +33,7 @@ struct WorkloadRow {
 
 struct MachineRow {
   std::string hash;         // Machine::hash()
-  std::string description;  // JSON of vendor, family, model, features, caches, core kinds; disagreement as for `family`
+  std::string description;  // describe() in machine.h, or another that hashes to `hash`; disagreement as for `family`
 
   bool operator==(const MachineRow&) const = default;
 };
@@ -46,7 +46,8 @@ struct BuildRow {
   bool operator==(const BuildRow&) const = default;
 };
 
-// What a tuning run measured its machine to be capable of, so that trials of different hosts compare.
+// What a tuning run measured its machine to be capable of: for people who read the run's trials, nothing is ranked by
+// it.
 struct CalibrationRow {
   std::string machine;  // MachineRow::hash
   std::string run;      // Trial::run

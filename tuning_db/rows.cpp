@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "tuning_db/machine.h"
 
 namespace oc {
 namespace {
@@ -67,9 +68,7 @@ struct Check {
   }
   void text(std::string_view value, size_t max_bytes, bool may_be_empty, std::string_view name) {
     if (!fault.empty()) return;
-    if (value.empty() && !may_be_empty) fault = fmt::format("{} is missing", name);
-    if (value.size() > max_bytes) fault = fmt::format("{} is over {} bytes", name, max_bytes);
-    if (fault.empty() && !is_clean(value)) fault = fmt::format("{} is not plain text", name);
+    fault = value.empty() && !may_be_empty ? fmt::format("{} is missing", name) : text_fault(value, max_bytes, name);
   }
   void number(double value, std::string_view name) {
     require(std::isfinite(value) && value >= 0, fmt::format("{} is not a number of 0 or more", name));
@@ -86,6 +85,8 @@ void check(Check& c, const WorkloadRow& row) {
 void check(Check& c, const MachineRow& row) {
   c.text(row.hash, kMaxNameBytes, false, "machine");
   c.text(row.description, kMaxDescriptionBytes, true, "description");
+  if (c.fault.empty() && !row.description.empty())
+    c.require(described_machine(row).has_value(), "description is not that of the machine");
 }
 
 void check(Check& c, const BuildRow& row) {
@@ -318,6 +319,11 @@ Json parse_shallow(std::string_view line) {
 bool is_hash(std::string_view text) {
   return text.size() == 32 &&
          std::ranges::all_of(text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+std::string text_fault(std::string_view text, size_t max_bytes, std::string_view name) {
+  if (text.size() > max_bytes) return fmt::format("{} is over {} bytes", name, max_bytes);
+  return is_clean(text) ? "" : fmt::format("{} is not plain text", name);
 }
 
 std::string row_fault(const Row& row) {

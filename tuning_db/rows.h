@@ -26,6 +26,8 @@ using Row = std::variant<WorkloadRow, MachineRow, BuildRow, CalibrationRow, Tria
 
 // Why the row cannot be taken, or "". Text is UTF-8 without control characters other than newline and tab.
 [[nodiscard]] std::string row_fault(const Row& row);
+// The same of one text, which `name` calls.
+[[nodiscard]] std::string text_fault(std::string_view text, size_t max_bytes, std::string_view name);
 
 // The trial with its message cut to kMaxMessageBytes and made valid text, and NaN as its error made infinity.
 [[nodiscard]] Trial cleaned(Trial trial);

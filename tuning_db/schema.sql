@@ -2,7 +2,8 @@
 -- this one, both to new files and to old ones; list it in CMakeLists.txt. The version a file has is its user_version.
 --
 -- Rows are immutable; `key` columns are local to a file, ids are content hashes and hold everywhere. Only `family` and
--- `description` may be filled in later, and then by max(), so that the order of merges does not matter.
+-- `description` may be filled in later, and then by max(), so that the order of merges does not matter; of descriptions
+-- those count that hash to the machine's id.
 
 CREATE TABLE workload(
   key INTEGER PRIMARY KEY,

@@ -18,6 +18,7 @@ struct Database::State {
   std::filesystem::path path;  // empty in memory
   sqlite::Connection db;
   std::string read_only_reason;
+  Origin origin = Origin::own;
 };
 
 // Database::open with the schema's steps given.
@@ -40,6 +41,9 @@ struct StoredRow {
 };
 // Why a stored row cannot be trusted: limits, id, median. "" if it can.
 [[nodiscard]] std::string stored_fault(const StoredRow& stored);
+// Why a row from elsewhere cannot be taken at this time, or "": a mark from the future would outrank every later
+// decision.
+[[nodiscard]] std::string time_fault(const Row& row);
 
 enum class Table : uint8_t { workload, machine, build, calibration, trial, mark };
 inline constexpr Table kTables[] = {Table::workload,    Table::machine, Table::build,
@@ -48,6 +52,9 @@ inline constexpr Table kTables[] = {Table::workload,    Table::machine, Table::b
 // SELECT … FROM … of everything read_row needs; the caller adds WHERE, ORDER BY, and so on.
 [[nodiscard]] std::string select_rows(Table table);
 [[nodiscard]] StoredRow read_row(Table table, const sqlite::Query& query);
+
+// The marks of a trial that count, by (time, id). One's own may be dated by a clock that has been set back since.
+[[nodiscard]] std::vector<StoredRow> marks_on(Database::State& state, std::string_view trial);
 
 // Local keys of what a Key names; nullopt if one is unknown here.
 struct LocalKey {
@@ -59,8 +66,10 @@ struct LocalKey {
 
 // Database::best and look_up over several databases together.
 using LayerSpan = std::span<Database::State* const>;
-[[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build);
-[[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build);
+[[nodiscard]] std::optional<LookupResult> find_best(LayerSpan layers, const Key& key, std::string_view build,
+                                                    const Serves& serves = {});
+[[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build,
+                                                    const Serves& serves = {});
 // Layers::records and contested.
 [[nodiscard]] std::vector<Record> find_records(LayerSpan layers, std::string_view workload, std::string_view schedule);
 [[nodiscard]] std::vector<std::string> find_contested(LayerSpan layers, std::string_view machine,

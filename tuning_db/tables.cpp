@@ -34,12 +34,19 @@ bool insert(Connection& db, const WorkloadRow& row, const std::string& id) {
 }
 
 bool insert(Connection& db, const MachineRow& row, const std::string&) {
-  db.query(
-        "INSERT INTO machine(hash, description) VALUES(?1, ?2) ON CONFLICT(hash) DO UPDATE SET "
-        "description = excluded.description WHERE excluded.description > description",
-        row.hash, row.description)
-      .run();
-  return db.changes() > 0;
+  MachineRow known{row.hash, {}};
+  {
+    Query found = db.query("SELECT description FROM machine WHERE hash = ?1", row.hash);
+    if (!found.step()) {
+      db.query("INSERT INTO machine(hash, description) VALUES(?1, ?2)", row.hash, row.description).run();
+      return true;
+    }
+    known.description = found.text(0);
+  }
+  // A file may hold what is no description, however late in byte order.
+  if (row.description <= known.description && row_fault(known).empty()) return false;
+  db.query("UPDATE machine SET description = ?2 WHERE hash = ?1", row.hash, row.description).run();
+  return true;
 }
 
 bool insert(Connection& db, const BuildRow& row, const std::string& id) {
@@ -156,7 +163,7 @@ std::string stored_fault(const StoredRow& stored) {
   const bool id_is_right = std::visit(
       [&](const auto& row) {
         if constexpr (std::is_same_v<decltype(row), const MachineRow&>)
-          return true;  // made elsewhere, of more than is stored
+          return true;  // row_fault has compared it with the description
         else
           return row_id(row) == stored.id;
       },
@@ -167,6 +174,24 @@ std::string stored_fault(const StoredRow& stored) {
     if (median != stored.median_ns) return "the median does not match the samples";
   }
   return {};
+}
+
+std::string time_fault(const Row& row) {
+  constexpr int64_t kDayMs = 24 * 3600 * 1000;
+  const auto* mark = std::get_if<Mark>(&row);
+  return mark != nullptr && mark->unix_ms > unix_ms_now() + kDayMs ? "the mark is from the future" : "";
+}
+
+std::vector<StoredRow> marks_on(Database::State& state, std::string_view trial) {
+  static const std::string kSql = select_rows(Table::mark) + " WHERE trial = ?1 ORDER BY unix_ms, id";
+  std::vector<StoredRow> out;
+  Query marks = state.db.query(kSql, trial);
+  while (marks.step()) {
+    StoredRow stored = read_row(Table::mark, marks);
+    const bool timely = state.origin == Origin::own || time_fault(stored.row).empty();
+    if (timely && stored_fault(stored).empty()) out.push_back(std::move(stored));
+  }
+  return out;
 }
 
 std::string_view table_name(Table table) {

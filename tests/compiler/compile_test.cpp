@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "opencompiler/dsl.h"
+#include "tuning_db/machine.h"
 
 namespace oc {
 namespace {
@@ -81,7 +82,7 @@ struct Compile : testing::Test {
     Database database = Database::open(*options.layers.user, OpenMode::create);
     const Kernel& kernel = planned.model.kernels.at(0);
     database.add_workload({kernel.workload.text, std::string(family_name(kernel.family))});
-    database.add_machine({host_machine().hash(), "{}"});
+    database.add_machine(describe(host_machine()));
     database.add_build({"tools", "0", "space"});
     database.add_trial({.workload = kernel.workload.text,
                         .schedule = print_schedule(planned.picks.at(0).schedule),

@@ -68,7 +68,7 @@ TEST_F(TransferTest, HostileWinnersOfDonorsArePassedOver) {
                              .samples_ns = {1},
                              .unix_ms = 1}),
          MarkKind::confirm, 9);
-    EXPECT_EQ(pick().rung, "default") << text;
+    EXPECT_EQ(pick().rung, "other_epilogue") << text;
   }
 }
 

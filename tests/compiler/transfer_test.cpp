@@ -83,6 +83,36 @@ TEST_F(TransferTest, ATrialThatDoesNotFitDoesNotEndTheLadder) {
   EXPECT_THAT(warnings[0], EndsWith("; the default is used"));
 }
 
+TEST_F(TransferTest, ATrialThatDoesNotFitHidesNoOtherOfItsKernel) {
+  Schedule illegal = formula(recipient);
+  illegal.values.at("tile.c") = 6;  // of 4 blocks
+  ASSERT_NE(why_illegal(recipient, target, illegal), "");
+  add(recipient, changed(recipient, {{"unroll.ci", 1}}), 800, host, kBuild, TrialStatus::ok, 2);
+  const std::string nonsense = database.add_trial({.workload = recipient.workload.text,
+                                                   .schedule = "nonsense",
+                                                   .machine = host.hash(),
+                                                   .features = target.name(),
+                                                   .build = kBuild,
+                                                   .samples_ns = {1},
+                                                   .unix_ms = 1});
+  const std::string pinned = add(recipient, illegal, 900, host);
+  mark(pinned, MarkKind::pin, 9);
+  for (const size_t layers : {1, 3}) {
+    std::vector<std::string> warnings;
+    EXPECT_EQ(pick(recipient, layers, &warnings).rung, "other_threads");
+    ASSERT_EQ(warnings.size(), 1U);
+    EXPECT_THAT(warnings[0], HasSubstr("trial " + pinned)) << "not of " << nonsense << ", which comes behind it";
+  }
+  add(recipient, changed(recipient, {{"unroll.ci", 8}}), 1000, host);
+  const std::string next = add(recipient, changed(recipient, {{"unroll.ci", 4}}), 900, host);
+  for (const size_t layers : {1, 3}) {
+    std::vector<std::string> warnings;
+    EXPECT_EQ(pick(recipient, layers, &warnings).trial, next);
+    ASSERT_EQ(warnings.size(), 1U);
+    EXPECT_THAT(warnings[0], EndsWith("; that of trial " + next + " (exact) is used"));
+  }
+}
+
 TEST_F(TransferTest, ASiblingGivesItsWinner) {
   const std::string trial = measure(recipient, {.changes = {{"unroll.ci", 4}, {"tile.x", 7}}}, sibling());
   const Pick found = pick();

@@ -1,11 +1,14 @@
 """What the tests share: the command line, the models with their inputs, onnxruntime as the reference."""
 
+import contextlib
 import ctypes
 import dataclasses
 import json
 import os
 import pathlib
+import sqlite3
 import subprocess
+import time
 
 import numpy as np
 import onnxruntime
@@ -85,6 +88,28 @@ def run(*command, **options) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def committed(database) -> set[str]:
+    """The trials on record while a tuner runs; none before the tables are there."""
+    if not database.exists():
+        return set()
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        try:
+            return {row[0] for row in connection.execute("select id from trial")}
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith("no such table"):
+                raise
+            return set()
+
+
+def wait_for_a_trial(tuner, database, known):
+    """The tuner is at work: others than the `known` trials are on record."""
+    deadline = time.monotonic() + 300
+    while not committed(database) - known:
+        assert tuner.poll() is None, "it ended by itself"
+        assert time.monotonic() < deadline, "no trial in five minutes"
+        time.sleep(0.02)
 
 
 def runtime_program(folder, source, *flags) -> pathlib.Path:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 
 import pytest
-from harness import ROOT, content_hash, opencompiler, resigned
+from harness import CLS, CLS_SHAPE, ROOT, content_hash, opencompiler, resigned
 
 SHIPPED = max(
     (ROOT / "tuning_db/system").glob("*.jsonl"), key=lambda file: file.stat().st_size
@@ -36,6 +36,117 @@ def test_show_tells_where_trials_come_from(database):
         f"build {build['id'][:8]}  {build['version']} {build['toolchain']}"
         in done.stdout
     )
+
+
+def test_an_export_of_the_best_is_the_best(tmp_path):
+    """One trial of each key and the workload it names."""
+    lines, database = tmp_path / "trials.jsonl", tmp_path / "t.db"
+    lines.write_text("".join(trials_of_three_products()))
+    assert opencompiler("db", "import", lines, "--db", database).returncode == 0
+    done = opencompiler("db", "export", "--best", "-", "--db", database)
+    assert done.returncode == 0, done.stderr
+    exported = [json.loads(line) for line in done.stdout.splitlines()]
+    trials = [row for row in exported if row["kind"] == "trial"]
+    assert len(exported) == 6
+    assert {row["workload"] for row in trials} == {
+        row["id"] for row in exported if row["kind"] == "workload"
+    }
+    for row in trials:
+        assert best_of(database, row["workload"]) == [row["id"]]
+
+
+def mark(*arguments):
+    return opencompiler("db", "mark", *arguments)
+
+
+def marks_of(database, trial):
+    with sqlite3.connect(database) as db:
+        query = "SELECT kind, note FROM mark WHERE trial = ? ORDER BY unix_ms"
+        return db.execute(query, (trial,)).fetchall()
+
+
+def best_of(database, workload):
+    """The trials with a star."""
+    shown = opencompiler("db", "show", workload, "--db", database).stdout
+    return [line.split()[1] for line in shown.splitlines() if line.startswith("*")]
+
+
+def test_marks_decide_which_trial_is_best(tmp_path):
+    lines, database = tmp_path / "trials.jsonl", tmp_path / "t.db"
+    lines.write_text("".join(trials_of_three_products()))
+    assert opencompiler("db", "import", lines, "--db", database).returncode == 0
+    trials = [json.loads(line) for line in lines.read_text().splitlines()[1:17]]
+    fastest, next_best, slow = sorted(trials, key=lambda row: row["samples_ns"])[:3]
+    decisions = (
+        (None, None, fastest),
+        ("confirm", next_best, next_best),
+        ("pin", slow, slow),
+        ("clear", slow, next_best),
+        ("quarantine", next_best, fastest),
+    )
+    for kind, trial, best in decisions:
+        if kind:
+            done = mark(kind, trial["id"], "--db", database, "--note", "because")
+            assert (done.returncode, done.stderr) == (0, "")
+        assert best_of(database, trials[0]["workload"]) == [best["id"]], kind
+    assert marks_of(database, slow["id"]) == [("pin", "because"), ("clear", "because")]
+
+
+def test_marks_that_make_no_sense_are_refused(database):
+    trials = [row["id"] for row in rows("trial")]
+    first = min(trials)
+    several = sum(trial[0] == first[0] for trial in trials)
+    assert several > 1
+    for kind, trial, message in (
+        ("like", first, "'like' is no mark"),
+        ("pin", "0" * 32, f"no trial in {database} or of those that ship has an id"),
+        ("pin", "' OR 1", f"no trial in {database} or of those that ship has an id"),
+        ("pin", first[0], f"{several} trials have an id that begins with '{first[0]}'"),
+    ):
+        done = mark(kind, trial, "--db", database)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"error: {message}"), done.stderr
+    with sqlite3.connect(database) as db:
+        (count,) = db.execute("SELECT count(*) FROM mark").fetchone()
+    assert count == len(rows("mark"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("x" * 5000, " bytes"), ("a\x1b[2Jb", "is not plain text")],
+    ids=["long", "control"],
+)
+def test_texts_that_no_row_can_hold_are_refused_before_any_work(
+    tmp_path, text, message
+):
+    """The database is not even made."""
+    mine, trial = tmp_path / "mine.db", rows("trial")[0]["id"]
+    for flag, command in (
+        ("--note", ("db", "mark", "pin", trial)),
+        ("--author", ("tune", CLS, *CLS_SHAPE, "--trials", "1")),
+    ):
+        done = opencompiler(*command, "--db", mine, flag, text)
+        assert done.returncode == 2
+        assert f"{flag}: the text " in done.stderr
+        assert message in done.stderr
+        assert not mine.exists()
+
+
+def test_trials_of_other_databases_can_be_marked(tmp_path):
+    lines, team = tmp_path / "trials.jsonl", tmp_path / "team.db"
+    lines.write_text("".join(trials_of_three_products()))
+    assert opencompiler("db", "import", lines, "--db", team).returncode == 0
+    shared = json.loads(lines.read_text().splitlines()[1])["id"]
+    shipped = rows("trial")[0]["id"]
+    mine = tmp_path / "folder" / "mine.db"
+    assert mark("pin", shared[:12], "--db", mine).returncode == 1
+    assert not mine.exists()
+    for trial, flags in ((shared, ("--team-db", team)), (shipped, ())):
+        # As `explain` shows it.
+        done = mark("quarantine", trial[:12], "--db", mine, *flags)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert marks_of(mine, trial) == [("quarantine", "")]
+    assert marks_of(team, shared) == []
 
 
 def page_of_rows(database, content, table):

@@ -1,6 +1,7 @@
 """`db push` and `db pull` against a PostgreSQL server of the test's own, with passwords and a user for each role."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -194,6 +195,48 @@ def test_texts_filled_in_later_win_by_byte_order(team, tmp_path):
         mine = tmp_path / f"{order[0]}-first.db"
         assert pull(team("reader"), mine)[0] == 0
         assert '"family":"z"' in exported(mine)
+
+
+NO_DESCRIPTION = """INSERT INTO opencompiler.machine(line) VALUES('{"description":"~","id":"%s","kind":"machine"}')"""
+
+
+def test_what_is_no_description_of_a_machine_takes_no_ones_place(
+    server, team, tmp_path
+):
+    whole = shared(tmp_path, OVERLAP)
+    machine = json.loads(
+        next(l for l in SHIPPED.read_text().splitlines() if '"kind":"machine"' in l)
+    )
+    for before in (True, False):
+        if before:
+            insert = NO_DESCRIPTION % machine["id"]
+            server.sql(team.database, insert, f"writer_{team.database}")
+        assert push(team("writer"), whole)[0] == 0
+        mine = tmp_path / f"{before}.db"
+        code, said, _ = pull(team("reader"), mine)
+        assert code == 0
+        assert "1 × description is not that of the machine" in said
+        assert exported(mine) == exported(whole)
+
+
+def test_tables_of_the_first_version_are_renewed(server, team, tmp_path):
+    """With what they hold, and who may do what."""
+    whole = shared(tmp_path, OVERLAP)
+    machine = next(l for l in exported(whole).splitlines() if '"kind":"machine"' in l)
+    first = (ROOT / "tuning_db/postgres/schema.sql").read_text()
+    server.sql(
+        team.database,
+        f"BEGIN; DROP SCHEMA opencompiler CASCADE; {first}; INSERT INTO version VALUES(1);"
+        f" {NO_DESCRIPTION % json.loads(machine)['id']}; COMMIT;",
+    )
+    owner = server.address(database=team.database)
+    code, said, error = push(owner, whole, "--migrate")
+    assert code == 0, error
+    rows = len(exported(whole).splitlines())
+    assert said == f"added {rows}, known 0\n"
+    assert pull(team("reader"), tmp_path / "mine.db")[0] == 0
+    assert exported(tmp_path / "mine.db") == exported(whole)
+    assert push(team("writer"), whole)[1] == f"added 0, known {rows}\n"
 
 
 @contextlib.contextmanager
@@ -406,13 +449,13 @@ def test_no_server(tmp_path):
             "DELETE FROM opencompiler.version",
             "the tuning server has no tables yet: `opencompiler db push --migrate` makes them",
         ),
-        (  # There is no older version than 1 yet.
-            "UPDATE opencompiler.version SET number = -1",
-            "the tuning server's tables are of version -1, this program's of 1: `opencompiler db push --migrate` renews them",
+        (
+            "DELETE FROM opencompiler.version WHERE number > 1",
+            "the tuning server's tables are of version 1, this program's of 2: `opencompiler db push --migrate` renews them",
         ),
         (
             "UPDATE opencompiler.version SET number = 99",
-            "the tuning server's tables are of version 99, this program knows 1: use a newer OpenCompiler",
+            "the tuning server's tables are of version 99, this program knows 2: use a newer OpenCompiler",
         ),
     ],
 )

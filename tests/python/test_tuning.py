@@ -6,11 +6,23 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 
 import onnx.utils
 import pytest
-from harness import BUILD, CLI, CLS, ROOT, SHAPES, TARGETS, TOLERANCE, reference, run
+from harness import (
+    BUILD,
+    CLI,
+    CLS,
+    ROOT,
+    SHAPES,
+    TARGETS,
+    TOLERANCE,
+    committed,
+    reference,
+    resigned,
+    run,
+    wait_for_a_trial,
+)
 
 TRIALS = 40  # for the model below: several of each kernel
 
@@ -28,7 +40,7 @@ def small(tmp_path_factory):
 def tuned(small, tmp_path_factory):
     """For the host and one thread: the database, and what the tuner said."""
     path = tmp_path_factory.mktemp("tuned") / "tuning.db"
-    return path, tune(small, path, "--trials", TRIALS)
+    return path, tune(small, path, "--trials", TRIALS, "--author", "Ada")
 
 
 @pytest.fixture(scope="module")
@@ -61,30 +73,12 @@ def start(model, database, *flags):
     )
 
 
-def wait_for_a_trial(tuner, database, known):
-    """The tuner is at work: more than `known` trials are on record."""
-    deadline = time.monotonic() + 300
-    while (
-        not database.exists()
-        or "trial" not in tables(database)
-        or sum(trial_counts(database).values()) <= known
-    ):
-        assert tuner.poll() is None, "it ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def trial_counts(database):
     """Trials by status."""
     with sqlite3.connect(database) as connection:
         return dict(
             connection.execute("select status, count(*) from trial group by status")
         )
-
-
-def tables(database):
-    with sqlite3.connect(database) as connection:
-        return {row[0] for row in connection.execute("select name from sqlite_master")}
 
 
 def compiled(model, folder, *flags, threads=1):
@@ -145,7 +139,7 @@ def test_kernels_that_make_the_model_slower_are_named(small, database, tmp_path)
             "select id, max(median_ns) from trial where status = 'ok' group by workload"
         ).fetchall()
     tuner = start(small, path, "--time", "6s")
-    wait_for_a_trial(tuner, path, sum(trial_counts(path).values()))
+    wait_for_a_trial(tuner, path, committed(path))
     for trial, _ in worst:
         run(CLI, "db", "mark", "pin", trial, "--db", path)
     said, complaint = tuner.communicate(timeout=300)
@@ -172,7 +166,7 @@ def test_where_no_schedule_changes_nothing_is_timed(small, tmp_path):
 def test_an_interrupted_tuner_does_not_time_the_whole_model(small, tmp_path):
     path = tmp_path / "tuning.db"
     tuner = start(small, path, "--time", "10m")
-    wait_for_a_trial(tuner, path, 0)
+    wait_for_a_trial(tuner, path, set())
     tuner.send_signal(signal.SIGINT)
     said, complaint = tuner.communicate(timeout=120)
     assert tuner.returncode == 0
@@ -196,6 +190,22 @@ def test_without_a_database_schedules_are_the_defaults(small, tmp_path):
     assert {(kernel["rung"], kernel["trial"]) for kernel in kernels} == {
         ("default", "default")
     }
+
+
+def test_show_tells_authors_and_which_trials_are_suspect(database, tmp_path):
+    mine, lines = tmp_path / "mine.db", tmp_path / "older.jsonl"
+    shutil.copy(database, mine)
+    rows = map(json.loads, run(CLI, "db", "export", "-", "--db", mine).splitlines())
+    own = next(row for row in rows if row["kind"] == "trial" and row["status"] == "ok")
+    older = own | {"build": "0" * 32, "author": "Grace", "samples_ns": [1]}
+    lines.write_text(resigned(older))
+    run(CLI, "db", "import", lines, "--db", mine)
+    shown = run(CLI, "db", "show", own["workload"], "--db", mine).splitlines()
+    line_of = lambda row: next(line for line in shown if row["id"] in line)
+    assert re.search(r" build \w{8}  by Ada  run ", line_of(own))
+    assert " build 00000000 suspect  by Grace  run " in line_of(older)
+    assert sum(line.startswith("* ") for line in shown) == 1
+    assert not line_of(older).startswith("* "), "however fast it looks"
 
 
 def test_schedules_of_a_team_are_used_unless_untuned_is_said(small, database, tmp_path):

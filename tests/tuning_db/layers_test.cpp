@@ -41,7 +41,6 @@ TEST_F(LayersTest, NothingAtAll) {
   const Layers layers = open_layers({});
   EXPECT_FALSE(layers.best(sample_key(), kAnyBuild));
   EXPECT_FALSE(layers.look_up(sample_key(), kAnyBuild));
-  EXPECT_THAT(layers.workloads(), IsEmpty());
 }
 
 TEST_F(LayersTest, TheBestOfAllWins) {
@@ -55,7 +54,6 @@ TEST_F(LayersTest, TheBestOfAllWins) {
   EXPECT_EQ(found->trial.schedule, "system");
   EXPECT_EQ(found->source, paths.system->string());
   EXPECT_THAT(layers.keys_of(sample_key().workload), ElementsAre(sample_key()));
-  EXPECT_EQ(layers.workloads().size(), 1U);
 }
 
 TEST_F(LayersTest, AMarkHoldsInEveryLayer) {
@@ -70,6 +68,55 @@ TEST_F(LayersTest, AMarkHoldsInEveryLayer) {
   Database::open(paths.teams[0], OpenMode::read_write)
       .add_mark({MarkKind::confirm, row_id(sample_trial("team", {300})), 3, ""});
   EXPECT_EQ(open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule, "team");
+}
+
+TEST_F(LayersTest, AMarkFromTheFutureInAFileOfOthersDoesNotCount) {
+  const std::string slow = add(paths.teams[0], sample_trial("slow", {300})),
+                    fast = add(*paths.user, sample_trial("fast", {100}));
+  constexpr int64_t kHourMs = 3600 * 1000;
+  const int64_t now = unix_ms_now();
+  const auto best = [&] { return open_layers(paths).best(sample_key(), kAnyBuild)->trial.schedule; };
+  for (const MarkKind kind : {MarkKind::pin, MarkKind::confirm})
+    Database::open(paths.teams[0], OpenMode::read_write).add_mark({kind, slow, now + 48 * kHourMs, ""});
+  EXPECT_EQ(best(), "fast");
+  const Database team = Database::open(paths.teams[0], OpenMode::read_only, Origin::foreign);
+  EXPECT_THAT(team.marks_of(slow), IsEmpty());
+  Database::open(*paths.user, OpenMode::read_write).add_mark({MarkKind::pin, slow, now + 12 * kHourMs, ""});
+  EXPECT_EQ(best(), "slow") << "a clock may be wrong by hours";
+  Database::open(*paths.user, OpenMode::read_write).add_mark({MarkKind::quarantine, slow, now + 72 * kHourMs, ""});
+  EXPECT_EQ(best(), "fast") << "one's own clock may have been set back since";
+}
+
+TEST_F(LayersTest, OfMarksOfOneMomentAllAgreeWhichIsLater) {
+  const Trial trial = sample_trial("s");
+  const std::string id = add(*paths.user, trial);
+  const Mark pin{MarkKind::pin, id, 5, ""}, quarantine{MarkKind::quarantine, id, 5, ""};
+  Database::open(*paths.user, OpenMode::read_write).add_mark(pin);
+  Database::open(paths.teams[0], OpenMode::create).add_mark(quarantine);
+  const Database user = Database::open(*paths.user, OpenMode::read_only),
+                 team = Database::open(paths.teams[0], OpenMode::read_only);
+  const bool out = row_id(quarantine) > row_id(pin);
+  EXPECT_EQ(!open_layers(paths).best(sample_key(), kAnyBuild), out);
+  EXPECT_EQ(quarantined(std::vector{&user, &team}, id), out);
+  EXPECT_EQ(quarantined(std::vector{&team, &user}, id), out);
+}
+
+TEST_F(LayersTest, TrialsAreFoundByTheFirstDigitsOfTheirIds) {
+  std::set<std::string> all;
+  for (int i = 0; i < 40; ++i) {
+    const Trial trial = sample_trial("schedule " + std::to_string(i));
+    all.insert(add(i % 2 == 0 ? *paths.user : paths.teams[0], trial));
+    if (i % 10 == 0) add_system(trial);
+  }
+  const Layers layers = open_layers(paths);
+  EXPECT_EQ(layers.trial_ids(""), all);
+  for (const std::string& id : all)
+    for (const size_t digits : {1, 6, 31, 32}) {
+      std::set<std::string> expected = all;
+      std::erase_if(expected, [&](const auto& each) { return !each.starts_with(id.substr(0, digits)); });
+      EXPECT_EQ(layers.trial_ids(id.substr(0, digits)), expected);
+    }
+  for (const char* other : {"g", "no id", "%", "'"}) EXPECT_THAT(layers.trial_ids(other), IsEmpty());
 }
 
 TEST_F(LayersTest, AWrongResultElsewhereCounts) {
@@ -114,15 +161,15 @@ TEST_F(LayersTest, ContestedIsWhereTwoSchedulesWereConfirmed) {
 }
 
 TEST_F(LayersTest, MachinesAreUnited) {
-  const auto describe = [&](const fs::path& file, const char* hash, const char* description) {
-    Database::open(file, OpenMode::create).add_machine({hash, description});
+  const auto add_machine = [](const fs::path& file, const MachineRow& row) {
+    Database::open(file, OpenMode::create).add_machine(row);
   };
-  const std::string other = "00000000000000000000000000000002";
-  describe(*paths.user, kMachine.c_str(), "");
-  describe(paths.teams[0], kMachine.c_str(), R"({"vendor":"x"})");
-  describe(paths.teams[0], other.c_str(), "{}");
-  EXPECT_THAT(open_layers(paths).machines(),
-              ElementsAre(MachineRow{kMachine, R"({"vendor":"x"})"}, MachineRow{other, "{}"}));
+  add_machine(*paths.user, {kMachine, ""});
+  add_machine(paths.teams[0], sample_machine(2));
+  EXPECT_THAT(open_layers(paths).machines(), ElementsAre(sample_machine(2)));
+  add_machine(*paths.user, sample_machine(1));
+  add_machine(*paths.user, sample_machine(1, "another"));
+  EXPECT_THAT(open_layers(paths).machines(), UnorderedElementsAre(sample_machine(2), sample_machine(1, "another")));
 }
 
 TEST_F(LayersTest, AnExactHitAnywhereBeatsOtherThreadCounts) {

@@ -11,7 +11,6 @@
 #include <tuple>
 
 #include "base/files.h"
-#include "base/hash.h"
 #include "tests/tuning_db/samples.h"
 #include "tuning_db/database.h"
 #include "tuning_db/layers.h"
@@ -45,7 +44,8 @@ class RandomLines {
   }
 
   std::string workload() { return fmt::format("workload {}", pick(3)); }
-  std::string machine() { return content_hash(fmt::format("machine {}", pick(2))); }
+  MachineRow machine_row() { return sample_machine(pick(3), fmt::format("machine {}", pick(2))); }
+  std::string machine() { return machine_row().hash; }
 
   Trial trial() {
     Trial out{.workload = workload(), .schedule = fmt::format("schedule {}", pick(3)), .machine = machine()};
@@ -75,9 +75,11 @@ class RandomLines {
     switch (pick(9)) {
       case 0:
         return row_line(WorkloadRow{workload(), one_of<const char*>({"", "window", "contraction", "größer"})}) + "\n";
-      case 1:
-        return row_line(MachineRow{machine(), one_of<const char*>({"", "{}", R"({"l2_bytes":1})", R"({"x":2})"})}) +
-               "\n";
+      case 1: {
+        MachineRow row = machine_row();
+        if (pick(4) == 0) row.description.clear();
+        return row_line(row) + "\n";
+      }
       case 2:
         return row_line(BuildRow{"llvm", fmt::format("0.{}", pick(2)), one_of<const char*>({"", "spaces"})}) + "\n";
       case 3: return row_line(CalibrationRow{machine(), "run 1", 100.5 + pick(2), 20.25, 1 + pick(2), 5}) + "\n";
@@ -98,11 +100,6 @@ class RandomLines {
   std::mt19937 random_;
   std::vector<std::string> trials_;
 };
-
-ImportReport import_text(Database& database, const std::string& text) {
-  std::istringstream stream(text);
-  return database.import_jsonl(stream);
-}
 
 // A union of rows written down plainly, to compare with.
 struct Rows {

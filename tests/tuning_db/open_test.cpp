@@ -20,6 +20,7 @@ namespace oc {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -316,6 +317,43 @@ TEST_F(OpenTest, HostileRowsInAFileArePassedOver) {
     Database mine = Database::in_memory();
     EXPECT_EQ(mine.merge(file).skipped, 1) << sql;
     EXPECT_EQ(mine.stats().trials, 1) << sql;
+  }
+}
+
+TEST_F(OpenTest, MarksThatAreNotWhatTheyClaimDoNotCount) {
+  for (const std::string sql : {"kind = 'quarantine'", "unix_ms = 3", "note = 'another'", "id = 'no id'"}) {
+    fs::remove(file);
+    make(2);
+    const std::string trial = row_id(Database::open(file, OpenMode::read_only).trials_of(sample_key())[0]);
+    Database::open(file, OpenMode::read_write).add_mark({MarkKind::pin, trial, 1, ""});
+    Database::open(file, OpenMode::read_write).add_mark({MarkKind::clear, trial, 2, ""});
+    run_sql(file, "UPDATE mark SET " + sql + " WHERE kind = 'clear'");
+    const Database db = Database::open(file, OpenMode::read_only, Origin::foreign);
+    ASSERT_TRUE(db.best(sample_key(), kAnyBuild)) << sql;
+    EXPECT_TRUE(db.best(sample_key(), kAnyBuild)->pinned) << sql;
+    EXPECT_EQ(db.marks_of(trial).size(), 1U) << sql;
+  }
+}
+
+// "~" comes behind all JSON in byte order.
+TEST_F(OpenTest, WhatIsNoDescriptionOfItsMachineGivesWay) {
+  const std::string other = sample_machine(1, "another").description;
+  for (const std::string& description : {std::string("~"), other}) {
+    fs::remove(file);
+    make();
+    run_sql(file, "UPDATE machine SET description = '" + description + "'");
+    Database db = Database::open(file, OpenMode::read_write);
+    EXPECT_THAT(db.machines(), IsEmpty());
+    EXPECT_THAT(db.export_jsonl(), Not(HasSubstr(R"("kind":"machine")")));
+    EXPECT_EQ(db.doctor().problems.size(), 1U);
+    Database mine = Database::in_memory();
+    mine.add_machine(sample_machine());
+    const ImportReport report = mine.merge(file);
+    EXPECT_EQ(report.reasons, (std::map<std::string, int64_t>{{"description is not that of the machine", 1}}));
+    EXPECT_THAT(mine.machines(), ElementsAre(sample_machine()));
+    db.add_machine(sample_machine());
+    EXPECT_THAT(db.machines(), ElementsAre(sample_machine()));
+    EXPECT_THAT(db.doctor().problems, IsEmpty());
   }
 }
 

@@ -2,13 +2,22 @@
 #pragma once
 
 #include <random>
+#include <sstream>
 #include <string>
 
 #include "tuning_db/database.h"
+#include "tuning_db/machine.h"
 
 namespace oc {
 
-inline const std::string kMachine = "00000000000000000000000000000001";
+// Descriptions of one model differ in `cores`, which is no part of the hash.
+inline MachineRow sample_machine(int cores = 1, const std::string& model = "this") {
+  MachineRow row = describe({.vendor = "x", .model = model});
+  row.description.insert(1, R"("cores":)" + std::to_string(cores) + ",");
+  return row;
+}
+
+inline const std::string kMachine = sample_machine().hash;
 
 inline Key sample_key(int threads = 1) {
   return {.workload = "matmul 64x64x64", .machine = kMachine, .features = "x86-64-linux-avx2", .threads = threads};
@@ -25,6 +34,11 @@ inline Trial sample_trial(const std::string& schedule = "contraction v1",
           .samples_ns = std::move(samples),
           .relative_error = 1.25e-7,
           .unix_ms = 1'700'000'000'000};
+}
+
+inline ImportReport import_text(Database& database, const std::string& text) {
+  std::istringstream stream(text);
+  return database.import_jsonl(stream);
 }
 
 inline Trial failed_trial(const std::string& schedule, TrialStatus status) {
@@ -59,7 +73,7 @@ class RandomRows {
         case 1:
           database.add_workload({"workload " + std::to_string(pick(4)), pick(2) == 0 ? "window" : "contraction"});
           break;
-        case 2: database.add_machine({kMachine, R"({"cores":)" + std::to_string(pick(4)) + "}"}); break;
+        case 2: database.add_machine(sample_machine(pick(4))); break;
         case 3: database.add_build({"llvm 19", "0.1." + std::to_string(pick(3)), "space"}); break;
         case 4: database.add_calibration({kMachine, "run " + std::to_string(pick(3)), 100, 20, 1, 5}); break;
         default: break;

@@ -25,11 +25,11 @@ struct ServerTable {
   std::string_view on_conflict;
 };
 
-// In the order of the export. Texts that may be filled in later are united by max() in byte order.
+// In the order of the export. Families may be filled in later and are united by max() in byte order.
 constexpr std::array kServerTables = {
     ServerTable{"workload",
                 "(id, md5(text)) DO UPDATE SET line = excluded.line WHERE excluded.family > workload.family"},
-    ServerTable{"machine", "(id) DO UPDATE SET line = excluded.line WHERE excluded.description > machine.description"},
+    ServerTable{"machine", "(id, md5(line)) DO NOTHING"},
     ServerTable{"build", "(id) DO NOTHING"},
     ServerTable{"calibration", "(id) DO NOTHING"},
     ServerTable{"trial", "(id) DO NOTHING"},
