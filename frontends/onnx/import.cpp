@@ -41,10 +41,10 @@ void count_unsupported(const ::onnx::NodeProto& node, Counts& counts) {
 // converts them. UserError when it does neither.
 const Format* format_of_inputs(const Call& call) {
   const std::string_view op = call.row.name;
-  const Format* first = call.has(0) ? call.format(call.in(0)) : nullptr;
+  const Format* first = call.has(0) ? call.format(call.any(0)) : nullptr;
   const Format* any = first;
   for (size_t i = 1; i < call.inputs.size() && any == nullptr; ++i)
-    if (call.has(i)) any = call.format(call.in(i));
+    if (call.has(i)) any = call.format(call.any(i));
   if (any == nullptr || converts_formats(op)) return nullptr;
   if (!moves_elements(op) || first == nullptr)
     user_error("takes {}, which only Cast, QuantizeLinear, DequantizeLinear and ops that move elements do", any->name);
@@ -95,11 +95,13 @@ struct Importer {
 
   void add_inputs(Scope& scope, const ImportOptions& options) {
     for (const BoundInput& input : bind_inputs(scope.graph, options)) {
-      const std::string name = printable(input.name);
-      const ValueId value = input.constant == nullptr ? import.graph.add_input(name, input.type)
-                                                      : import.graph.add_constant(name, input.constant);
-      scope.values[input.name] = value;
-      if (input.format != nullptr) import.formats[value.index] = input.format;
+      Values values;
+      for (const BoundTensor& tensor : input.tensors) {
+        values.push_back(tensor.constant == nullptr ? import.graph.add_input(tensor.name, tensor.type)
+                                                    : import.graph.add_constant(tensor.name, tensor.constant));
+        if (tensor.format != nullptr) import.formats[values.back().index] = tensor.format;
+      }
+      scope.values[input.name] = input.is_list ? add_list(import, {std::move(values), input.nothing}) : values.at(0);
     }
   }
 
@@ -110,9 +112,7 @@ struct Importer {
       if (!scope.wiring.used.contains(initializer.name())) continue;
       const std::string name = printable(initializer.name());
       try {
-        const ValueId value = import.graph.add_constant(name, take_tensor(initializer, import.folder));
-        scope.values[initializer.name()] = value;
-        if (const Format* format = find_format(initializer.data_type())) import.formats[value.index] = format;
+        scope.values[initializer.name()] = take_constant(import, initializer, name);
       } catch (const UserError& error) {
         throw UserError(fmt::format("initializer '{}': {}", name, error.what()));
       }
@@ -132,7 +132,9 @@ struct Importer {
     for (const std::string& output : node.output())
       call.wanted.push_back(!output.empty() && scope.wiring.used.contains(output));
     call.name = node.name().empty() ? fmt::format("{}_{}", printable(node.op_type()), index) : printable(node.name());
-    call.body = [this, &scope, &node](std::string_view attribute) { return import_body(scope, node, attribute); };
+    call.body = [this, &scope, &node](std::string_view attribute, const Values& arguments) {
+      return import_body(scope, node, attribute, arguments);
+    };
     return call;
   }
 
@@ -160,14 +162,18 @@ struct Importer {
     for (int n : scope.wiring.order) add_node(scope, n);
   }
 
-  Values import_body(const Scope& outer, ::onnx::NodeProto& node, std::string_view attribute) {
+  Values import_body(const Scope& outer, ::onnx::NodeProto& node, std::string_view attribute, const Values& arguments) {
     const auto body = std::ranges::find(*node.mutable_attribute(), attribute, &::onnx::AttributeProto::name);
     if (body == node.mutable_attribute()->end() || !body->has_g()) user_error("lacks the attribute '{}'", attribute);
     return within(attribute, [&] {
       Scope scope{*body->mutable_g(), &outer};
-      if (scope.graph.input_size() > 0) user_error("has {} inputs, must have none", scope.graph.input_size());
+      if (scope.graph.input_size() != std::ssize(arguments))
+        user_error("has {} inputs, must have {}", scope.graph.input_size(), arguments.size());
+      for (int i = 0; i < scope.graph.input_size(); ++i)
+        scope.values[scope.graph.input(i).name()] = arguments[static_cast<size_t>(i)];
       scope.wiring = wire(scope.graph, [&](std::string_view name) { return outer.find(name).valid(); });
       check_supported(scope);
+      import.nodes_of_bodies += 1 + std::ssize(scope.wiring.order);
       add_nodes(scope);
       Values results;
       for (const auto& output : scope.graph.output()) results.push_back(scope.find(output.name()));
@@ -177,18 +183,33 @@ struct Importer {
 
   // Values carry their outputs' names. One that has a name already (an input or weight returned as it is, a value
   // returned twice) is returned through a reshape to its own shape.
+  void add_output(const std::string& name, ValueId id, std::unordered_set<uint32_t>& taken) {
+    const bool free = import.graph[id].kind == ValueKind::node && !taken.contains(id.index);
+    if (!free)
+      id = add_op(import.graph, import.ops, "reshape", {id}, {{"shape", import.graph[id].type.extents()}}, name);
+    import.graph[id].name = name;
+    taken.insert(id.index);
+    import.graph.outputs.push_back(id);
+  }
+
+  // Of a sequence each element is an output.
   void add_outputs(const Scope& scope) {
     std::unordered_set<uint32_t> taken;
     for (const auto& output : scope.graph.output()) {
       const std::string name = printable(output.name());
-      ValueId id = scope.find(output.name());
-      const bool free = import.graph[id].kind == ValueKind::node && !taken.contains(id.index);
-      if (!free)
-        id = add_op(import.graph, import.ops, "reshape", {id}, {{"shape", import.graph[id].type.extents()}}, name);
-      import.graph[id].name = name;
-      taken.insert(id.index);
-      import.graph.outputs.push_back(id);
+      const ValueId id = scope.find(output.name());
+      const auto list = import.lists.find(id.index);
+      if (list == import.lists.end()) {
+        add_output(name, id, taken);
+        continue;
+      }
+      const Values& elements = list->second.elements;
+      if (elements.empty() && !list->second.nothing && declared_type(output.type()).optional)
+        user_error("output '{}' is an optional with an empty sequence, which cannot be told from one without a value",
+                   name);
+      for (size_t i = 0; i < elements.size(); ++i) add_output(fmt::format("{}[{}]", name, i), elements[i], taken);
     }
+    if (import.graph.outputs.empty()) user_error("returns no tensor: all its outputs are empty");
   }
 
   Graph run(const ImportOptions& options) {

@@ -137,9 +137,15 @@ struct Interface {
 };
 
 ModelInput describe(const ::onnx::ValueInfoProto& info) {
-  ModelInput result{.name = printable(info.name()), .dtype = std::nullopt, .format = {}, .shape = std::nullopt};
-  if (!info.type().has_tensor_type()) return result;
-  const auto& tensor = info.type().tensor_type();
+  const DeclaredType type = declared_type(info.type());
+  ModelInput result{.name = printable(info.name()),
+                    .dtype = std::nullopt,
+                    .format = {},
+                    .shape = std::nullopt,
+                    .optional = type.optional,
+                    .sequence = type.sequence};
+  if (type.tensor == nullptr) return result;
+  const auto& tensor = *type.tensor;
   result.dtype = to_dtype(tensor.elem_type());
   if (const Format* format = find_format(tensor.elem_type())) {
     result.dtype = format->stored;
@@ -176,6 +182,17 @@ CodedInputStream from_bytes(std::string_view bytes) {
 }
 
 }  // namespace
+
+DeclaredType declared_type(const ::onnx::TypeProto& type) {
+  DeclaredType result;
+  const ::onnx::TypeProto* at = &type;
+  result.optional = at->has_optional_type();
+  if (result.optional) at = &at->optional_type().elem_type();
+  result.sequence = at->has_sequence_type();
+  if (result.sequence) at = &at->sequence_type().elem_type();
+  if (at->has_tensor_type()) result.tensor = &at->tensor_type();
+  return result;
+}
 
 ::onnx::ModelProto parse_model_file(const std::filesystem::path& file) {
   ModelFile opened(file);

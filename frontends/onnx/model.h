@@ -30,6 +30,13 @@ auto within(std::string_view where, F&& f) {
 [[nodiscard]] ::onnx::ModelProto parse_model_file(const std::filesystem::path& file);
 [[nodiscard]] ::onnx::ModelProto parse_model_bytes(std::string_view bytes);
 
+// What a declared type is: a tensor, or an optional or a sequence or an optional sequence of tensors.
+struct DeclaredType {
+  const ::onnx::TypeProto_Tensor* tensor = nullptr;  // null: none of these
+  bool optional = false, sequence = false;
+};
+[[nodiscard]] DeclaredType declared_type(const ::onnx::TypeProto& type);
+
 // The domain's usual name: "" for ai.onnx.
 [[nodiscard]] std::string_view canonical_domain(std::string_view domain);
 // Opset versions by domain. UserError on an unknown IR version, a domain listed twice or an unsupported ai.onnx

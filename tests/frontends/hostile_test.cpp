@@ -257,10 +257,7 @@ TEST(File, UnknownOpsAreAllListed) {
     body.output("r");
     body.node(branch == std::string("then_branch") ? "Foo" : "Bar", {"b"}, {"t"});
     body.node("Baz", {"t"}, {"r"});
-    auto& attribute = *conditional.node.add_attribute();
-    attribute.set_name(branch);
-    attribute.set_type(::onnx::AttributeProto::GRAPH);
-    *attribute.mutable_g() = body.graph();
+    conditional.body(branch, body);
   }
   expect_refused(m, {"Foo ×1", "Bar ×1", "Baz ×3"});
   m.graph().mutable_node(0)->set_op_type("Relu");  // known: the first branch is come to
