@@ -68,6 +68,8 @@ struct Call {
   // Imports a subgraph, an attribute of the node, in place, its inputs being `arguments`; its outputs. UserError when
   // it cannot be.
   std::function<Values(std::string_view attribute, const Values& arguments)> body;
+  // What a name stands for where the node is; invalid: nothing.
+  std::function<ValueId(std::string_view name)> named;
 
   // Inputs. `in` demands a tensor, `any` takes whatever is there.
   [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && inputs[i].valid(); }

@@ -135,6 +135,7 @@ struct Importer {
     call.body = [this, &scope, &node](std::string_view attribute, const Values& arguments) {
       return import_body(scope, node, attribute, arguments);
     };
+    call.named = [&scope](std::string_view name) { return scope.find(name); };
     return call;
   }
 

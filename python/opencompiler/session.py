@@ -158,8 +158,9 @@ class Refusal(ValueError):
 
 def _may_be_fixed(array: np.ndarray) -> bool:
     """Is it sizes, bounds, axes, as shapes follow from, rather than data?"""
-    small = array.ndim <= 1 and array.size <= _MOST_FIXED
-    return small and array.dtype != _BFLOAT16  # which no .npy file holds
+    if array.dtype == _BFLOAT16:  # which no .npy file holds
+        return array.ndim == 0
+    return array.ndim <= 1 and array.size <= _MOST_FIXED
 
 
 class _Compiled:
@@ -245,7 +246,9 @@ class InferenceSession:
             command += ["--db", self._options.database]
         with tempfile.TemporaryDirectory(prefix="opencompiler-") as folder:
             for i, (name, array) in enumerate(arrays.items()):
-                if name in self._fixed:
+                if name in self._fixed and array.dtype == _BFLOAT16:
+                    command += ["--freeze", f"{name}=bf16={float(array)}"]
+                elif name in self._fixed:
                     np.save(f"{folder}/{i}.npy", array)
                     command += ["--freeze", f"{name}=@{folder}/{i}.npy"]
                 elif array.shape:
