@@ -82,6 +82,8 @@ ValueId add_list(Import& import, List list) {
     if (import.graph[element].type.dtype != import.graph[first].type.dtype || format(element) != format(first))
       user_error("the elements of a sequence must be of one type");
   }
+  import.fold_budget_bytes -= static_cast<int64_t>(list.elements.size() * sizeof(ValueId));
+  if (import.fold_budget_bytes < 0) user_error("its sequences take more bytes than are left for folding");
   const ValueId value = import.graph.add_weight(make_type(DType::u8, {0}));
   import.lists.emplace(value.index, std::move(list));
   return value;

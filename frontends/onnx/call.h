@@ -48,12 +48,13 @@ struct Import {
   std::unordered_map<uint32_t, List> lists = {};
   // Constants by where the model has them: a body that is imported again shares those of the first time.
   std::unordered_map<const ::onnx::TensorProto*, ValueId> taken = {};
-  int64_t nodes_of_bodies = 0;  // imported so far
+  int64_t size_of_bodies = 0;  // Wiring::size of what was imported so far
 };
 
 // The constant that the model holds there, its data moved out of it.
 [[nodiscard]] ValueId take_constant(Import& import, ::onnx::TensorProto& proto, const std::string& name = {});
-// A value that stands for these; UserError unless the elements are tensors of one type.
+// A value that stands for these; UserError unless the elements are tensors of one type. Sequences that are made element
+// by element take of the folding budget.
 [[nodiscard]] ValueId add_list(Import& import, List list);
 
 // Every function throws UserError with a reason alone; the caller adds file and node.

@@ -58,7 +58,7 @@ const Format* format_of_inputs(const Call& call) {
 struct Scope {
   ::onnx::GraphProto& graph;
   const Scope* outer = nullptr;
-  Wiring wiring = {};
+  const Wiring* wiring = nullptr;
   std::unordered_map<std::string_view, ValueId> values = {};
 
   // Invalid when no scope has the name.
@@ -72,11 +72,11 @@ struct Scope {
 // One error for all ops of the model that have no row, so that a user learns the whole distance at once. UserError when
 // there is one among the nodes of `scope` that are about to be imported.
 void check_supported(const Scope& scope) {
-  if (std::ranges::all_of(scope.wiring.order, [&](int n) { return is_supported(scope.graph.node(n)); })) return;
+  if (std::ranges::all_of(scope.wiring->order, [&](int n) { return is_supported(scope.graph.node(n)); })) return;
   const Scope* model = &scope;
   while (model->outer != nullptr) model = model->outer;
   Counts unsupported;
-  for (int n : model->wiring.order) count_unsupported(model->graph.node(n), unsupported);
+  for (int n : model->wiring->order) count_unsupported(model->graph.node(n), unsupported);
   constexpr size_t kShown = 1000;
   std::string list;
   for (const auto& [label, count] : unsupported | std::views::take(kShown))
@@ -92,6 +92,17 @@ struct Importer {
   ::onnx::ModelProto& model;
   const Opsets opsets;
   Import import;
+  // Of bodies: that of a loop is imported again and again.
+  std::unordered_map<const ::onnx::GraphProto*, Wiring> wirings = {};
+
+  const Wiring* wiring_of(const Scope& scope) {
+    const auto outside = [&](std::string_view name) {
+      return scope.outer != nullptr && scope.outer->find(name).valid();
+    };
+    auto found = wirings.find(&scope.graph);
+    if (found == wirings.end()) found = wirings.emplace(&scope.graph, wire(scope.graph, outside)).first;
+    return &found->second;
+  }
 
   void add_inputs(Scope& scope, const ImportOptions& options) {
     for (const BoundInput& input : bind_inputs(scope.graph, options)) {
@@ -109,7 +120,7 @@ struct Importer {
     if (scope.graph.sparse_initializer_size() > 0)
       user_error("holds sparse initializers, which are not supported; save them as dense tensors");
     for (::onnx::TensorProto& initializer : *scope.graph.mutable_initializer()) {
-      if (!scope.wiring.used.contains(initializer.name())) continue;
+      if (!scope.wiring->used.contains(initializer.name())) continue;
       const std::string name = printable(initializer.name());
       try {
         scope.values[initializer.name()] = take_constant(import, initializer, name);
@@ -122,6 +133,7 @@ struct Importer {
   int64_t opset_of(const ::onnx::NodeProto& node) const {
     const auto found = opsets.find(canonical_domain(node.domain()));
     if (found == opsets.end()) user_error("the model imports no opset for its domain '{}'", printable(node.domain()));
+    if (found->first.empty()) check_opset(node.op_type(), found->second);
     return found->second;
   }
 
@@ -130,7 +142,7 @@ struct Importer {
     Call call{import, node, *find_op(canonical_domain(node.domain()), node.op_type()), opset_of(node)};
     for (const std::string& input : node.input()) call.inputs.push_back(input.empty() ? ValueId() : scope.find(input));
     for (const std::string& output : node.output())
-      call.wanted.push_back(!output.empty() && scope.wiring.used.contains(output));
+      call.wanted.push_back(!output.empty() && scope.wiring->used.contains(output));
     call.name = node.name().empty() ? fmt::format("{}_{}", printable(node.op_type()), index) : printable(node.name());
     call.body = [this, &scope, &node](std::string_view attribute, const Values& arguments) {
       return import_body(scope, node, attribute, arguments);
@@ -160,7 +172,7 @@ struct Importer {
 
   void add_nodes(Scope& scope) {
     add_initializers(scope);
-    for (int n : scope.wiring.order) add_node(scope, n);
+    for (int n : scope.wiring->order) add_node(scope, n);
   }
 
   Values import_body(const Scope& outer, ::onnx::NodeProto& node, std::string_view attribute, const Values& arguments) {
@@ -172,9 +184,9 @@ struct Importer {
         user_error("has {} inputs, must have {}", scope.graph.input_size(), arguments.size());
       for (int i = 0; i < scope.graph.input_size(); ++i)
         scope.values[scope.graph.input(i).name()] = arguments[static_cast<size_t>(i)];
-      scope.wiring = wire(scope.graph, [&](std::string_view name) { return outer.find(name).valid(); });
+      scope.wiring = wiring_of(scope);
       check_supported(scope);
-      import.nodes_of_bodies += 1 + std::ssize(scope.wiring.order);
+      import.size_of_bodies += scope.wiring->size;
       add_nodes(scope);
       Values results;
       for (const auto& output : scope.graph.output()) results.push_back(scope.find(output.name()));
@@ -215,7 +227,7 @@ struct Importer {
 
   Graph run(const ImportOptions& options) {
     Scope scope{*model.mutable_graph()};
-    scope.wiring = wire(scope.graph);
+    scope.wiring = wiring_of(scope);
     check_supported(scope);
     import.graph.name = printable(scope.graph.name());
     for (const auto& entry : model.metadata_props())

@@ -209,6 +209,18 @@ std::string_view canonical_domain(std::string_view domain) {
   return domain == "ai.onnx" ? "" : domain;
 }
 
+void check_opset(std::string_view op, int64_t opset) {
+  constexpr std::string_view kChanged =
+      " Abs Add BatchNormalization Cast Ceil Clip Concat Div Dropout Elu Exp Floor GRU Gemm GlobalLpPool HardSigmoid "
+      "InstanceNormalization LeakyRelu Log LpPool Max Mean Min Mul Neg PRelu Pad Reciprocal Relu Reshape Selu Sigmoid "
+      "Split Sqrt Sub Sum Tanh Tile ";
+  if (opset < 6 && kChanged.find(fmt::format(" {} ", op)) != std::string_view::npos)
+    user_error(
+        "uses opset {} of ai.onnx; of this op 6 to {} are supported: convert the model with "
+        "onnx.version_converter.convert_version",
+        opset, kNewestOpset);
+}
+
 std::map<std::string, int64_t, std::less<>> checked_opsets(const ::onnx::ModelProto& model) {
   if (model.ir_version() < 3 || model.ir_version() > ::onnx::IR_VERSION)
     user_error("has ONNX IR version {}; 3 to {} are supported: export the model again with a current exporter",

@@ -12,7 +12,9 @@
 
 namespace oc::from_onnx {
 
-inline constexpr int64_t kOldestOpset = 6, kNewestOpset = 28;
+inline constexpr int64_t kOldestOpset = 1, kNewestOpset = 28;
+// UserError when the op of ai.onnx was another one in this opset than it is from opset 6 on, which is what is read.
+void check_opset(std::string_view op, int64_t opset);
 
 // Runs `f`; a UserError thrown inside gets "<where>: " in front and stays what it is.
 template <class F>

@@ -148,6 +148,8 @@ struct Wirer {
       result.used.insert(reads[order[i]].begin(), reads[order[i]].end());
     }
     result.order.assign(live.rbegin(), live.rend());
+    result.size = 1 + std::ssize(live) + graph.input_size() + graph.output_size() + graph.initializer_size();
+    for (int n : live) result.size += graph.node(n).input_size() + graph.node(n).output_size();
   }
 };
 

@@ -235,6 +235,10 @@ TEST(File, VersionsBeyondTheKnownAreRefused) {
     m.model.mutable_opset_import(0)->set_version(opset);
     expect_refused(m, {"opset", std::to_string(opset)});
   }
+  ModelBuilder unchanged(1);
+  unchanged.input("x", {2}, TensorProto::BOOL).output("y");
+  unchanged.node("Not", {"x"}, {"y"});
+  EXPECT_EQ(import_error(unchanged), "");
   ModelBuilder none = small_model();
   none.model.clear_opset_import();
   expect_refused(none, {"opset"});

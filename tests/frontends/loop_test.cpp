@@ -173,6 +173,24 @@ TEST(Loop, SharesTheConstantsOfItsBody) {
   EXPECT_EQ(std::ranges::count(graph.values, ValueKind::constant, &Value::kind), 1);
 }
 
+TEST(Loop, GathersASequenceWithinTheBudget) {
+  ModelBuilder body = body_of_loop();
+  body.node("Identity", {"c"}, {"again"});
+  body.node("SequenceInsert", {"a", "x"}, {"next"});
+  ModelBuilder model;
+  model.input("x", {1, 2}).output("y");
+  model.int64s("count", {}, {30});
+  add_bools(model, "true", true);
+  model.node("SequenceEmpty", {}, {"empty"});
+  model.node("Loop", {"count", "true", "empty"}, {"all"}).named("n").body("body", body);
+  model.node("ConcatFromSequence", {"all"}, {"y"}).integer("axis", 0);
+  EXPECT_EQ(output_shape(import(model.bytes())), (Extents{30, 2}));
+  ImportOptions options;
+  options.fold_budget_bytes = 1000;  // each iteration makes the sequence anew: 4 · 30 · 31 / 2 bytes
+  const std::string error = import_error(model, options);
+  EXPECT_NE(error.find("its sequences take more bytes"), std::string::npos) << error;
+}
+
 TEST(Loop, BodiesThatDoNotFitAreRefused) {
   ModelBuilder model = counted_loop(2);
   auto& body = *model.graph().mutable_node(0)->mutable_attribute(0)->mutable_g();

@@ -153,6 +153,71 @@ TEST(Sequence, IsChosenElementByElement) {
   EXPECT_EQ(output_shape(import(chosen("SequenceConstruct", {"r", "q"}).bytes(), options)), (Extents{2, 2}));
 }
 
+// y: the length of the sequence "x" of floats [n, 2], or whether the optional "x" holds one.
+ModelBuilder of_input(bool sequence) {
+  ModelBuilder m;
+  m.output("y").output("z");
+  ModelBuilder element;
+  element.input("x", {"n", 2});
+  auto& info = *m.graph().add_input();
+  info.set_name("x");
+  auto& type = sequence ? *info.mutable_type()->mutable_sequence_type()->mutable_elem_type()
+                        : *info.mutable_type()->mutable_optional_type()->mutable_elem_type();
+  type = element.graph().input(0).type();
+  m.node(sequence ? "SequenceLength" : "OptionalHasElement", {"x"}, {"y"});
+  m.node("Identity", {"x"}, {"z"});
+  return m;
+}
+
+std::string names(const Graph& graph, const std::vector<ValueId>& values) {
+  std::string list;
+  for (ValueId value : values) list += graph[value].name + ' ';
+  return list;
+}
+
+TEST(Sequence, GoesInAndOutElementByElement) {
+  const ModelBuilder m = of_input(true);
+  expect_refused(m, {"x  a sequence", "--shape x=N"});
+  ImportOptions options;
+  options.shapes = {{"x", {2}}, {"x[1]", {3, 2}}};
+  const Graph two = import(m.bytes(), options);
+  EXPECT_EQ(names(two, two.inputs), "x[0] x[1] ");
+  EXPECT_EQ(names(two, two.outputs), "y z[0] z[1] ");
+  EXPECT_EQ(output_shape(two, 1), (Extents{1, 2}));
+  EXPECT_EQ(output_shape(two, 2), (Extents{3, 2}));
+  options.shapes = {{"x", {0}}};
+  const Graph none = import(m.bytes(), options);
+  EXPECT_EQ(names(none, none.inputs) + names(none, none.outputs), "y ");
+  const auto refused = [&](const std::map<std::string, Extents>& shapes, const std::string& why) {
+    options.shapes = shapes;
+    const std::string error = import_error(m, options);
+    EXPECT_NE(error.find(why), std::string::npos) << error;
+  };
+  refused({{"x", {2, 3}}}, "the number of its elements");
+  refused({{"x", {int64_t{1} << 40}}}, "the number of its elements");
+  refused({{"x", {1}}, {"x[1]", {3, 2}}}, "a shape is given for 'x[1]', which is no input");
+  refused({{"x", {1}}, {"x[0]", {3, 4}}}, "input 'x'");
+  ModelBuilder twice = m;
+  twice.input("x[0]", {2});
+  options.shapes = {{"x", {1}}};
+  EXPECT_NE(import_error(twice, options).find("another input has the name 'x[0]'"), std::string::npos);
+}
+
+TEST(Optional, GoesInAndOut) {
+  const ModelBuilder m = of_input(false);
+  expect_refused(m, {"x  an optional", "--shape x=N"});
+  ImportOptions options;
+  options.shapes = {{"x", {1}}, {"x[0]", {3, 2}}};
+  const Graph one = import(m.bytes(), options);
+  EXPECT_EQ(names(one, one.inputs), "x[0] ");
+  EXPECT_EQ(names(one, one.outputs), "y z ");
+  options.shapes = {{"x", {0}}};
+  const Graph none = import(m.bytes(), options);
+  EXPECT_EQ(names(none, none.inputs) + names(none, none.outputs), "y ");
+  options.shapes = {{"x", {2}}};
+  EXPECT_NE(import_error(m, options).find("up to 1"), std::string::npos);
+}
+
 TEST(Optional, HoldsOrHoldsNot) {
   const auto has = [](const std::vector<std::string>& inputs) {
     ModelBuilder m;

@@ -12,8 +12,8 @@
 namespace oc::from_onnx {
 namespace {
 
-// Values of the graph and nodes of bodies that a model with loops may have in all: it is compiled node by node.
-constexpr int64_t kMostUnrolled = 1 << 16;
+// Values of the graph, and nodes and names of bodies, that a model with loops may have in all.
+constexpr int64_t kMostUnrolled = 1 << 18;
 constexpr int64_t kEndless = std::numeric_limits<int64_t>::max();
 
 const ::onnx::GraphProto& body_of(const Call& n) {
@@ -24,8 +24,8 @@ const ::onnx::GraphProto& body_of(const Call& n) {
 
 // Iteration i of `count`: the body's outputs for these inputs.
 Values iterate(Call& n, int64_t i, int64_t count, const Values& arguments) {
-  if (n.import.nodes_of_bodies + std::ssize(n.import.graph.values) > kMostUnrolled)
-    user_error("a {} {} is unrolled and makes more than {} nodes after {} of them; run fewer in one model", n.row.name,
+  if (n.import.size_of_bodies + std::ssize(n.import.graph.values) > kMostUnrolled)
+    user_error("a {} {} is unrolled and makes more than {} values after {} of them; run fewer in one model", n.row.name,
                count == kEndless ? "without a trip count" : fmt::format("of {} iterations", count), kMostUnrolled, i);
   return within(fmt::format("iteration {}", i), [&] { return n.body("body", arguments); });
 }
