@@ -202,12 +202,14 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
         assignments, (arguments.input, arguments.freeze, arguments.shape)
     )
     declared = _opencompiler.read_model(arguments.model)["inputs"]
-    known = [name for name, _, _ in declared]
+    known = [name for name, *_ in declared]
     refuse_unknown("--input", given, known)
     refuse_unknown("--freeze", frozen, known)
     refuse_unknown("--shape", shapes, known)
     values, inputs = given | frozen, {}
-    for name, dtype, shape in declared:
+    for name, dtype, shape, optional, sequence in declared:
+        if optional or sequence:
+            raise SystemExit(f"error: input '{name}' is no tensor, which all can run")
         if name in values:
             inputs[name] = read_input(name, values[name], dtype, shape)
             continue

@@ -39,7 +39,8 @@ std::string element_name(const oc::ModelInput& tensor) {
 nb::list declared(const std::vector<oc::ModelInput>& tensors) {
   nb::list result;
   for (const oc::ModelInput& tensor : tensors)
-    result.append(nb::make_tuple(tensor.name, element_name(tensor), declared_shape(tensor.shape)));
+    result.append(nb::make_tuple(tensor.name, element_name(tensor), declared_shape(tensor.shape), tensor.optional,
+                                 tensor.sequence));
   return result;
 }
 

@@ -1,11 +1,12 @@
 #include "frontends/onnx/bind.h"
 
-#include <map>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "frontends/onnx/formats.h"
+#include "frontends/onnx/model.h"
 #include "frontends/onnx/names.h"
 #include "frontends/onnx/tensor.h"
 
@@ -60,25 +61,6 @@ std::string flag(std::string_view name, const ::onnx::TypeProto::Tensor& tensor)
   return fmt::format("--shape {}={}", printable(name), dims.empty() ? "NxN" : dims);
 }
 
-using Names = std::unordered_set<std::string_view>;
-
-// `what` is given for `name`, which must be an input.
-void check_given_name(const ::onnx::GraphProto& graph, const Names& initializers, std::string_view what,
-                      std::string_view name) {
-  std::string names;
-  for (const auto& input : graph.input()) {
-    if (initializers.contains(input.name())) continue;
-    if (input.name() == name) return;
-    names += fmt::format("\n  {}  {}", printable(input.name()), declared(input.type().tensor_type().shape()));
-  }
-  user_error("a {} is given for '{}', which is no input of the model; its inputs are{}", what, printable(name), names);
-}
-
-void check_given_names(const ::onnx::GraphProto& graph, const Names& initializers, const ImportOptions& options) {
-  for (const auto& [name, extents] : options.shapes) check_given_name(graph, initializers, "shape", name);
-  for (const auto& [name, tensor] : options.constants) check_given_name(graph, initializers, "constant", name);
-}
-
 std::shared_ptr<const Tensor> given_constant(const ::onnx::TypeProto::Tensor& declared_type, const Tensor& given) {
   const DType dtype = stored_dtype(declared_type.elem_type());
   if (given.dtype != dtype)
@@ -87,45 +69,106 @@ std::shared_ptr<const Tensor> given_constant(const ::onnx::TypeProto::Tensor& de
   return std::make_shared<const Tensor>(given);
 }
 
+using Names = std::set<std::string, std::less<>>;
+
+// Binds one input after the other; what is open is told at the end, all at once.
+struct Binder {
+  const ImportOptions& options;
+  Names names = {};         // that something may be given for
+  std::string listed = {};  // the same with their shapes
+  std::string open = {}, flags = {};
+
+  void take_name(const std::string& name, const std::string& what) {
+    if (!names.insert(name).second) user_error("another input has the name '{}' too", printable(name));
+    listed += fmt::format("\n  {}  {}", printable(name), what);
+  }
+
+  [[nodiscard]] BoundTensor bind_tensor(const std::string& name, const ::onnx::TypeProto::Tensor& tensor) {
+    const std::string dims = tensor.has_shape() ? declared(tensor.shape()) : "of unknown rank";
+    take_name(name, dims);
+    BoundTensor bound{.name = printable(name), .type = {}};
+    bound.type.dtype = stored_dtype(tensor.elem_type());
+    bound.format = find_format(tensor.elem_type());
+    const auto given = options.shapes.find(name);
+    const auto constant = options.constants.find(name);
+    Extents extents;
+    if (constant != options.constants.end()) {
+      bound.constant = given_constant(tensor, constant->second);
+      extents = bound.constant->shape;
+    } else if (given != options.shapes.end()) {
+      extents = given_extents(tensor, given->second);
+    } else if (!default_extents(tensor, extents)) {
+      leave_open(bound.name, dims, flag(name, tensor));
+    }
+    bound.type = make_type(bound.type.dtype, extents);
+    if (bound.type.bytes() > kMaxTensorBytes)
+      user_error("the shape has {} bytes, more than a tensor may have", bound.type.bytes());
+    return bound;
+  }
+
+  void leave_open(const std::string& name, const std::string& what, const std::string& with_flag) {
+    open += fmt::format("\n  {}  {}", name, what);
+    flags += (flags.empty() ? "" : " ") + with_flag;
+  }
+
+  // How many elements a sequence or an optional has.
+  [[nodiscard]] int64_t bind_length(const std::string& name, const DeclaredType& type) {
+    const std::string what = type.sequence ? "a sequence" : "an optional";
+    take_name(name, what);
+    if (options.constants.contains(name)) user_error("it is no tensor: give constants for its elements, {}[0] …", name);
+    const auto given = options.shapes.find(name);
+    if (given == options.shapes.end()) {
+      leave_open(printable(name), what, fmt::format("--shape {}=N", printable(name)));
+      return 0;
+    }
+    constexpr int64_t kMost = 4096;
+    if (given->second.size() != 1 || given->second[0] > (type.sequence ? kMost : 1))
+      user_error("its shape is the number of its elements, up to {}", type.sequence ? kMost : 1);
+    return given->second[0];
+  }
+
+  [[nodiscard]] BoundInput bind(const ::onnx::ValueInfoProto& input) {
+    const DeclaredType type = declared_type(input.type());
+    if (type.tensor == nullptr) user_error("is neither a tensor nor a sequence or an optional of tensors");
+    BoundInput bound{.name = input.name()};
+    if (!type.optional && !type.sequence) {
+      bound.tensors.push_back(bind_tensor(input.name(), *type.tensor));
+      return bound;
+    }
+    const int64_t length = bind_length(input.name(), type);
+    bound.is_list = type.sequence || length == 0;
+    bound.nothing = type.optional && length == 0;
+    for (int64_t i = 0; i < length; ++i)
+      bound.tensors.push_back(bind_tensor(fmt::format("{}[{}]", input.name(), i), *type.tensor));
+    return bound;
+  }
+
+  // Shapes and constants are given for inputs only.
+  void check_given() const {
+    const auto check = [&](std::string_view what, std::string_view name) {
+      if (names.contains(name)) return;
+      user_error("a {} is given for '{}', which is no input of the model; its inputs are{}", what, printable(name),
+                 listed);
+    };
+    for (const auto& [name, extents] : options.shapes) check("shape", name);
+    for (const auto& [name, tensor] : options.constants) check("constant", name);
+  }
+};
+
 }  // namespace
 
 std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph, const ImportOptions& options) {
-  Names initializers;
+  std::unordered_set<std::string_view> initializers;
   for (const auto& initializer : graph.initializer()) initializers.insert(initializer.name());
-  check_given_names(graph, initializers, options);
+  Binder binder{options};
   std::vector<BoundInput> result;
-  std::string open, flags;
-  for (const auto& input : graph.input()) {
-    if (initializers.contains(input.name())) continue;
-    const std::string name = printable(input.name());
-    if (!input.type().has_tensor_type()) user_error("input '{}' is no tensor; only tensors are supported", name);
-    const auto& tensor = input.type().tensor_type();
-    BoundInput bound{.name = input.name(), .type = {}, .constant = {}};
-    try {
-      bound.type.dtype = stored_dtype(tensor.elem_type());
-      bound.format = find_format(tensor.elem_type());
-      const auto given = options.shapes.find(input.name());
-      const auto constant = options.constants.find(input.name());
-      Extents extents;
-      if (constant != options.constants.end()) {
-        bound.constant = given_constant(tensor, constant->second);
-        extents = bound.constant->shape;
-      } else if (given != options.shapes.end()) {
-        extents = given_extents(tensor, given->second);
-      } else if (!default_extents(tensor, extents)) {
-        open += fmt::format("\n  {}  {}", name, tensor.has_shape() ? declared(tensor.shape()) : "of unknown rank");
-        flags += (flags.empty() ? "" : " ") + flag(input.name(), tensor);
-      }
-      bound.type = make_type(bound.type.dtype, extents);
-      if (bound.type.bytes() > kMaxTensorBytes)
-        user_error("the shape has {} bytes, more than a tensor may have", bound.type.bytes());
-    } catch (const UserError& error) {
-      throw UserError(fmt::format("input '{}': {}", name, error.what()));
-    }
-    result.push_back(std::move(bound));
-  }
-  if (!open.empty())
-    user_error("the sizes of these inputs are not known:{}\ngive numbers for the unknown dims: {}", open, flags);
+  for (const auto& input : graph.input())
+    if (!initializers.contains(input.name()))
+      result.push_back(within(fmt::format("input '{}'", printable(input.name())), [&] { return binder.bind(input); }));
+  binder.check_given();
+  if (!binder.open.empty())
+    user_error("the sizes of these inputs are not known:{}\ngive numbers for the unknown dims: {}", binder.open,
+               binder.flags);
   return result;
 }
 

@@ -13,11 +13,18 @@ namespace oc::from_onnx {
 
 struct Format;
 
+struct BoundTensor {
+  std::string name;
+  Type type;                                         // static
+  const Format* format = nullptr;                    // of elements that are bytes in the graph (formats.h)
+  std::shared_ptr<const Tensor> constant = nullptr;  // null: the caller of the library gives it
+};
+
 struct BoundInput {
-  std::string_view name;                   // points into the model
-  Type type;                               // static
-  const Format* format = nullptr;          // of elements that are bytes in the graph (formats.h)
-  std::shared_ptr<const Tensor> constant;  // null: the caller of the library gives it
+  std::string_view name;  // points into the model
+  bool is_list = false;   // a sequence or an optional without a value, else one tensor
+  bool nothing = false;   // the latter
+  std::vector<BoundTensor> tensors = {};
 };
 
 // The graph's inputs in order, initializers left out. UserError on shapes and constants for unknown inputs, of another

@@ -4,8 +4,10 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "frontends/onnx/formats.h"
 #include "frontends/onnx/import.h"
 #include "frontends/onnx/names.h"
+#include "frontends/onnx/tensor.h"
 #include "graph/fold.h"
 
 namespace oc::from_onnx {
@@ -61,9 +63,55 @@ std::vector<std::string> inputs_behind(const Graph& graph, ValueId value) {
 
 }  // namespace
 
-ValueId Call::in(size_t i) const {
+ValueId take_constant(Import& import, ::onnx::TensorProto& proto, const std::string& name) {
+  if (const auto found = import.taken.find(&proto); found != import.taken.end()) return found->second;
+  const ValueId value = import.graph.add_constant(name, take_tensor(proto, import.folder));
+  import.taken.emplace(&proto, value);
+  if (const Format* format = find_format(proto.data_type())) import.formats[value.index] = format;
+  return value;
+}
+
+ValueId add_list(Import& import, List list) {
+  const auto format = [&](ValueId value) {
+    const auto found = import.formats.find(value.index);
+    return found == import.formats.end() ? nullptr : found->second;
+  };
+  for (ValueId element : list.elements) {
+    if (import.lists.contains(element.index)) user_error("an element of a sequence must be a tensor");
+    const ValueId first = list.elements[0];
+    if (import.graph[element].type.dtype != import.graph[first].type.dtype || format(element) != format(first))
+      user_error("the elements of a sequence must be of one type");
+  }
+  import.fold_budget_bytes -= static_cast<int64_t>(list.elements.size() * sizeof(ValueId));
+  if (import.fold_budget_bytes < 0) user_error("its sequences take more bytes than are left for folding");
+  const ValueId value = import.graph.add_weight(make_type(DType::u8, {0}));
+  import.lists.emplace(value.index, std::move(list));
+  return value;
+}
+
+ValueId Call::any(size_t i) const {
   if (!has(i)) user_error("lacks its input {}", i);
   return inputs[i];
+}
+
+const List* Call::list(ValueId value) const {
+  const auto found = import.lists.find(value.index);
+  return found == import.lists.end() ? nullptr : &found->second;
+}
+
+ValueId Call::in(size_t i) const {
+  if (const List* other = list(any(i)))
+    user_error("its input {} is {}, must be a tensor", i,
+               other->nothing ? "an optional without a value" : "a sequence");
+  return inputs[i];
+}
+
+const Values& Call::elements(size_t i) const {
+  const List* found = list(any(i));
+  if (found == nullptr || found->nothing)
+    user_error("its input {} is {}, must be a sequence", i,
+               found == nullptr ? "a tensor" : "an optional without a value");
+  return found->elements;
 }
 
 const Format* Call::format(ValueId value) const {
@@ -121,10 +169,13 @@ std::optional<std::vector<double>> Call::known_numbers(ValueId value) {
 
 const Tensor& Call::demand(ValueId value, std::string_view what) const {
   if (known(value) != nullptr) return *known(value);
+  refuse_unknown(value, fmt::format("its {} ('{}') depend on the data; only values that follow from the shapes are "
+                                    "supported",
+                                    what, import.graph[value].name));
+}
+
+void Call::refuse_unknown(ValueId value, std::string message) const {
   std::vector<std::string> names = inputs_behind(import.graph, value);
-  std::string message =
-      fmt::format("its {} ('{}') depend on the data; only values that follow from the shapes are supported", what,
-                  import.graph[value].name);
   if (names.empty()) throw UserError(message);
   for (const std::string& input : names)
     message += fmt::format("{}--freeze {}=…", &input == names.data() ? ", or those given with " : " ", input);

@@ -29,6 +29,12 @@ struct OpRow {
 };
 [[nodiscard]] const OpRow* find_op(std::string_view domain, std::string_view name);
 
+// A value that is no tensor: a sequence, or an optional that holds nothing. One that holds something is that itself.
+struct List {
+  Values elements;
+  bool nothing = false;
+};
+
 // What all nodes share.
 struct Import {
   Graph graph;
@@ -38,7 +44,18 @@ struct Import {
   std::function<void(const std::string&)> warn;  // may be null
   // Values whose elements are bytes to the graph (formats.h), by value.
   std::unordered_map<uint32_t, const Format*> formats = {};
+  // What stands in the graph as a value that no op of ours takes, by value.
+  std::unordered_map<uint32_t, List> lists = {};
+  // Constants by where the model has them: a body that is imported again shares those of the first time.
+  std::unordered_map<const ::onnx::TensorProto*, ValueId> taken = {};
+  int64_t size_of_bodies = 0;  // Wiring::size of what was imported so far
 };
+
+// The constant that the model holds there, its data moved out of it.
+[[nodiscard]] ValueId take_constant(Import& import, ::onnx::TensorProto& proto, const std::string& name = {});
+// A value that stands for these; UserError unless the elements are tensors of one type. Sequences that are made element
+// by element take of the folding budget.
+[[nodiscard]] ValueId add_list(Import& import, List list);
 
 // Every function throws UserError with a reason alone; the caller adds file and node.
 struct Call {
@@ -49,12 +66,20 @@ struct Call {
   Values inputs;             // absent ones invalid
   std::vector<bool> wanted;  // outputs that somebody reads
   std::string name;
-  // Imports a subgraph without inputs, an attribute of the node, in place; its outputs. UserError when it cannot be.
-  std::function<Values(std::string_view attribute)> body;
+  // Imports a subgraph, an attribute of the node, in place, its inputs being `arguments`; its outputs. UserError when
+  // it cannot be.
+  std::function<Values(std::string_view attribute, const Values& arguments)> body;
+  // What a name stands for where the node is; invalid: nothing.
+  std::function<ValueId(std::string_view name)> named;
 
-  // Inputs. `in` demands presence.
+  // Inputs. `in` demands a tensor, `any` takes whatever is there.
   [[nodiscard]] bool has(size_t i) const { return i < inputs.size() && inputs[i].valid(); }
   [[nodiscard]] ValueId in(size_t i) const;
+  [[nodiscard]] ValueId any(size_t i) const;
+  // Null: a tensor.
+  [[nodiscard]] const List* list(ValueId value) const;
+  // The elements of a sequence that is input i; UserError when it is none.
+  [[nodiscard]] const Values& elements(size_t i) const;
   [[nodiscard]] DType dtype(ValueId value) const { return import.graph[value].type.dtype; }
   [[nodiscard]] Extents shape(ValueId value) const { return import.graph[value].type.extents(); }
   [[nodiscard]] int64_t rank(ValueId value) const {
@@ -79,6 +104,9 @@ struct Call {
   [[nodiscard]] std::optional<std::vector<double>> known_numbers(ValueId value);
   // A value that the result's type follows from, its role `what`; ValuesNeeded when only known at run time.
   [[nodiscard]] const Tensor& demand(ValueId value, std::string_view what) const;
+  // Refuses the node as long as the value is only known at run time: ValuesNeeded with the message and the flags that
+  // would help.
+  [[noreturn]] void refuse_unknown(ValueId value, std::string message) const;
   // The number of input i, of any type, likewise; UserError unless it has one element.
   [[nodiscard]] double demand_number(size_t i, std::string_view what);
   // The same of an integer type, exactly; UserError when a float.

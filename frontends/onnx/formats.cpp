@@ -143,7 +143,11 @@ bool moves_elements(std::string_view op) {
 }
 
 bool converts_formats(std::string_view op) {
-  constexpr std::array<std::string_view, 5> kOps{"Cast", "CastLike", "Constant", "QuantizeLinear", "DequantizeLinear"};
+  constexpr std::array<std::string_view, 18> kOps{
+      "Cast",           "CastLike",    "ConcatFromSequence", "Constant",           "DequantizeLinear",
+      "Loop",           "Optional",    "OptionalGetElement", "OptionalHasElement", "QuantizeLinear",
+      "Scan",           "SequenceAt",  "SequenceConstruct",  "SequenceErase",      "SequenceInsert",
+      "SequenceLength", "SequenceMap", "SplitToSequence"};
   return std::ranges::find(kOps, op) != kOps.end();
 }
 

@@ -41,10 +41,10 @@ void count_unsupported(const ::onnx::NodeProto& node, Counts& counts) {
 // converts them. UserError when it does neither.
 const Format* format_of_inputs(const Call& call) {
   const std::string_view op = call.row.name;
-  const Format* first = call.has(0) ? call.format(call.in(0)) : nullptr;
+  const Format* first = call.has(0) ? call.format(call.any(0)) : nullptr;
   const Format* any = first;
   for (size_t i = 1; i < call.inputs.size() && any == nullptr; ++i)
-    if (call.has(i)) any = call.format(call.in(i));
+    if (call.has(i)) any = call.format(call.any(i));
   if (any == nullptr || converts_formats(op)) return nullptr;
   if (!moves_elements(op) || first == nullptr)
     user_error("takes {}, which only Cast, QuantizeLinear, DequantizeLinear and ops that move elements do", any->name);
@@ -58,7 +58,7 @@ const Format* format_of_inputs(const Call& call) {
 struct Scope {
   ::onnx::GraphProto& graph;
   const Scope* outer = nullptr;
-  Wiring wiring = {};
+  const Wiring* wiring = nullptr;
   std::unordered_map<std::string_view, ValueId> values = {};
 
   // Invalid when no scope has the name.
@@ -72,11 +72,11 @@ struct Scope {
 // One error for all ops of the model that have no row, so that a user learns the whole distance at once. UserError when
 // there is one among the nodes of `scope` that are about to be imported.
 void check_supported(const Scope& scope) {
-  if (std::ranges::all_of(scope.wiring.order, [&](int n) { return is_supported(scope.graph.node(n)); })) return;
+  if (std::ranges::all_of(scope.wiring->order, [&](int n) { return is_supported(scope.graph.node(n)); })) return;
   const Scope* model = &scope;
   while (model->outer != nullptr) model = model->outer;
   Counts unsupported;
-  for (int n : model->wiring.order) count_unsupported(model->graph.node(n), unsupported);
+  for (int n : model->wiring->order) count_unsupported(model->graph.node(n), unsupported);
   constexpr size_t kShown = 1000;
   std::string list;
   for (const auto& [label, count] : unsupported | std::views::take(kShown))
@@ -92,14 +92,27 @@ struct Importer {
   ::onnx::ModelProto& model;
   const Opsets opsets;
   Import import;
+  // Of bodies: that of a loop is imported again and again.
+  std::unordered_map<const ::onnx::GraphProto*, Wiring> wirings = {};
+
+  const Wiring* wiring_of(const Scope& scope) {
+    const auto outside = [&](std::string_view name) {
+      return scope.outer != nullptr && scope.outer->find(name).valid();
+    };
+    auto found = wirings.find(&scope.graph);
+    if (found == wirings.end()) found = wirings.emplace(&scope.graph, wire(scope.graph, outside)).first;
+    return &found->second;
+  }
 
   void add_inputs(Scope& scope, const ImportOptions& options) {
     for (const BoundInput& input : bind_inputs(scope.graph, options)) {
-      const std::string name = printable(input.name);
-      const ValueId value = input.constant == nullptr ? import.graph.add_input(name, input.type)
-                                                      : import.graph.add_constant(name, input.constant);
-      scope.values[input.name] = value;
-      if (input.format != nullptr) import.formats[value.index] = input.format;
+      Values values;
+      for (const BoundTensor& tensor : input.tensors) {
+        values.push_back(tensor.constant == nullptr ? import.graph.add_input(tensor.name, tensor.type)
+                                                    : import.graph.add_constant(tensor.name, tensor.constant));
+        if (tensor.format != nullptr) import.formats[values.back().index] = tensor.format;
+      }
+      scope.values[input.name] = input.is_list ? add_list(import, {std::move(values), input.nothing}) : values.at(0);
     }
   }
 
@@ -107,12 +120,10 @@ struct Importer {
     if (scope.graph.sparse_initializer_size() > 0)
       user_error("holds sparse initializers, which are not supported; save them as dense tensors");
     for (::onnx::TensorProto& initializer : *scope.graph.mutable_initializer()) {
-      if (!scope.wiring.used.contains(initializer.name())) continue;
+      if (!scope.wiring->used.contains(initializer.name())) continue;
       const std::string name = printable(initializer.name());
       try {
-        const ValueId value = import.graph.add_constant(name, take_tensor(initializer, import.folder));
-        scope.values[initializer.name()] = value;
-        if (const Format* format = find_format(initializer.data_type())) import.formats[value.index] = format;
+        scope.values[initializer.name()] = take_constant(import, initializer, name);
       } catch (const UserError& error) {
         throw UserError(fmt::format("initializer '{}': {}", name, error.what()));
       }
@@ -122,6 +133,7 @@ struct Importer {
   int64_t opset_of(const ::onnx::NodeProto& node) const {
     const auto found = opsets.find(canonical_domain(node.domain()));
     if (found == opsets.end()) user_error("the model imports no opset for its domain '{}'", printable(node.domain()));
+    if (found->first.empty()) check_opset(node.op_type(), found->second);
     return found->second;
   }
 
@@ -130,9 +142,12 @@ struct Importer {
     Call call{import, node, *find_op(canonical_domain(node.domain()), node.op_type()), opset_of(node)};
     for (const std::string& input : node.input()) call.inputs.push_back(input.empty() ? ValueId() : scope.find(input));
     for (const std::string& output : node.output())
-      call.wanted.push_back(!output.empty() && scope.wiring.used.contains(output));
+      call.wanted.push_back(!output.empty() && scope.wiring->used.contains(output));
     call.name = node.name().empty() ? fmt::format("{}_{}", printable(node.op_type()), index) : printable(node.name());
-    call.body = [this, &scope, &node](std::string_view attribute) { return import_body(scope, node, attribute); };
+    call.body = [this, &scope, &node](std::string_view attribute, const Values& arguments) {
+      return import_body(scope, node, attribute, arguments);
+    };
+    call.named = [&scope](std::string_view name) { return scope.find(name); };
     return call;
   }
 
@@ -157,17 +172,21 @@ struct Importer {
 
   void add_nodes(Scope& scope) {
     add_initializers(scope);
-    for (int n : scope.wiring.order) add_node(scope, n);
+    for (int n : scope.wiring->order) add_node(scope, n);
   }
 
-  Values import_body(const Scope& outer, ::onnx::NodeProto& node, std::string_view attribute) {
+  Values import_body(const Scope& outer, ::onnx::NodeProto& node, std::string_view attribute, const Values& arguments) {
     const auto body = std::ranges::find(*node.mutable_attribute(), attribute, &::onnx::AttributeProto::name);
     if (body == node.mutable_attribute()->end() || !body->has_g()) user_error("lacks the attribute '{}'", attribute);
     return within(attribute, [&] {
       Scope scope{*body->mutable_g(), &outer};
-      if (scope.graph.input_size() > 0) user_error("has {} inputs, must have none", scope.graph.input_size());
-      scope.wiring = wire(scope.graph, [&](std::string_view name) { return outer.find(name).valid(); });
+      if (scope.graph.input_size() != std::ssize(arguments))
+        user_error("has {} inputs, must have {}", scope.graph.input_size(), arguments.size());
+      for (int i = 0; i < scope.graph.input_size(); ++i)
+        scope.values[scope.graph.input(i).name()] = arguments[static_cast<size_t>(i)];
+      scope.wiring = wiring_of(scope);
       check_supported(scope);
+      import.size_of_bodies += scope.wiring->size;
       add_nodes(scope);
       Values results;
       for (const auto& output : scope.graph.output()) results.push_back(scope.find(output.name()));
@@ -177,23 +196,38 @@ struct Importer {
 
   // Values carry their outputs' names. One that has a name already (an input or weight returned as it is, a value
   // returned twice) is returned through a reshape to its own shape.
+  void add_output(const std::string& name, ValueId id, std::unordered_set<uint32_t>& taken) {
+    const bool free = import.graph[id].kind == ValueKind::node && !taken.contains(id.index);
+    if (!free)
+      id = add_op(import.graph, import.ops, "reshape", {id}, {{"shape", import.graph[id].type.extents()}}, name);
+    import.graph[id].name = name;
+    taken.insert(id.index);
+    import.graph.outputs.push_back(id);
+  }
+
+  // Of a sequence each element is an output.
   void add_outputs(const Scope& scope) {
     std::unordered_set<uint32_t> taken;
     for (const auto& output : scope.graph.output()) {
       const std::string name = printable(output.name());
-      ValueId id = scope.find(output.name());
-      const bool free = import.graph[id].kind == ValueKind::node && !taken.contains(id.index);
-      if (!free)
-        id = add_op(import.graph, import.ops, "reshape", {id}, {{"shape", import.graph[id].type.extents()}}, name);
-      import.graph[id].name = name;
-      taken.insert(id.index);
-      import.graph.outputs.push_back(id);
+      const ValueId id = scope.find(output.name());
+      const auto list = import.lists.find(id.index);
+      if (list == import.lists.end()) {
+        add_output(name, id, taken);
+        continue;
+      }
+      const Values& elements = list->second.elements;
+      if (elements.empty() && !list->second.nothing && declared_type(output.type()).optional)
+        user_error("output '{}' is an optional with an empty sequence, which cannot be told from one without a value",
+                   name);
+      for (size_t i = 0; i < elements.size(); ++i) add_output(fmt::format("{}[{}]", name, i), elements[i], taken);
     }
+    if (import.graph.outputs.empty()) user_error("returns no tensor: all its outputs are empty");
   }
 
   Graph run(const ImportOptions& options) {
     Scope scope{*model.mutable_graph()};
-    scope.wiring = wire(scope.graph);
+    scope.wiring = wiring_of(scope);
     check_supported(scope);
     import.graph.name = printable(scope.graph.name());
     for (const auto& entry : model.metadata_props())

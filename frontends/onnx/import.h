@@ -28,6 +28,8 @@ struct ValuesNeeded : UserError {
 struct ImportOptions {
   // All dims of an input (`--shape name=1x3x224x224`). Without one, an unknown leading dim is 1 and any other unknown
   // dim an error. A dim is unknown when the model gives a name, 0, a negative number or nothing for it.
+  // The shape of a sequence or an optional is the number of its elements (of an optional 0: it has no value); they are
+  // the inputs name[0], name[1], …, each with a shape of its own.
   std::map<std::string, Extents> shapes;
   // Inputs that are not the caller's to give: constants of the model.
   std::map<std::string, Tensor> constants;
@@ -37,10 +39,11 @@ struct ImportOptions {
   std::function<void(const std::string&)> warn;
 };
 
-// Opsets 6 to 28 of ai.onnx, and a few ops of com.microsoft. Names of values and nodes and the model's metadata are
-// kept; bytes in them that are no printable UTF-8 become U+FFFD. Weights in other files are read from the model's own
-// folder or below, never through links. Elements of types smaller than a byte, or floats of one, are bytes in the graph
-// (formats.h).
+// Opsets 1 to 28 of ai.onnx, of ops that changed up to opset 6 from there on, and a few ops of com.microsoft. Loops are
+// unrolled. A sequence that the model returns is the outputs name[0], name[1], …; an optional without a value is none.
+// Names of values and nodes and the model's metadata are kept; bytes in them that are no printable UTF-8 become U+FFFD.
+// Weights in other files are read from the model's own folder or below, never through links. Elements of types smaller
+// than a byte, or floats of one, are bytes in the graph (formats.h).
 [[nodiscard]] Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options = {});
 // `folder_for_external_data` empty: the model may not refer to other files. `display_name` stands for the file in
 // messages.
@@ -50,9 +53,10 @@ struct ImportOptions {
 
 struct ModelInput {
   std::string name;
-  std::optional<DType> dtype;  // none: a type no tensor of ours has (strings, sequences …)
+  std::optional<DType> dtype;  // none: a type no tensor of ours has (strings, maps …)
   std::string format;          // ONNX's name of a type whose elements are bytes to us ("int4"), else empty
   std::optional<Shape> shape;  // as declared: unknown dims keep their symbols; none: even the rank is unknown
+  bool optional = false, sequence = false;  // then the above is of its elements
 };
 
 // What a model says of itself, without importing: for messages and the faces.

@@ -137,9 +137,15 @@ struct Interface {
 };
 
 ModelInput describe(const ::onnx::ValueInfoProto& info) {
-  ModelInput result{.name = printable(info.name()), .dtype = std::nullopt, .format = {}, .shape = std::nullopt};
-  if (!info.type().has_tensor_type()) return result;
-  const auto& tensor = info.type().tensor_type();
+  const DeclaredType type = declared_type(info.type());
+  ModelInput result{.name = printable(info.name()),
+                    .dtype = std::nullopt,
+                    .format = {},
+                    .shape = std::nullopt,
+                    .optional = type.optional,
+                    .sequence = type.sequence};
+  if (type.tensor == nullptr) return result;
+  const auto& tensor = *type.tensor;
   result.dtype = to_dtype(tensor.elem_type());
   if (const Format* format = find_format(tensor.elem_type())) {
     result.dtype = format->stored;
@@ -177,6 +183,17 @@ CodedInputStream from_bytes(std::string_view bytes) {
 
 }  // namespace
 
+DeclaredType declared_type(const ::onnx::TypeProto& type) {
+  DeclaredType result;
+  const ::onnx::TypeProto* at = &type;
+  result.optional = at->has_optional_type();
+  if (result.optional) at = &at->optional_type().elem_type();
+  result.sequence = at->has_sequence_type();
+  if (result.sequence) at = &at->sequence_type().elem_type();
+  if (at->has_tensor_type()) result.tensor = &at->tensor_type();
+  return result;
+}
+
 ::onnx::ModelProto parse_model_file(const std::filesystem::path& file) {
   ModelFile opened(file);
   CodedInputStream in(&opened.stream);
@@ -190,6 +207,18 @@ CodedInputStream from_bytes(std::string_view bytes) {
 
 std::string_view canonical_domain(std::string_view domain) {
   return domain == "ai.onnx" ? "" : domain;
+}
+
+void check_opset(std::string_view op, int64_t opset) {
+  constexpr std::string_view kChanged =
+      " Abs Add BatchNormalization Cast Ceil Clip Concat Div Dropout Elu Exp Floor GRU Gemm GlobalLpPool HardSigmoid "
+      "InstanceNormalization LeakyRelu Log LpPool Max Mean Min Mul Neg PRelu Pad Reciprocal Relu Reshape Selu Sigmoid "
+      "Split Sqrt Sub Sum Tanh Tile ";
+  if (opset < 6 && kChanged.find(fmt::format(" {} ", op)) != std::string_view::npos)
+    user_error(
+        "uses opset {} of ai.onnx; of this op 6 to {} are supported: convert the model with "
+        "onnx.version_converter.convert_version",
+        opset, kNewestOpset);
 }
 
 std::map<std::string, int64_t, std::less<>> checked_opsets(const ::onnx::ModelProto& model) {

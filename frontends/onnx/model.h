@@ -12,7 +12,9 @@
 
 namespace oc::from_onnx {
 
-inline constexpr int64_t kOldestOpset = 6, kNewestOpset = 28;
+inline constexpr int64_t kOldestOpset = 1, kNewestOpset = 28;
+// UserError when the op of ai.onnx was another one in this opset than it is from opset 6 on, which is what is read.
+void check_opset(std::string_view op, int64_t opset);
 
 // Runs `f`; a UserError thrown inside gets "<where>: " in front and stays what it is.
 template <class F>
@@ -29,6 +31,13 @@ auto within(std::string_view where, F&& f) {
 // Whatever the file holds: a message, or a UserError (without the file's name: the caller adds it).
 [[nodiscard]] ::onnx::ModelProto parse_model_file(const std::filesystem::path& file);
 [[nodiscard]] ::onnx::ModelProto parse_model_bytes(std::string_view bytes);
+
+// What a declared type is: a tensor, or an optional or a sequence or an optional sequence of tensors.
+struct DeclaredType {
+  const ::onnx::TypeProto_Tensor* tensor = nullptr;  // null: none of these
+  bool optional = false, sequence = false;
+};
+[[nodiscard]] DeclaredType declared_type(const ::onnx::TypeProto& type);
 
 // The domain's usual name: "" for ai.onnx.
 [[nodiscard]] std::string_view canonical_domain(std::string_view domain);

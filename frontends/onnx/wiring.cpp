@@ -31,13 +31,16 @@ void append_captured(const ::onnx::GraphProto& graph, Names& names) {
   for (const auto& output : graph.output()) take(output.name());
 }
 
-// A node's inputs, absent ones left out, and what its subgraphs capture.
+// A node's inputs, absent ones left out, what its subgraphs capture, and what a Gradient names as its "y".
 Names reads_of(const ::onnx::NodeProto& node) {
   Names names;
   for (const std::string& input : node.input())
     if (!input.empty()) names.push_back(input);
   for (const auto& attribute : node.attribute())
-    if (attribute.has_g()) append_captured(attribute.g(), names);
+    if (attribute.has_g())
+      append_captured(attribute.g(), names);
+    else if (attribute.name() == "y" && attribute.has_s() && node.op_type() == "Gradient")
+      names.push_back(attribute.s());
   return names;
 }
 
@@ -145,6 +148,8 @@ struct Wirer {
       result.used.insert(reads[order[i]].begin(), reads[order[i]].end());
     }
     result.order.assign(live.rbegin(), live.rend());
+    result.size = 1 + std::ssize(live) + graph.input_size() + graph.output_size() + graph.initializer_size();
+    for (int n : live) result.size += graph.node(n).input_size() + graph.node(n).output_size();
   }
 };
 

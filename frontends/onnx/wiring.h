@@ -13,6 +13,7 @@ namespace oc::from_onnx {
 struct Wiring {
   std::vector<int> order;                     // live nodes, producers first, otherwise as in the file
   std::unordered_set<std::string_view> used;  // names that a live node reads or the graph returns
+  int64_t size = 0;                           // live nodes and all names there are: what importing the graph costs
 };
 
 // Is a name defined around a subgraph?

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import typing
 
 import _opencompiler
 import ml_dtypes
@@ -68,11 +69,53 @@ class NodeArg:
     shape: list[int | str | None] | None
 
 
-def _node_arg(name, dtype, shape) -> NodeArg:
-    numpy_name = _DTYPES.get(dtype, dtype)
-    if dtype in _BYTES:
-        numpy_name = dtype.replace("fp8", "float8")
-    return NodeArg(name, f"tensor({_ONNX_TYPES.get(numpy_name, numpy_name)})", shape)
+class _Declared(typing.NamedTuple):
+    """An input or output as the model has it; `dtype` "": none of ours; both are its elements' where it is no tensor."""
+
+    name: str
+    dtype: str
+    shape: list[int | str | None] | None
+    optional: bool
+    sequence: bool
+
+    def node_arg(self) -> NodeArg:
+        numpy_name = _DTYPES.get(self.dtype, self.dtype)
+        if self.dtype in _BYTES:
+            numpy_name = self.dtype.replace("fp8", "float8")
+        kind = f"tensor({_ONNX_TYPES.get(numpy_name, numpy_name)})"
+        if self.sequence:
+            kind = f"seq({kind})"
+        if self.optional:
+            kind = f"optional({kind})"
+        return NodeArg(self.name, kind, self.shape)
+
+    def elements(self, value) -> list | None:
+        """A sequence's or an optional's, which are the library's inputs name[0], name[1], …; None: it is a tensor."""
+        if not (self.optional or self.sequence):
+            return None
+        if self.optional and value is None:
+            return []
+        if not self.sequence:
+            return [value]
+        if self.optional and len(value) == 0:
+            raise Refusal(
+                f"input '{self.name}' is an optional with an empty sequence, which is not supported"
+            )
+        return list(value)
+
+    def result(self, arrays: dict[str, np.ndarray]):
+        """What a run gave for this output; a sequence is the library's outputs name[0], name[1], …"""
+
+        def array(name):
+            found = arrays[name]
+            return _restored(found, self.dtype) if self.dtype in _BYTES else found
+
+        if self.name in arrays or not (self.sequence or self.optional):
+            return array(self.name)
+        elements = []
+        while (name := f"{self.name}[{len(elements)}]") in arrays:
+            elements.append(array(name))
+        return None if self.optional and not elements else elements
 
 
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
@@ -117,8 +160,9 @@ class Refusal(ValueError):
 
 def _may_be_fixed(array: np.ndarray) -> bool:
     """Is it sizes, bounds, axes, as shapes follow from, rather than data?"""
-    small = array.ndim <= 1 and array.size <= _MOST_FIXED
-    return small and array.dtype != _BFLOAT16  # which no .npy file holds
+    if array.dtype == _BFLOAT16:  # which no .npy file holds
+        return array.ndim == 0
+    return array.ndim <= 1 and array.size <= _MOST_FIXED
 
 
 class _Compiled:
@@ -181,7 +225,9 @@ class InferenceSession:
         else:
             path = pathlib.Path(os.fspath(path_or_bytes))
         self._path = path
-        self._declared = _opencompiler.read_model(str(path))
+        declared = _opencompiler.read_model(str(path))
+        self._inputs = [_Declared(*each) for each in declared["inputs"]]
+        self._outputs = [_Declared(*each) for each in declared["outputs"]]
         self._compiled: dict[tuple, _Compiled] = {}  # the one used last stands last
         # Inputs that are compiled for their values, each with the refusal that asked for them.
         self._fixed: dict[str, str] = {}
@@ -189,10 +235,10 @@ class InferenceSession:
         self._lock = threading.Lock()
 
     def get_inputs(self) -> list[NodeArg]:
-        return [_node_arg(*each) for each in self._declared["inputs"]]
+        return [each.node_arg() for each in self._inputs]
 
     def get_outputs(self) -> list[NodeArg]:
-        return [_node_arg(*each) for each in self._declared["outputs"]]
+        return [each.node_arg() for each in self._outputs]
 
     def _compile(self, arrays: dict[str, np.ndarray]) -> _Compiled:
         threads = self._options.intra_op_num_threads
@@ -204,7 +250,9 @@ class InferenceSession:
             command.append("--deterministic")
         with tempfile.TemporaryDirectory(prefix="opencompiler-") as folder:
             for i, (name, array) in enumerate(arrays.items()):
-                if name in self._fixed:
+                if name in self._fixed and array.dtype == _BFLOAT16:
+                    command += ["--freeze", f"{name}=bf16={float(array)}"]
+                elif name in self._fixed:
                     np.save(f"{folder}/{i}.npy", array)
                     command += ["--freeze", f"{name}=@{folder}/{i}.npy"]
                 elif array.shape:
@@ -227,6 +275,8 @@ class InferenceSession:
 
     def _check_values(self, arrays: dict[str, np.ndarray]) -> None:
         for name, refusal in self._fixed.items():
+            if name not in arrays:  # an element that a shorter sequence lacks
+                continue
             array = arrays[name]
             if not _may_be_fixed(array):
                 raise Refusal(refusal)
@@ -246,7 +296,8 @@ class InferenceSession:
             compiled = self._compiled.pop(self._key(arrays), None)
             if compiled is None:
                 compiled = self._compile(arrays)
-                self._values |= {(name, arrays[name].tobytes()) for name in self._fixed}
+                fixed = self._fixed.keys() & arrays.keys()
+                self._values |= {(name, arrays[name].tobytes()) for name in fixed}
             self._compiled[self._key(arrays)] = compiled
             while (
                 len(self._compiled) > 1
@@ -255,41 +306,55 @@ class InferenceSession:
                 del self._compiled[next(iter(self._compiled))]
         return compiled
 
-    def run(self, output_names, input_feed, run_options=None) -> list[np.ndarray]:
-        """Outputs in the order of `output_names`, None: all, as the model orders them; `run_options` is ignored."""
-        wanted = {name: dtype for name, dtype, _ in self._declared["inputs"]}
+    def _array(self, name: str, value, dtype: str) -> np.ndarray:
+        array = np.asarray(value)
+        if array.dtype != _numpy_dtype(dtype):
+            raise ValueError(
+                f"input '{name}' is {array.dtype}, the model takes {dtype}"
+            )
+        # What may be fixed is copied: its key, what is compiled and what is run must be one, whatever the caller
+        # writes to it meanwhile.
+        array = np.array(array, order="C", copy=_may_be_fixed(array) or None)
+        return _stored(array, dtype) if dtype in _BYTES else array
+
+    def _arrays(self, input_feed) -> dict[str, np.ndarray]:
+        """By the library's names; a sequence has an entry of its own, whose shape is the number of its elements."""
+        arrays = {}
+        for declared in self._inputs:
+            name, dtype = declared.name, declared.dtype
+            if not dtype:
+                raise Refusal(f"input '{name}' is no tensor of a supported type")
+            value = input_feed.get(name)
+            elements = declared.elements(value)
+            if elements is None:
+                arrays[name] = self._array(name, value, dtype)
+                continue
+            arrays[name] = np.empty(len(elements), np.uint8)
+            for i, element in enumerate(elements):
+                arrays[f"{name}[{i}]"] = self._array(f"{name}[{i}]", element, dtype)
+        return arrays
+
+    def run(self, output_names, input_feed, run_options=None) -> list:
+        """Outputs in the order of `output_names`, None: all, as the model orders them; `run_options` is ignored.
+
+        A sequence is a list of arrays, an optional without a value None; an optional input may be left out.
+        """
+        wanted = [each.name for each in self._inputs]
+        required = {each.name for each in self._inputs if not each.optional}
         unknown = sorted(set(input_feed) - set(wanted))
-        missing = sorted(set(wanted) - set(input_feed))
+        missing = sorted(required - set(input_feed))
         if unknown or missing:
             raise ValueError(
                 f"inputs missing: {missing or 'none'}, not in the model: {unknown or 'none'}; "
-                f"the model's inputs are {list(wanted)}"
+                f"the model's inputs are {wanted}"
             )
-        arrays = {}
-        for name, dtype in wanted.items():
-            if not dtype:
-                raise Refusal(f"input '{name}' is no tensor of a supported type")
-            array = np.asarray(input_feed[name])
-            if array.dtype != _numpy_dtype(dtype):
-                raise ValueError(
-                    f"input '{name}' is {array.dtype}, the model takes {dtype}"
-                )
-            # What may be fixed is copied: its key, what is compiled and what is run must be one, whatever the caller
-            # writes to it meanwhile.
-            array = np.array(array, order="C", copy=_may_be_fixed(array) or None)
-            arrays[name] = _stored(array, dtype) if dtype in _BYTES else array
+        outputs = {each.name: each for each in self._outputs}
+        names = list(outputs) if output_names is None else output_names
+        for name in names:
+            if name not in outputs:
+                raise ValueError(f"the model has no output '{name}'")
+        arrays = self._arrays(input_feed)
         compiled = self._compiled_for(arrays)
         inputs = [_buffer(arrays[name]) for name, _, _ in compiled.module.inputs]
         results = compiled.run(inputs)
-        for name, dtype, _ in self._declared["outputs"]:
-            if dtype in _BYTES and name in results:
-                results[name] = _restored(results[name], dtype)
-        names = (
-            [name for name, _, _ in self._declared["outputs"]]
-            if output_names is None
-            else output_names
-        )
-        for name in names:
-            if name not in results:
-                raise ValueError(f"the model has no output '{name}'")
-        return [results[name] for name in names]
+        return [outputs[name].result(results) for name in names]

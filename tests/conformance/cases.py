@@ -136,6 +136,16 @@ def passing() -> list[str]:
     return PASSING.read_text().splitlines()
 
 
+def _held(values):
+    """How long each sequence is, None for what is none, and all tensors: the runner compares no lengths and takes
+    sequences apart row by row."""
+    lengths = [len(each) if isinstance(each, list | tuple) else None for each in values]
+    tensors = []
+    for each, length in zip(values, lengths, strict=True):
+        tensors += [each] if length is None else each
+    return lengths, tensors
+
+
 def outcome(case: Case) -> Outcome:
     model, data = case.load()
     try:
@@ -147,7 +157,9 @@ def outcome(case: Case) -> Outcome:
         return Outcome("wrong", f"{type(error).__name__}: {error}")
     try:
         for got, (_, outputs) in zip(results, data, strict=True):
-            Runner.assert_similar_outputs(outputs, list(got), case.rtol, case.atol)
+            (lengths, wanted), (lengths_got, tensors) = _held(outputs), _held(got)
+            assert lengths_got == lengths, f"lengths {lengths_got}, not {lengths}"
+            Runner.assert_similar_outputs(wanted, tensors, case.rtol, case.atol)
     except AssertionError as error:
         return Outcome("wrong", str(error))
     return Outcome("passed")

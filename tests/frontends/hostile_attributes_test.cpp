@@ -228,6 +228,39 @@ TEST(Attributes, RangesOfIntegersAreExact) {
   }
 }
 
+// The integers that Unique gives for [[3, 1], [2, 1], [3, 1]]: all four outputs.
+std::vector<std::vector<int64_t>> unique_of(const std::vector<std::pair<std::string, int64_t>>& attributes) {
+  ModelBuilder m;
+  m.int64s("x", {3, 2}, {3, 1, 2, 1, 3, 1});
+  for (const char* name : {"y", "first", "whose", "often"}) m.output(name);
+  NodeBuilder node = m.node("Unique", {"x"}, {"y", "first", "whose", "often"});
+  for (const auto& [name, value] : attributes) node.integer(name, value);
+  const Graph graph = import(m.bytes());
+  std::vector<std::vector<int64_t>> results;
+  for (ValueId output : graph.outputs) {
+    const auto elements = graph[graph[graph[output].producer].inputs.at(0)].data->as<int64_t>();
+    results.emplace_back(elements.begin(), elements.end());
+  }
+  return results;
+}
+
+TEST(Attributes, UniqueOfElementsRowsAndColumns) {
+  using Lists = std::vector<std::vector<int64_t>>;
+  EXPECT_EQ(unique_of({}), (Lists{{1, 2, 3}, {1, 2, 0}, {2, 0, 1, 0, 2, 0}, {3, 1, 2}}));
+  EXPECT_EQ(unique_of({{"sorted", 0}}), (Lists{{3, 1, 2}, {0, 1, 2}, {0, 1, 2, 1, 0, 1}, {2, 3, 1}}));
+  EXPECT_EQ(unique_of({{"axis", 0}}), (Lists{{2, 1, 3, 1}, {1, 0}, {1, 0, 1}, {1, 2}}));
+  EXPECT_EQ(unique_of({{"axis", -1}}), (Lists{{1, 3, 1, 2, 1, 3}, {1, 0}, {1, 0}, {1, 1}}));
+  ModelBuilder data;
+  data.input("x", {3}).output("y");
+  data.node("Unique", {"x"}, {"y"}).named("n");
+  expect_refused(data, {"'n'", "elements ('x') depend on the data"});
+  ModelBuilder nan;
+  nan.floats("x", {2}, {1, std::numeric_limits<float>::quiet_NaN()});
+  nan.output("y");
+  nan.node("Unique", {"x"}, {"y"}).named("n");
+  expect_refused(nan, {"'n'", "NaN"});
+}
+
 TEST(Attributes, MayNotAskForEndlessMemory) {
   ModelBuilder m;
   m.output("y");

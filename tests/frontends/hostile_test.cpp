@@ -235,6 +235,10 @@ TEST(File, VersionsBeyondTheKnownAreRefused) {
     m.model.mutable_opset_import(0)->set_version(opset);
     expect_refused(m, {"opset", std::to_string(opset)});
   }
+  ModelBuilder unchanged(1);
+  unchanged.input("x", {2}, TensorProto::BOOL).output("y");
+  unchanged.node("Not", {"x"}, {"y"});
+  EXPECT_EQ(import_error(unchanged), "");
   ModelBuilder none = small_model();
   none.model.clear_opset_import();
   expect_refused(none, {"opset"});
@@ -257,10 +261,7 @@ TEST(File, UnknownOpsAreAllListed) {
     body.output("r");
     body.node(branch == std::string("then_branch") ? "Foo" : "Bar", {"b"}, {"t"});
     body.node("Baz", {"t"}, {"r"});
-    auto& attribute = *conditional.node.add_attribute();
-    attribute.set_name(branch);
-    attribute.set_type(::onnx::AttributeProto::GRAPH);
-    *attribute.mutable_g() = body.graph();
+    conditional.body(branch, body);
   }
   expect_refused(m, {"Foo ×1", "Bar ×1", "Baz ×3"});
   m.graph().mutable_node(0)->set_op_type("Relu");  // known: the first branch is come to

@@ -44,6 +44,11 @@ NodeBuilder& NodeBuilder::text(const std::string& name, const std::string& value
   return *this;
 }
 
+NodeBuilder& NodeBuilder::body(const std::string& name, const ModelBuilder& body) {
+  *add_attribute(node, name, AttributeProto::GRAPH).mutable_g() = body.model.graph();
+  return *this;
+}
+
 ModelBuilder::ModelBuilder(int64_t opset) {
   model.set_ir_version(8);
   model.add_opset_import()->set_version(opset);

@@ -20,6 +20,8 @@ struct DimSpec {
   DimSpec(const char* name) : symbol(name) {}  // NOLINT
 };
 
+struct ModelBuilder;
+
 struct NodeBuilder {
   ::onnx::NodeProto& node;
   NodeBuilder& named(const std::string& name);
@@ -28,6 +30,7 @@ struct NodeBuilder {
   NodeBuilder& integer(const std::string& name, int64_t value);
   NodeBuilder& number(const std::string& name, float value);
   NodeBuilder& text(const std::string& name, const std::string& value);
+  NodeBuilder& body(const std::string& name, const ModelBuilder& body);  // its graph
 };
 
 struct ModelBuilder {

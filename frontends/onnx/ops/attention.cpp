@@ -146,4 +146,28 @@ Values attention(Call& n) {
   return {y, present[0], present[1], stages[static_cast<size_t>(mode)]};
 }
 
+// Attention whose scores and weights pass through graphs of the model's.
+Values flex_attention(Call& n) {
+  const ValueId q = n.in(kQ);
+  if (n.rank(q) != 4 || n.rank(n.in(kK)) != 4 || n.rank(n.in(kV)) != 4) user_error("its operands must have rank 4");
+  const Extents shape = n.shape(q);
+  const ValueId k = repeat_heads(n, n.in(kK), shape[1]), v = repeat_heads(n, n.in(kV), shape[1]);
+  const DType given = n.dtype(q) == DType::f64 ? DType::f64 : DType::f32;
+  const DType precise =
+      n.attribute("softmax_precision") != nullptr ? known_dtype(n.integer("softmax_precision")) : given;
+  const auto changed = [&](std::string_view attribute, ValueId x) {
+    if (n.attribute(attribute) == nullptr) return x;
+    const Values result = n.body(attribute, {x});
+    if (result.size() != 1 || n.list(result[0]) != nullptr || n.import.graph[result[0]].type != n.import.graph[x].type)
+      user_error("its {} must give one tensor of the type that it takes", attribute);
+    return result[0];
+  };
+  const double scale = n.number("scale", 1 / std::sqrt(static_cast<double>(shape[3])));
+  const ValueId products = n.emit("matmul", {q, n.transpose(k, {0, 1, 3, 2})});
+  const ValueId scores = n.cast(n.emit("mul", {products, n.like(products, scale)}), precise);
+  const ValueId weights = n.emit("softmax", {changed("score_mod", scores)}, {{"axis", int64_t{3}}});
+  const ValueId y = n.emit("matmul", {changed("prob_mod", weights), n.cast(v, precise)});
+  return {n.cast(y, n.dtype(q))};
+}
+
 }  // namespace oc::from_onnx

@@ -77,10 +77,7 @@ Values constant(Call& n) {
   if (n.proto.attribute_size() != 1) user_error("has {} attributes, needs one value", n.proto.attribute_size());
   ::onnx::AttributeProto& attr = *n.proto.mutable_attribute(0);
   const std::string& kind = attr.name();
-  if (kind == "value" && attr.has_t()) {
-    const Format* format = find_format(attr.t().data_type());
-    return {n.with_format(n.import.graph.add_constant({}, take_tensor(*attr.mutable_t(), n.import.folder)), format)};
-  }
+  if (kind == "value" && attr.has_t()) return {take_constant(n.import, *attr.mutable_t())};
   if (kind == "value_float")
     return {n.constant([&] {
       Tensor t = make_tensor(DType::f32, {});

@@ -21,7 +21,7 @@ struct Branch {
 Branch try_branch(Call& n, std::string_view attribute) {
   Branch branch{attribute, {}, {}, {}};
   try {
-    branch.results = n.body(attribute);
+    branch.results = n.body(attribute, {});
   } catch (const ValuesNeeded& error) {
     branch.refusal = error.what();
     branch.needed = error.inputs;
@@ -60,16 +60,40 @@ std::string_view type_name(const Call& n, ValueId value) {
   return format != nullptr ? format->name : dtype_name(n.dtype(value));
 }
 
+constexpr std::string_view kStatic = "a library has static shapes, so that its condition must follow from the shapes";
+
+ValueId merge(Call& n, size_t output, ValueId condition, ValueId then, ValueId otherwise);
+
+std::string describe(const List* side) {
+  if (side == nullptr) return "no sequence";
+  return side->nothing ? "an optional without a value" : fmt::format("a sequence of {}", side->elements.size());
+}
+
+// Sides that are no tensors. How many elements there are must be known, so that both must be.
+ValueId merge_lists(Call& n, size_t output, ValueId condition, const List* then, const List* otherwise) {
+  if (then == nullptr || otherwise == nullptr || then->nothing != otherwise->nothing ||
+      then->elements.size() != otherwise->elements.size())
+    n.refuse_unknown(condition, fmt::format("its branches give {} and {} for output {}; {}", describe(then),
+                                            describe(otherwise), output, kStatic));
+  List merged{.elements = {}, .nothing = then->nothing};
+  for (size_t i = 0; i < then->elements.size(); ++i)
+    merged.elements.push_back(merge(n, output, condition, then->elements[i], otherwise->elements[i]));
+  return add_list(n.import, std::move(merged));
+}
+
 // Sides of one output; an invalid one is that of a branch that cannot be imported.
 ValueId merge(Call& n, size_t output, ValueId condition, ValueId then, ValueId otherwise) {
   if (then == otherwise) return then;
-  const bool two = then.valid() && otherwise.valid();
-  if (two && (n.import.graph[then].type != n.import.graph[otherwise].type || n.format(then) != n.format(otherwise)))
-    user_error(
-        "its branches give {} of [{}] and {} of [{}] for output {}; a library has static shapes: fix what the "
-        "condition depends on, with --freeze INPUT=VALUE",
-        type_name(n, then), fmt::join(n.shape(then), ", "), type_name(n, otherwise),
-        fmt::join(n.shape(otherwise), ", "), output);
+  if (n.list(then) != nullptr || n.list(otherwise) != nullptr)
+    return merge_lists(n, output, condition, n.list(then), n.list(otherwise));
+  if (then.valid() && otherwise.valid()) {
+    const bool same = n.dtype(then) == n.dtype(otherwise) && n.format(then) == n.format(otherwise);
+    const std::string sides = fmt::format("its branches give {} of [{}] and {} of [{}] for output {}",
+                                          type_name(n, then), fmt::join(n.shape(then), ", "), type_name(n, otherwise),
+                                          fmt::join(n.shape(otherwise), ", "), output);
+    if (!same) throw UserError(sides);  // which no value of the condition would mend
+    if (n.shape(then) != n.shape(otherwise)) n.refuse_unknown(condition, fmt::format("{}; {}", sides, kStatic));
+  }
   return n.with_format(n.emit("select", {condition, then, otherwise}), n.format(then.valid() ? then : otherwise));
 }
 
@@ -80,7 +104,7 @@ Values conditional(Call& n) {
     user_error("its condition must be one element of type bool");
   const ValueId condition = n.reshape(n.in(0), {});
   if (const Tensor* known = n.known(condition))
-    return n.body(known->bytes[0] != std::byte{0} ? "then_branch" : "else_branch");
+    return n.body(known->bytes[0] != std::byte{0} ? "then_branch" : "else_branch", {});
   const Branch then = try_branch(n, "then_branch"), otherwise = try_branch(n, "else_branch");
   check_branches(n, then, otherwise);
   Values results;

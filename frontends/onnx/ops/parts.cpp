@@ -37,6 +37,27 @@ ValueId part(Call& n, ValueId x, int64_t axis, int64_t start, int64_t size, int6
   return n.emit("slice", {x}, {{"starts", starts}, {"sizes", sizes}, {"steps", steps}});
 }
 
+ValueId item(Call& n, ValueId x, int64_t axis, int64_t index) {
+  Extents shape = n.shape(x);
+  shape.erase(shape.begin() + axis);
+  return n.with_format(n.reshape(part(n, x, axis, index, 1), shape), n.format(x));
+}
+
+ValueId joined(Call& n, const Values& tensors, int64_t axis) {
+  if (tensors.size() == 1) return tensors[0];
+  return n.with_format(n.emit("concat", tensors, {{"axis", axis}}), n.format(tensors.at(0)));
+}
+
+ValueId stacked(Call& n, const Values& tensors, int64_t axis) {
+  Values with_axis;
+  for (ValueId tensor : tensors) {
+    Extents shape = n.shape(tensor);
+    shape.insert(shape.begin() + axis, 1);
+    with_axis.push_back(n.with_format(n.reshape(tensor, shape), n.format(tensor)));
+  }
+  return joined(n, with_axis, axis);
+}
+
 void demand_inference(const Call& n) {
   if (n.opset < 7 && !n.flag("is_test", false))
     user_error("is_test is 0, training, which is not supported; export the model for inference");

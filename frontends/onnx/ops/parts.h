@@ -12,6 +12,11 @@ namespace oc::from_onnx {
 [[nodiscard]] ValueId positions(Call& n, int64_t count, int64_t axis, int64_t rank);
 // `size` elements along `axis`, from `start` on, `step` apart.
 [[nodiscard]] ValueId part(Call& n, ValueId x, int64_t axis, int64_t start, int64_t size, int64_t step = 1);
+// Element `index` along `axis`, without that axis.
+[[nodiscard]] ValueId item(Call& n, ValueId x, int64_t axis, int64_t index);
+// Tensors of one type after one another along `axis`, which they have (joined) or which is made for them (stacked).
+[[nodiscard]] ValueId joined(Call& n, const Values& tensors, int64_t axis);
+[[nodiscard]] ValueId stacked(Call& n, const Values& tensors, int64_t axis);
 // The elements of x at `indices` along `axis`, all other coordinates their own (GatherElements); index.cpp has it.
 [[nodiscard]] ValueId take_along(Call& n, ValueId x, ValueId indices, int64_t axis);
 

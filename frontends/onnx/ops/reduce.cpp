@@ -106,10 +106,9 @@ Values reduce_prod(Call& n) {
     Extents starts(static_cast<size_t>(n.rank(result)), 0), sizes = n.shape(result);
     const Extents steps(sizes.size(), 1);
     const int64_t count = sizes[static_cast<size_t>(axis)];
-    if (count < 1 || count > kMaxFactors)
-      user_error("a product of {} elements is not supported; 1 to {} are", count, kMaxFactors);
+    if (count > kMaxFactors) user_error("a product of {} elements is not supported; up to {} are", count, kMaxFactors);
     sizes[static_cast<size_t>(axis)] = 1;
-    ValueId all;
+    ValueId all = count == 0 ? n.expand(n.like(result, 1), sizes) : ValueId();
     for (int64_t i = 0; i < count; ++i) {
       starts[static_cast<size_t>(axis)] = i;
       const ValueId one = n.emit("slice", {result}, {{"starts", starts}, {"sizes", sizes}, {"steps", steps}});

@@ -150,4 +150,36 @@ Values window_function(Call& n) {
   return {n.cast(n.constant(std::move(result)), dtype)};
 }
 
+// [bins of a spectrum, bands]: triangles of height 1 whose corners are as far apart on the mel scale,
+// mel(f) = 2595·log₁₀(1 + f / 700), rounded down to bins.
+Values mel_weight_matrix(Call& n) {
+  const int64_t bands = n.demand_integer(0, "num_mel_bins"), length = n.demand_integer(1, "dft_length");
+  const int64_t rate = n.demand_integer(2, "sample_rate");
+  const double low = n.demand_number(3, "lower_edge_hertz"), high = n.demand_number(4, "upper_edge_hertz");
+  const double most = static_cast<double>(rate) / 2;
+  if (bands < 1 || length < 1 || rate < 1 || bands > INT32_MAX || length > INT32_MAX)
+    user_error("{} bands of a transform of {} samples at a rate of {} are none", bands, length, rate);
+  if (!(low >= 0 && low <= high && high <= most))
+    user_error("its edges {} and {} are not within 0 … {}", low, high, most);
+  const auto mel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
+  const int64_t bins = length / 2 + 1;
+  n.spend(DType::f64, bins * bands);
+  Tensor result = make_tensor(DType::f64, {bins, bands});
+  const auto corner = [&](int64_t i) {
+    const double at = mel(low) + (mel(high) - mel(low)) * static_cast<double>(i) / static_cast<double>(bands + 2);
+    const double hertz = 700 * (std::pow(10, at / 2595) - 1);
+    return static_cast<int64_t>(std::floor(static_cast<double>(length + 1) * hertz / static_cast<double>(rate)));
+  };
+  for (int64_t band = 0; band < bands; ++band) {
+    const int64_t left = corner(band), peak = corner(band + 1), right = corner(band + 2);
+    for (int64_t bin = left; bin < std::max(right, peak + 1); ++bin) {
+      if (bin >= bins) user_error("its band {} ends beyond the {} bins", band, bins);
+      const int64_t way = bin <= peak ? peak - left : right - peak, gone = bin <= peak ? bin - left : right - bin;
+      result.as<double>()[static_cast<size_t>(bin * bands + band)] =
+          way == 0 ? 1 : static_cast<double>(gone) / static_cast<double>(way);
+    }
+  }
+  return {n.cast(n.constant(std::move(result)), known_dtype(n.integer("output_datatype", ::onnx::TensorProto::FLOAT)))};
+}
+
 }  // namespace oc::from_onnx
