@@ -46,7 +46,8 @@ class Measurer {
   [[nodiscard]] virtual Measurement measure(const Kernel& kernel, const Schedule& schedule,
                                             std::optional<double> hopeless_ns) = 0;
 
-  // Candidate and incumbent timed in turns in one process; both have been measured before. nullopt: one of them failed.
+  // Candidate and incumbent timed in turns in one process, neither checked for what it computes: that each measured ok,
+  // here or in another process, is on record. nullopt: one of them failed.
   [[nodiscard]] virtual std::optional<Duel> duel(const Kernel& kernel, const Schedule& candidate,
                                                  const Schedule& incumbent) = 0;
 };

@@ -39,6 +39,8 @@ class Layers {
                                                    int threads) const;
   // All trials of a schedule for a workload, on any machine, target and thread count, by id.
   [[nodiscard]] std::vector<Record> records(std::string_view workload, std::string_view schedule) const;
+  // As of one database.
+  [[nodiscard]] std::vector<Record> records(const Key& key, std::string_view build) const;
 
   // Look-ups may add to them.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }

@@ -81,9 +81,12 @@ struct Trial {
 enum class MarkKind : uint8_t {
   pin,         // a person wants this one
   quarantine,  // never use it
-  confirm,     // it won the interleaved confirming run against the incumbent
+  confirm,     // it won the interleaved confirming run against the incumbent, unless the note is kWithoutDuel
   clear        // neither pinned nor quarantined any more
 };
+// The note of a confirm mark on what became the incumbent because nothing was there to run against: it has had its day,
+// which is more than others can say, but it has beaten nobody.
+inline constexpr std::string_view kWithoutDuel = "without a duel";
 [[nodiscard]] std::string_view mark_name(MarkKind kind);
 [[nodiscard]] std::optional<MarkKind> parse_mark(std::string_view name);
 

@@ -99,7 +99,7 @@ class KernelMeasurer final : public Measurer {
     if (data == nullptr)
       return {
           .status = TrialStatus::invalid, .message = references_.at(kernel.workload.text).failure, .hopeless = true};
-    const Built built = build(kernel, schedule);  // a copy: collecting others may drop it
+    const Built built = build(kernel, schedule);
     if (built.status != ChildStatus::ok) return {.status = build_failure(built.status), .message = built.error};
 
     const std::string code = kernel.workload.hash() + built.code + packing_text(kernel, schedule);
@@ -123,7 +123,11 @@ class KernelMeasurer final : public Measurer {
         run_in_child([&] { return run_duel(setup(kernel, *data), first.kernel, candidate, second.kernel, incumbent); },
                      options_.run);
     if (result.status != ChildStatus::ok) return std::nullopt;
-    return decode_duel(result.result);
+    try {
+      return decode_duel(result.result);
+    } catch (const nlohmann::json::exception&) {  // one of them wrote into our pipe or over our memory
+      return std::nullopt;
+    }
   }
 
  private:
@@ -197,7 +201,10 @@ class KernelMeasurer final : public Measurer {
     built_.insert_or_assign(std::move(key), std::move(built));
   }
 
-  const Built& build(const Kernel& kernel, const Schedule& schedule) {
+  // A copy: collecting others may drop what is kept.
+  Built build(const Kernel& kernel, const Schedule& schedule) {
+    if (std::string reason = why_illegal(kernel, target_, schedule); !reason.empty())
+      return {.status = ChildStatus::failed, .error = std::move(reason), .kernel = {}, .code = {}};
     const std::string key = artifact_key(kernel.workload, schedule, target_);
     if (!built_.contains(key)) {
       prepare(kernel, schedule);

@@ -6,83 +6,16 @@
 #include <csignal>
 
 #include "autotune/interrupt.h"
-#include "autotune/journal.h"
-#include "autotune/provenance.h"
 #include "base/error.h"
-#include "tests/autotune/fakes.h"
-#include "tests/autotune/workloads.h"
+#include "tests/autotune/tune_fixture.h"
 
 namespace oc {
 namespace {
 
 using testing::FakeMeasurer;
+using testing::formula;
 using testing::matmul_task;
-
-// Larger tiles are faster, to a point: a landscape over the real space of contractions.
-double formula(const Kernel& kernel, const Schedule& s) {
-  return kernel.flops / 50 + 6000 * std::abs(static_cast<double>(s["tile.m"]) - 5) +
-         4000 * std::abs(static_cast<double>(s["tile.n"]) - 2) + 2000 * static_cast<double>(s["unroll.k"]) +
-         200 * static_cast<double>(s["block.m"]);
-}
-
-class Tune : public ::testing::Test {
- protected:
-  Tune() {
-    measurer.time = formula;
-    measurer.clock = &clock;
-    options.clock = [this] { return clock; };
-    options.trials = 60;
-    options.seed = 1;
-  }
-
-  TuneReport run(std::vector<TuneTask> tasks) {
-    return tune(tasks, target, 1, database, measurer, options, [this](const TuneProgress& p) {
-      ++reports;
-      last = p;
-    });
-  }
-  TuneReport run() { return run({matmul_task("a", 64, 96, 80)}); }
-
-  [[nodiscard]] Key key(const TuneTask& task) const {
-    return {task.kernel.workload.text, host_machine().hash(), target.name(), 1};
-  }
-  [[nodiscard]] std::vector<Trial> trials() const { return database.trials_of(key(matmul_task("a", 64, 96, 80))); }
-  [[nodiscard]] Schedule first_default() const {
-    return default_schedule(matmul_task("a", 64, 96, 80).kernel, target, 1);
-  }
-  // As if another build had found the schedule to be the fastest.
-  void add_of_older_build(const TuneTask& task, const Schedule& schedule) {
-    add_of_older_build(database, task, schedule);
-  }
-  void add_of_older_build(Database& to, const TuneTask& task, const Schedule& schedule) const {
-    (void)to.add_machine({host_machine().hash(), ""});
-    (void)to.add_trial({.workload = task.kernel.workload.text,
-                        .schedule = print_schedule(schedule),
-                        .machine = host_machine().hash(),
-                        .features = target.name(),
-                        .threads = 1,
-                        .build = to.add_build({"an older toolchain", "0.0.1", "x"}),
-                        .samples_ns = {1},
-                        .message = {},
-                        .unix_ms = 1,
-                        .author = {},
-                        .run = {}});
-  }
-  // The same kernel as the settled schedule, written in another way.
-  [[nodiscard]] static Schedule unsettled(Schedule schedule) {
-    for (const auto& [knob, value] : {std::pair{"tile.m", 1}, {"order.inner", 0}, {"block.m", 64}})
-      schedule.values[knob] = value;
-    return schedule;
-  }
-
-  Target target = host_target();
-  Database database = Database::in_memory();
-  FakeMeasurer measurer;
-  Seconds clock{0};
-  TuneOptions options;
-  int reports = 0;
-  TuneProgress last;
-};
+using testing::Tune;
 
 TEST_F(Tune, FindsAScheduleMuchFasterThanTheDefaultAndRecordsEveryTrial) {
   const TuneReport report = run();
@@ -97,7 +30,7 @@ TEST_F(Tune, FindsAScheduleMuchFasterThanTheDefaultAndRecordsEveryTrial) {
   ASSERT_TRUE(best);
   EXPECT_TRUE(best->confirmed);
   EXPECT_EQ(parse_schedule(best->trial.schedule), *task.best);
-  EXPECT_EQ(database.calibrations(host_machine().hash()).size(), 1U);
+  EXPECT_EQ(database.stats().calibrations, 1);
 }
 
 TEST_F(Tune, TheDefaultOfEveryWorkloadComesFirstTheQuickestBeforeAll) {
@@ -162,174 +95,6 @@ TEST_F(Tune, SlowCandidatesAreStoppedAtThreeTimesTheIncumbent) {
   (void)run();
   EXPECT_EQ(measurer.hopeless[0], std::nullopt);
   EXPECT_NEAR(measurer.hopeless[1].value(), 3 * formula(matmul_task("a", 64, 96, 80).kernel, first_default()), 2);
-}
-
-TEST_F(Tune, ARerunResumes) {
-  measurer.status = [](const Schedule& s) { return s["unroll.k"] == 8 ? TrialStatus::crash : TrialStatus::ok; };
-  const TuneReport first = run();
-  std::set<std::pair<std::string, std::string>> known(measurer.measured.begin(), measurer.measured.end());
-  measurer.measured.clear();
-  options.seed = 99;
-  const TuneReport second = run();
-  EXPECT_EQ(second.tasks[0].known, 60);
-  for (const auto& pair : measurer.measured) EXPECT_FALSE(known.contains(pair)) << "measured again: " << pair.second;
-  EXPECT_EQ(second.tasks[0].first_ns, first.tasks[0].best_ns);
-  EXPECT_LE(*second.tasks[0].best_ns, *first.tasks[0].best_ns);
-  EXPECT_EQ(trials().size(), 120U);
-}
-
-TEST_F(Tune, AnUnconfirmedFasterTrialOnRecordGetsItsDuel) {
-  options.trials = 1;
-  (void)run();
-  // As if the run had ended between the trial and its confirmation.
-  Schedule faster = first_default();
-  for (const auto& [knob, value] : {std::pair{"tile.m", 5}, {"tile.n", 2}, {"unroll.k", 1}, {"block.m", 0}})
-    faster.values[knob] = value;  // nothing is faster by the formula
-  const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
-  Journal journal(database, nullptr, target, 1, "");
-  journal.commit(kernel, faster, {.samples_ns = {static_cast<int64_t>(formula(kernel, faster))}}, false);
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule),
-            first_default());
-  options.trials = 0;
-  const TuneReport report = run();
-  EXPECT_EQ(measurer.measured.size(), 1U);
-  options.trials = 1;
-  EXPECT_EQ(*run().tasks[0].best, faster);
-  EXPECT_EQ(parse_schedule(database.best(key(matmul_task("a", 64, 96, 80)), kAnyBuild)->trial.schedule), faster);
-}
-
-TEST_F(Tune, TrialsOfAnotherBuildAreTimedAnewAndFirst) {
-  Schedule old = first_default();
-  old.values["tile.m"] = 5;
-  old.values["block.m"] = 0;
-  add_of_older_build(matmul_task("a", 64, 96, 80), old);
-  options.trials = 2;
-  const TuneReport report = run();
-  EXPECT_EQ(report.tasks[0].known, 0);
-  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(old));
-  EXPECT_EQ(measurer.measured.at(1).second, print_schedule(first_default()));
-}
-
-TEST_F(Tune, AConfirmedTrialOfAnotherBuildDoesNotUnseatTheIncumbent) {
-  const TuneTask task = matmul_task("a", 64, 96, 80);
-  const Schedule best = *run({task}).tasks[0].best;
-  // It comes from a database of others, confirmed later than ours, and is slow in fact.
-  Schedule slow = first_default();
-  slow.values["unroll.k"] = 8;
-  add_of_older_build(task, slow);
-  for (const Trial& trial : trials())
-    if (trial.unix_ms == 1) database.add_mark({MarkKind::confirm, row_id(trial), INT64_C(4'000'000'000'000), ""});
-  ASSERT_EQ(parse_schedule(database.best(key(task), kAnyBuild)->trial.schedule), slow);
-  measurer.measured.clear();
-  options.trials = 1;
-  EXPECT_EQ(*run({task}).tasks[0].best, best);
-  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(slow)) << "the suspect is timed anew";
-  const std::string build = current_build_id();
-  EXPECT_EQ(parse_schedule(database.best(key(task), build)->trial.schedule), best);
-}
-
-TEST_F(Tune, AShortRunDoesNotReplaceTheWinnersOfOthers) {
-  const TuneTask task = matmul_task("a", 64, 96, 80);
-  Schedule winner = first_default();
-  winner.values["tile.m"] = 5;
-  winner.values["block.m"] = 0;
-  const auto all = [&](Database user) {
-    std::vector<Database> layers;
-    layers.push_back(std::move(user));
-    layers.push_back(Database::in_memory("team"));
-    add_of_older_build(layers.back(), task, winner);
-    return Layers(std::move(layers));
-  };
-  const auto compiled = [&](const Layers& layers) {
-    return parse_schedule(layers.best(key(task), current_build_id())->trial.schedule);
-  };
-  const Layers known = all(Database::in_memory());
-  ASSERT_EQ(compiled(known), winner);
-  options.layers = &known;
-  options.trials = 1;
-  const TuneReport report = run({task});
-  EXPECT_EQ(report.tasks[0].best, winner);
-  EXPECT_EQ(trials().size(), 1U) << "it was timed anew, into the user's database";
-  EXPECT_EQ(compiled(all(std::move(database))), winner);
-}
-
-TEST_F(Tune, AWinnerOfOthersIsTimedAgainstOurIncumbent) {
-  const TuneTask task = matmul_task("a", 64, 96, 80);
-  options.trials = 1;
-  ASSERT_EQ(run({task}).tasks[0].best, first_default());
-  Schedule winner = first_default();
-  winner.values["tile.m"] = 5;
-  winner.values["block.m"] = 0;
-  std::vector<Database> team;
-  team.push_back(Database::in_memory("team"));
-  add_of_older_build(team.back(), task, winner);
-  const Layers known(std::move(team));
-  options.layers = &known;
-  measurer.measured.clear();
-  EXPECT_EQ(run({task}).tasks[0].best, winner);
-  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(winner));
-}
-
-TEST_F(Tune, WhatCompileTakesIsTimedFirst) {
-  TuneTask task = matmul_task("a", 64, 96, 80);
-  Schedule of_older_build = first_default(), taken = first_default();
-  of_older_build.values["unroll.k"] = 8;
-  add_of_older_build(task, of_older_build);
-  taken.values["unroll.k"] = 1;
-  taken = settled(task.kernel, target, taken);
-  ASSERT_NE(taken, first_default());
-  task.start = taken;
-  options.trials = 3;
-  (void)run({task});
-  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(taken));
-  EXPECT_EQ(measurer.measured.at(1).second, print_schedule(of_older_build));
-  EXPECT_EQ(measurer.measured.at(2).second, print_schedule(first_default()));
-}
-
-TEST_F(Tune, SchedulesOnRecordAreSettledBeforeTheyAreTimed) {
-  const TuneTask task = matmul_task("a", 64, 96, 80);
-  const Schedule old = unsettled(first_default()), once = settled(task.kernel, target, old);
-  ASSERT_NE(old, once);
-  add_of_older_build(task, old);
-  options.trials = 1;
-  (void)run({task});
-  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(once));
-}
-
-TEST_F(Tune, WhatIsOnRecordUnsettledIsNotTimedAgain) {
-  const TuneTask task = matmul_task("tiny", 1, 4, 8);  // a space that is walked to its end
-  const Schedule old = unsettled(default_schedule(task.kernel, target, 1)), once = settled(task.kernel, target, old);
-  ASSERT_NE(old, once);
-  ASSERT_EQ(why_illegal(task.kernel, target, old), "");
-  Journal(database, nullptr, target, 1, "").commit(task.kernel, old, {.samples_ns = {1000}}, true);
-  options.trials = 1000;
-  EXPECT_EQ(run({task}).end, TuneEnd::finished);
-  EXPECT_THAT(measurer.measured,
-              ::testing::Not(::testing::Contains(::testing::Pair(::testing::_, print_schedule(once)))));
-}
-
-TEST_F(Tune, HostileRowsAreSkipped) {
-  const Kernel kernel = matmul_task("a", 64, 96, 80).kernel;
-  Journal journal(database, nullptr, target, 1, "");
-  const std::string build = database.add_build(current_build());
-  for (const char* text : {"contraction v1\ntile m=1000000000\n", "nonsense", "contraction v7\n", ""}) try {
-      (void)database.add_trial({.workload = kernel.workload.text,
-                                .schedule = text,
-                                .machine = host_machine().hash(),
-                                .features = target.name(),
-                                .threads = 1,
-                                .build = build,
-                                .samples_ns = {1},
-                                .message = {},
-                                .unix_ms = 1,
-                                .author = {},
-                                .run = {}});
-    } catch (const InternalError&) {  // refused on the way in: as good
-    }
-  options.trials = 3;
-  const TuneReport report = run();
-  EXPECT_EQ(report.trials, 3);
-  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(first_default()));
 }
 
 TEST_F(Tune, TheTimeBudgetIsKept) {

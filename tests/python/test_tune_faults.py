@@ -332,9 +332,12 @@ HOSTILE_SCHEDULES = {
 }
 
 
+@pytest.mark.parametrize("nanoseconds", [1, 1_000_000_000], ids=["fast", "slow"])
 @pytest.mark.parametrize("schedule", HOSTILE_SCHEDULES)
-def test_hostile_schedules_of_others_are_passed_over(model, tmp_path, schedule):
-    """Rows that are sound but for what their schedule says, fastest of all and pinned."""
+def test_hostile_schedules_of_others_are_passed_over(
+    model, tmp_path, schedule, nanoseconds
+):
+    """Rows that are sound but for what their schedule says, pinned: the fastest of all, or to be beaten by any."""
     database, lines = tmp_path / "tuning.db", tmp_path / "lines.jsonl"
     assert tune(model, database, "--trials", "2").returncode == 0
     assert opencompiler("db", "export", lines, "--db", database).returncode == 0
@@ -344,7 +347,11 @@ def test_hostile_schedules_of_others_are_passed_over(model, tmp_path, schedule):
         for row in rows
         if row["kind"] == "trial" and row["schedule"].startswith("contraction")
     )
-    trial |= {"schedule": schedule, "samples_ns": [1], "unix_ms": trial["unix_ms"] + 1}
+    trial |= {
+        "schedule": schedule,
+        "samples_ns": [nanoseconds],
+        "unix_ms": trial["unix_ms"] + 1,
+    }
     hostile = resigned(trial)
     mark = {"kind": "mark", "mark": "pin", "trial": trial["id"], "unix_ms": 1, "id": ""}
     lines.write_text(hostile + resigned(mark))
@@ -360,5 +367,11 @@ def test_hostile_schedules_of_others_are_passed_over(model, tmp_path, schedule):
             f" ({HOSTILE_SCHEDULES[schedule]}); the default is used"
         )
     ]
-    done = tune(model, database, "--trials", "2")
+    of_the_contraction = (
+        "select count(*) from trial join workload on workload.key = trial.workload"
+        f" where workload.hash = '{trial['workload']}'"
+    )
+    before = query(database, of_the_contraction)[0][0]
+    done = tune(model, database, "--trials", "6")
     assert done.returncode == 0, done.stderr
+    assert query(database, of_the_contraction)[0][0] >= before + 2
