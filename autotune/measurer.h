@@ -33,6 +33,7 @@ struct Calibration {
   double cached_bandwidth = 0;  // bytes read from the second-level cache per second
 };
 
+// All of it throws UserError when the machine cannot build and time kernels at all: no room for temporary files, say.
 class Measurer {
  public:
   virtual ~Measurer() = default;

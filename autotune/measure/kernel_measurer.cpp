@@ -20,6 +20,7 @@ namespace {
 constexpr size_t kKeptWorkloads = 4;  // whose inputs stay in memory; others are made again from the seed
 constexpr size_t kKeptBuilds = 256;   // libraries kept for duels, of some 50 KiB each
 constexpr int64_t kMaxColdBytes = 256 << 20;
+constexpr size_t kRoom = 16 << 20;  // for temporary files: many times what a child writes
 
 // In a model a kernel's weights come from memory, since all the others' were read meanwhile; from a nearer cache some
 // schedules win that lose in the model. Twice what the last cache of this machine holds is cold when read in turns;
@@ -65,6 +66,21 @@ TrialStatus run_failure(ChildStatus status) {
     case ChildStatus::out_of_memory: return TrialStatus::out_of_memory;
     default: return TrialStatus::invalid;
   }
+}
+
+// Asked when a child has failed. UserError when the machine lacks what children need, whatever they build or run: the
+// schedule is not to blame then, and those that come next would fail alike.
+void require_able_machine() {
+  const ChildResult result = run_in_child([] {
+    const TempDir folder;
+    write_file(folder.path() / "room", std::string(kRoom, 'x'));
+    const ChildResult nested = run_in_child([] { return std::string(); });  // as for linking
+    if (nested.status != ChildStatus::ok) user_error("{}", nested.result);
+    return std::string();
+  });
+  if (result.status != ChildStatus::ok)
+    user_error("this machine cannot build and time kernels now: {}; free what is missing, then run this again",
+               result.result);
 }
 
 class KernelMeasurer final : public Measurer {
@@ -122,7 +138,10 @@ class KernelMeasurer final : public Measurer {
     const ChildResult result =
         run_in_child([&] { return run_duel(setup(kernel, *data), first.kernel, candidate, second.kernel, incumbent); },
                      options_.run);
-    if (result.status != ChildStatus::ok) return std::nullopt;
+    if (result.status != ChildStatus::ok) {
+      require_able_machine();
+      return std::nullopt;
+    }
     try {
       return decode_duel(result.result);
     } catch (const nlohmann::json::exception&) {  // one of them wrote into our pipe or over our memory
@@ -154,7 +173,10 @@ class KernelMeasurer final : public Measurer {
     quiet();
     const ChildResult result =
         run_in_child([&] { return run_trial(setup(kernel, data), built, schedule, hopeless_ns); }, options_.run);
-    if (result.status != ChildStatus::ok) return {.status = run_failure(result.status), .message = result.result};
+    if (result.status != ChildStatus::ok) {
+      require_able_machine();
+      return {.status = run_failure(result.status), .message = result.result};
+    }
     try {
       return decode_measurement(result.result);
     } catch (const nlohmann::json::exception&) {  // the candidate wrote into our pipe or over our memory
@@ -195,6 +217,7 @@ class KernelMeasurer final : public Measurer {
       built.kernel = {artifact_symbol(key), result.result.substr(digits)};
       built.code = result.result.substr(0, digits);
     } else {
+      require_able_machine();
       built.error = std::move(result.result);
     }
     if (built_.size() >= kKeptBuilds) built_.clear();
@@ -225,6 +248,7 @@ class KernelMeasurer final : public Measurer {
     }
     const WorkloadData& data = inputs(kernel, found);
     if (fresh) found.failure = make_reference(kernel, data);
+    if (fresh && !found.failure.empty()) require_able_machine();
     return found.failure.empty() ? &data : nullptr;
   }
 

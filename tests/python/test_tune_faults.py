@@ -10,6 +10,7 @@ import shlex
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -223,6 +224,53 @@ def test_a_full_disk_keeps_what_was_committed(tmp_path):
     assert full < again, "what stood on the full disk stands, and a rerun goes on"
     kept = [line for line in full if '"kind":"trial"' in line]
     assert len(kept) > 2, "trials were added until the disk was full"
+
+
+FULL_SCRATCH = """
+set -eu
+mount -t tmpfs -o size=64m tmpfs {disk}
+export TMPDIR={disk}
+{tune} --trials 400 >{out}/said 2>{out}/complaint & tuner=$!
+until [ "$({count} 2>/dev/null)" -ge 3 ] 2>/dev/null; do sleep 0.2; done
+cat /dev/zero >{disk}/filler 2>/dev/null || true
+wait $tuner && status=0 || status=$?
+echo $status >{out}/status
+rm {disk}/filler
+{tune} --trials 3 >{out}/again
+"""
+
+
+def test_no_room_for_temporary_files_is_no_fault_of_schedules(tmp_path):
+    namespace = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
+    disk, out = tmp_path / "disk", tmp_path / "out"
+    disk.mkdir()
+    out.mkdir()
+    trial = [*namespace, "mount", "-t", "tmpfs", "tmpfs", str(disk)]
+    if subprocess.run(trial, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this system lets nobody mount a small file system here")
+    database = tmp_path / "tuning.db"
+    rows = "select count(*) from trial"
+    count = f"import sqlite3; print(*sqlite3.connect('{database}').execute('{rows}').fetchone())"
+    script = FULL_SCRATCH.format(
+        disk=disk,
+        out=out,
+        tune=shlex.join(command(CLS, database)),
+        count=shlex.join([sys.executable, "-c", count]),
+    )
+    subprocess.run([*namespace, "sh", "-c", script], check=True, timeout=300)
+    assert (out / "status").read_text() == "1\n"
+    complaint = (out / "complaint").read_text().splitlines()[-1]
+    assert complaint.startswith(
+        f"error: this machine cannot build and time kernels now: cannot write {disk}/opencompiler-"
+    )
+    assert complaint.endswith(
+        "No space left on device; free what is missing, then run this again"
+    )
+    statuses = dict(
+        query(database, "select status, count(*) from trial group by status")
+    )
+    assert set(statuses) == {"ok"}, "no schedule has failed for want of room"
+    assert statuses["ok"] >= 6
 
 
 def as_an_ordinary_user(words):
