@@ -47,6 +47,13 @@ OC_CANDIDATE oc_test_prints(float x) {
   done = true;
   return 2 * x;
 }
+// A fifth of a second a run of the kernel, which calls this for each of its elements.
+static constexpr int64_t kRows = 64, kColumns = 512;
+OC_CANDIDATE oc_test_sleeps(float x) {
+  static int64_t elements = 0;
+  if (elements++ % (kRows * kColumns) == 0) ::usleep(200'000);
+  return 2 * x;
+}
 // Into the pipe by which the child sends its result, all it takes or a few bytes that look like one.
 static void write_into_pipes(const char* bytes, size_t size, bool for_ever) {
   for (int fd = 3; fd < 100; ++fd) {
@@ -87,6 +94,7 @@ enum class Deed : uint8_t {
   exits,
   eats_memory,
   prints,
+  sleeps,
   floods_the_pipe,
   scribbles_into_the_pipe,
   fast_and_wrong,
@@ -125,6 +133,7 @@ Halide::Expr define(OpCall& call) {
     case Deed::exits: return runs("oc_test_exits", x);
     case Deed::eats_memory: return runs("oc_test_eats_memory", x);
     case Deed::prints: return runs("oc_test_prints", x);
+    case Deed::sleeps: return runs("oc_test_sleeps", x);
     case Deed::floods_the_pipe: return runs("oc_test_floods_the_pipe", x);
     case Deed::scribbles_into_the_pipe: return runs("oc_test_scribbles_into_the_pipe", x);
     case Deed::fast_and_wrong: return 0.0f;
@@ -235,6 +244,18 @@ TEST_F(HostileCandidate, ADuelThatFailsIsNone) {
   ASSERT_NE(why_illegal(kernel, target, foreign), "");
   EXPECT_FALSE(measuring->duel(kernel, foreign, unrolled(1)));
   EXPECT_FALSE(measuring->duel(kernel, unrolled(1), foreign));
+}
+
+TEST_F(HostileCandidate, AKernelNoSlowerThanItsReferenceIsNeverTooSlow) {
+  deeds = {{0, Deed::sleeps}, {1, Deed::sleeps}, {2, Deed::sleeps}};
+  const auto measuring =
+      make_kernel_measurer(target, ops(), {.run = {.wall = 600ms, .memory_bytes = int64_t{1} << 30}});
+  const Measurement found = measuring->measure(kernel, unrolled(1), {});
+  EXPECT_EQ(found.status, TrialStatus::ok) << found.message;
+  EXPECT_EQ(found.samples_ns.size(), 3U);
+  const std::optional<Duel> duel = measuring->duel(kernel, unrolled(1), unrolled(2));
+  ASSERT_TRUE(duel);
+  EXPECT_EQ(duel->candidate_ns.size(), 5U);
 }
 
 TEST_F(HostileCandidate, NoneOfThemWinsAndNoneIsTriedAgain) {
