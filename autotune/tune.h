@@ -90,8 +90,8 @@ using TuneReport = TuneProgress;
 
 // Tunes the tasks for `threads` threads on this machine. Every trial is committed right after its measurement;
 // schedules the database knows for (workload, machine, target, threads) are not measured again, failed ones never.
-// UserError when the target's code cannot run here, the database is read-only, or a task list is empty. Call it from a
-// single-threaded process.
+// UserError when the database is read-only, the task list is empty, or the measurer throws it: the machine cannot build
+// or time anything, say. Call it from a single-threaded process.
 TuneReport tune(std::span<const TuneTask> tasks, const Target& target, int threads, Database& database,
                 Measurer& measurer, const TuneOptions& options = {},
                 const std::function<void(const TuneProgress&)>& progress = {});

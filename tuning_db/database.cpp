@@ -220,10 +220,4 @@ std::optional<BuildRow> Database::build(std::string_view id) const {
   return first(collect<BuildRow>(Table::build, state_->db.query(select_rows(Table::build) + " WHERE id = ?1", id)));
 }
 
-std::vector<CalibrationRow> Database::calibrations(std::string_view machine) const {
-  return collect<CalibrationRow>(
-      Table::calibration,
-      state_->db.query(select_rows(Table::calibration) + " WHERE machine = ?1 ORDER BY unix_ms, id", machine));
-}
-
 }  // namespace oc

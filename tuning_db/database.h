@@ -176,7 +176,6 @@ class Database {
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
   [[nodiscard]] std::vector<MachineRow> machines() const;
   [[nodiscard]] std::optional<BuildRow> build(std::string_view id) const;
-  [[nodiscard]] std::vector<CalibrationRow> calibrations(std::string_view machine) const;  // by time
 
   // Exchange. One JSON object a line, keys sorted; workloads, machines, builds, calibrations, trials, marks in this
   // order, each sorted. Equal sets of rows give equal bytes. Lines may be imported in any order. Of the best, a

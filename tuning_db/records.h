@@ -46,7 +46,8 @@ struct BuildRow {
   bool operator==(const BuildRow&) const = default;
 };
 
-// What a tuning run measured its machine to be capable of, so that trials of different hosts compare.
+// What a tuning run measured its machine to be capable of. Kept and exchanged for people who wonder why trials of two
+// days or hosts differ; nothing here reads it.
 struct CalibrationRow {
   std::string machine;  // MachineRow::hash
   std::string run;      // Trial::run

@@ -152,6 +152,13 @@ def test_a_killed_tuner_loses_nothing_and_a_rerun_resumes(tmp_path, kills):
     assert len(trials(database)) == len(kept) + 3
 
 
+CONFIRMED = """
+select workload.hash, trial.id, mark.note, trial.median_ns from mark
+join trial on trial.id = mark.trial join workload on workload.key = trial.workload
+where mark.kind = 'confirm' order by mark.unix_ms, mark.id
+"""
+
+
 def test_two_tuners_on_one_file_lose_nothing(tmp_path):
     database = tmp_path / "tuning.db"
     tuners = [
@@ -172,6 +179,22 @@ def test_two_tuners_on_one_file_lose_nothing(tmp_path):
     )
     assert authors == {"Ada": 15, "Grace": 15}
     assert healthy(database)
+
+    # What was confirmed last is used, and who only came first yields to who won, whoever timed it.
+    confirmed = {}
+    for workload, *rest in query(database, CONFIRMED):
+        confirmed.setdefault(workload, []).append(rest)
+    out = tmp_path / "out"
+    words = ("--db", database, "--no-shipped", "--threads", "1")
+    done = opencompiler("compile", CLS, *CLS_SHAPE, "-o", out, *words)
+    assert done.returncode == 0, done.stderr
+    kernels = json.loads((out / "cls.lock").read_text())["kernels"]
+    used = {kernel["workload_hash"]: kernel["trial"] for kernel in kernels}
+    assert confirmed
+    for workload, trials_of_it in confirmed.items():
+        won = [trial for trial, note, _ in trials_of_it if note != "without a duel"]
+        first = min(trials_of_it, key=lambda each: (each[2], each[0]))[0]
+        assert used[workload] == (won[-1] if won else first)
 
 
 FULL_DISK = """
