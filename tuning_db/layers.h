@@ -34,7 +34,7 @@ class Layers {
   [[nodiscard]] std::vector<WorkloadRow> workloads(std::string_view family = {}) const;
   [[nodiscard]] std::vector<Key> keys_of(std::string_view workload) const;
   [[nodiscard]] std::vector<MachineRow> machines() const;
-  // Texts of the workloads of which two schedules or more were confirmed there: one took the place of another. By text.
+  // Texts of the workloads of which two schedules or more were confirmed there: one may have beaten another. By text.
   [[nodiscard]] std::vector<std::string> contested(std::string_view machine, std::string_view features,
                                                    int threads) const;
   // All trials of a schedule for a workload, on any machine, target and thread count, by id.
