@@ -3,7 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
+#include <iterator>
+#include <set>
 
 #include "autotune/provenance.h"
 #include "base/error.h"
@@ -15,18 +16,17 @@ namespace {
 constexpr size_t kMaxSuggestions = 6;
 constexpr double kWorthADuel = 0.97;  // of the incumbent's recorded time
 
-std::optional<Schedule> parsed(const std::string& text) {
-  try {
-    return parse_schedule(text);
-  } catch (const UserError&) {  // of another version or by another hand: rows are data
-    return std::nullopt;
-  }
+// The first that may be used: of ranked trials the best.
+std::optional<KnownTrial> best_of(const std::vector<KnownTrial>& ranked) {
+  const auto found =
+      std::ranges::find_if(ranked, [](const KnownTrial& known) { return known.nanoseconds.has_value(); });
+  return found == ranked.end() ? std::nullopt : std::optional(*found);
 }
 
 }  // namespace
 
 Journal::Journal(Database& database, const Layers* layers, const Target& target, int threads, std::string author)
-    : database_(database), layers_(layers), features_(target.name()), author_(std::move(author)), threads_(threads) {
+    : database_(database), layers_(layers), target_(target), author_(std::move(author)), threads_(threads) {
   if (!database.writable())
     user_error("cannot tune into {}: {}; name a database that can be written with --db", database.name(),
                database.read_only_reason());
@@ -36,28 +36,51 @@ Journal::Journal(Database& database, const Layers* layers, const Target& target,
 }
 
 Key Journal::key_of(const std::string& workload) const {
-  return {workload, machine_, features_, threads_};
+  return {workload, machine_, target_.name(), threads_};
+}
+
+// Ranked.
+std::vector<KnownTrial> Journal::known_trials(const Kernel& kernel) const {
+  const Key key = key_of(kernel.workload.text);
+  const std::vector<Record> records =
+      layers_ != nullptr ? layers_->records(key, build_) : database_.records(key, build_);
+  std::vector<KnownTrial> usable, others;
+  std::set<std::string> wrong, ranked;  // schedule texts
+  for (const Record& record : records) {
+    std::optional<Schedule> schedule = fitting_schedule(kernel, target_, record.trial.schedule);  // rows are data
+    if (!schedule) continue;
+    const TrialStatus status = record.trial.status;
+    if (status == TrialStatus::wrong_result) wrong.insert(print_schedule(*schedule));
+    KnownTrial known{std::move(*schedule), std::nullopt, record.id, record.confirmed};
+    const bool may_be_used = status == TrialStatus::ok && !record.quarantined;
+    if (may_be_used) known.nanoseconds = static_cast<double>(median_ns(record.trial.samples_ns));
+    (may_be_used ? usable : others).push_back(std::move(known));
+  }
+  // Once wrong is always wrong; other failures void no trial that went well, as they may be the host's.
+  for (KnownTrial& known : usable)
+    if (wrong.contains(print_schedule(known.schedule))) known.nanoseconds.reset();
+  std::ranges::move(others, std::back_inserter(usable));
+  std::erase_if(usable, [&](const KnownTrial& known) { return !ranked.insert(print_schedule(known.schedule)).second; });
+  return usable;
+}
+
+std::optional<KnownTrial> Journal::incumbent(const Kernel& kernel) const {
+  return best_of(known_trials(kernel));
 }
 
 History Journal::history(const Kernel& kernel) const {
   History history;
-  const std::string& workload = kernel.workload.text;
-  const Database* const databases[] = {&database_};
-  std::map<std::string, KnownTrial> latest;  // by schedule text
-  for (const Trial& trial : database_.trials_of(key_of(workload))) {
-    std::optional<Schedule> schedule = parsed(trial.schedule);
-    if (!schedule || trial.build != build_) continue;
-    KnownTrial known{std::move(*schedule), std::nullopt, row_id(trial)};
-    if (trial.status == TrialStatus::ok && !quarantined(databases, known.id))
-      known.nanoseconds = static_cast<double>(median_ns(trial.samples_ns));
-    // Once wrong is always wrong; otherwise the later trial counts.
-    const auto [place, fresh] = latest.try_emplace(print_schedule(known.schedule), known);
-    if (!fresh && place->second.nanoseconds) place->second = std::move(known);
-  }
-  for (auto& [text, known] : latest) history.trials.push_back(std::move(known));
+  history.trials = known_trials(kernel);
+  history.incumbent = best_of(history.trials);
+  if (history.incumbent)
+    for (const KnownTrial& known : history.trials)
+      if (known.nanoseconds && *known.nanoseconds < kWorthADuel * *history.incumbent->nanoseconds &&
+          (!history.challenger || *known.nanoseconds < *history.challenger->nanoseconds))
+        history.challenger = known;
 
+  const std::string& workload = kernel.workload.text;
   const auto suggest = [&](const std::optional<LookupResult>& found) {
-    std::optional<Schedule> schedule = found ? parsed(found->trial.schedule) : std::nullopt;
+    std::optional<Schedule> schedule = found ? fitting_schedule(kernel, target_, found->trial.schedule) : std::nullopt;
     if (schedule && history.suggestions.size() < kMaxSuggestions &&
         std::ranges::find(history.suggestions, *schedule) == history.suggestions.end())
       history.suggestions.push_back(std::move(*schedule));
@@ -70,17 +93,6 @@ History Journal::history(const Kernel& kernel) const {
     suggest_winners(*layers_);
   else
     suggest_winners(database_);
-
-  const std::optional<LookupResult> best = database_.best(key_of(workload), build_);
-  if (best && best->trial.build == build_) {
-    const auto of_build = std::ranges::find(history.trials, parsed(best->trial.schedule), &KnownTrial::schedule);
-    if (of_build != history.trials.end() && of_build->nanoseconds) history.incumbent = *of_build;
-  }
-  if (history.incumbent && !best->pinned)
-    for (const KnownTrial& known : history.trials)
-      if (known.nanoseconds && *known.nanoseconds < kWorthADuel * *history.incumbent->nanoseconds &&
-          (!history.challenger || *known.nanoseconds < *history.challenger->nanoseconds))
-        history.challenger = known;
   return history;
 }
 
@@ -93,13 +105,13 @@ void Journal::record(const Calibration& calibration) {
                              .unix_ms = unix_ms_now()});
 }
 
-void Journal::commit(const Kernel& kernel, const Schedule& schedule, const Measurement& measurement, bool confirmed) {
+void Journal::commit(const Kernel& kernel, const Schedule& schedule, const Measurement& measurement, Rise rise) {
   if (added_.insert(kernel.workload.text).second)
     database_.add_workload({kernel.workload.text, std::string(family_name(kernel.family))});
   const std::string id = database_.add_trial({.workload = kernel.workload.text,
                                               .schedule = print_schedule(schedule),
                                               .machine = machine_,
-                                              .features = features_,
+                                              .features = target_.name(),
                                               .threads = threads_,
                                               .build = build_,
                                               .status = measurement.status,
@@ -109,11 +121,15 @@ void Journal::commit(const Kernel& kernel, const Schedule& schedule, const Measu
                                               .unix_ms = unix_ms_now(),
                                               .author = author_,
                                               .run = run_});
-  if (confirmed) confirm(id);
+  confirm(id, rise);
 }
 
-void Journal::confirm(const std::string& trial) {
-  database_.add_mark({.kind = MarkKind::confirm, .trial = trial, .unix_ms = unix_ms_now(), .note = {}});
+void Journal::confirm(const std::string& trial, Rise rise) {
+  if (rise == Rise::none) return;
+  database_.add_mark({.kind = MarkKind::confirm,
+                      .trial = trial,
+                      .unix_ms = unix_ms_now(),
+                      .note = rise == Rise::won ? "" : std::string(kWithoutDuel)});
 }
 
 }  // namespace oc

@@ -33,6 +33,7 @@ struct Calibration {
   double cached_bandwidth = 0;  // bytes read from the second-level cache per second
 };
 
+// All of it throws UserError when the machine cannot build and time kernels at all: no room for temporary files, say.
 class Measurer {
  public:
   virtual ~Measurer() = default;
@@ -46,7 +47,8 @@ class Measurer {
   [[nodiscard]] virtual Measurement measure(const Kernel& kernel, const Schedule& schedule,
                                             std::optional<double> hopeless_ns) = 0;
 
-  // Candidate and incumbent timed in turns in one process; both have been measured before. nullopt: one of them failed.
+  // Candidate and incumbent timed in turns in one process, neither checked for what it computes: that each measured ok,
+  // here or in another process, is on record. nullopt: one of them failed.
   [[nodiscard]] virtual std::optional<Duel> duel(const Kernel& kernel, const Schedule& candidate,
                                                  const Schedule& incumbent) = 0;
 };

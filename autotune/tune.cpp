@@ -28,6 +28,7 @@ struct Proposal {
 struct Search {
   std::unique_ptr<Strategy> strategy;
   TaskOutlook outlook;
+  std::string on_record;  // the trial that was the incumbent there when it was last looked at
   int64_t failures_in_a_row = 0;
   int tips = 0;
 };
@@ -102,10 +103,8 @@ class Tuner {
     // anew nothing should take its place. A trial of this build does, of whatever schedule.
     std::vector<Schedule> starts, others;
     if (task.start) starts.push_back(settled(task.kernel, target_, *task.start));
-    for (const Schedule& schedule : history.suggestions)
-      if (why_illegal(task.kernel, target_, schedule).empty())
-        (serves_threads(task.kernel, target_, threads_, schedule) ? starts : others)
-            .push_back(settled(task.kernel, target_, schedule));
+    for (Schedule& schedule : history.suggestions)
+      (serves_threads(task.kernel, target_, threads_, schedule) ? starts : others).push_back(std::move(schedule));
     starts.push_back(default_schedule(task.kernel, target_, threads_));
     starts.insert(starts.end(), others.begin(), others.end());
     Space space = schedule_space(task.kernel, target_, threads_);
@@ -117,12 +116,12 @@ class Tuner {
         return options_.cost_model->predict({task.kernel, target_, threads_}, schedules);
       };
     search.strategy = make_strategy(options_.strategy, std::move(inputs));
-    for (const KnownTrial& known : history.trials) {
-      const bool fits = why_illegal(task.kernel, target_, known.schedule).empty();
-      search.strategy->tell(fits ? settled(task.kernel, target_, known.schedule) : known.schedule, known.nanoseconds);
-    }
+    for (const KnownTrial& known : history.trials) search.strategy->tell(known.schedule, known.nanoseconds);
     search.outlook = {.weight = task.weight, .trials = shown.known, .best_ns = {}, .limit_ns = shown.limit_ns};
     if (history.incumbent) {
+      // What loses duels against it from now on must not outrank it by a lucky median.
+      if (!history.incumbent->confirmed) journal_.confirm(history.incumbent->id, Rise::unopposed);
+      search.on_record = history.incumbent->id;
       enthrone(i, history.incumbent->schedule, *history.incumbent->nanoseconds);
       shown.state = TaskState::searching;
       settle(i);
@@ -136,7 +135,7 @@ class Tuner {
     const KnownTrial& known = *challengers_[i];
     const std::optional<Duel> duel = measurer_.duel(tasks_[i].kernel, known.schedule, *progress_.tasks[i].best);
     if (!duel || !promotes(*duel)) return;
-    journal_.confirm(known.id);
+    journal_.confirm(known.id, Rise::won);
     enthrone(i, known.schedule, median(duel->candidate_ns));
     settle(i);
   }
@@ -181,8 +180,8 @@ class Tuner {
     }
     if (shown.state == TaskState::waiting) shown.state = TaskState::searching;
 
-    const bool promoted = measurement.ok() && !measurement.repeated && challenge(proposal, measurement);
-    if (!measurement.repeated) journal_.commit(kernel, proposal.schedule, measurement, promoted);
+    const Rise rise = measurement.ok() && !measurement.repeated ? challenge(proposal, measurement) : Rise::none;
+    if (!measurement.repeated) journal_.commit(kernel, proposal.schedule, measurement, rise);
     const std::optional<double> time = measurement.ok() ? std::optional(measurement.nanoseconds()) : std::nullopt;
     search.strategy->tell(proposal.schedule, time);
     if (options_.cost_model != nullptr) {
@@ -191,6 +190,7 @@ class Tuner {
     }
 
     const double before = shown.best_ns.value_or(0);
+    const bool promoted = rise != Rise::none;
     if (promoted) enthrone(proposal.task, proposal.schedule, *time);
     if (promoted && before > 0) spread(proposal);
     const double gain = promoted && before > 0 ? std::max(0.0, 1 - *shown.best_ns / before) : 0;
@@ -203,19 +203,38 @@ class Tuner {
     settle(proposal.task);
   }
 
-  // Does the candidate become the incumbent? The first one that works does; any other has to win a duel, and what it is
-  // recorded with are the duel's times, which are the better ones.
-  bool challenge(const Proposal& proposal, Measurement& measurement) {
+  // Does the candidate become the incumbent? Unopposed, where none is on record; else it has to win a duel, and what it
+  // is recorded with are the duel's times, which are the better ones.
+  Rise challenge(const Proposal& proposal, Measurement& measurement) {
     TaskProgress& shown = progress_.tasks[proposal.task];
-    if (!shown.best_ns) return true;
-    if (measurement.nanoseconds() >= kWorthADuel * *shown.best_ns) return false;
-    const std::optional<Duel> duel = measurer_.duel(tasks_[proposal.task].kernel, proposal.schedule, *shown.best);
-    if (!duel || duel->candidate_ns.empty()) return false;
-    measurement.samples_ns = duel->candidate_ns;
-    // The incumbent has just been timed anew, perhaps on a busier machine than the day it won.
-    shown.best_ns = median(duel->incumbent_ns);
-    searches_[proposal.task].outlook.best_ns = shown.best_ns;
-    return promotes(*duel);
+    const auto looks_faster = [&] {
+      return !shown.best_ns ||
+             (measurement.nanoseconds() < kWorthADuel * *shown.best_ns && proposal.schedule != *shown.best);
+    };
+    if (!looks_faster()) return Rise::none;
+    catch_up(proposal.task);
+    while (shown.best) {
+      if (!looks_faster()) return Rise::none;
+      const Schedule incumbent = *shown.best;
+      const std::optional<Duel> duel = measurer_.duel(tasks_[proposal.task].kernel, proposal.schedule, incumbent);
+      if (!duel || duel->candidate_ns.empty()) return Rise::none;
+      measurement.samples_ns = duel->candidate_ns;
+      // The incumbent has just been timed anew, perhaps on a busier machine than the day it won.
+      shown.best_ns = median(duel->incumbent_ns);
+      searches_[proposal.task].outlook.best_ns = shown.best_ns;
+      if (!promotes(*duel)) return Rise::none;
+      catch_up(proposal.task);
+      if (*shown.best == incumbent) return Rise::won;
+    }
+    return Rise::unopposed;
+  }
+
+  // Another tuner, or a person's mark, may have changed the incumbent on record since it was last looked at.
+  void catch_up(size_t i) {
+    const std::optional<KnownTrial> now = journal_.incumbent(tasks_[i].kernel);
+    if (!now || now->id == searches_[i].on_record) return;
+    searches_[i].on_record = now->id;
+    if (now->schedule != progress_.tasks[i].best) enthrone(i, now->schedule, *now->nanoseconds);
   }
 
   // What won a duel here is worth a try in workloads of the same op: register tiles depend on the machine more than on

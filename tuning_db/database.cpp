@@ -160,6 +160,11 @@ std::vector<Trial> Database::trials_of(const Key& key) const {
                                          local->workload, local->machine, local->target, key.threads));
 }
 
+std::vector<Record> Database::records(const Key& key, std::string_view build) const {
+  State* const layers[] = {state_.get()};
+  return find_records(layers, key, build);
+}
+
 std::vector<Trial> Database::trials_of(std::string_view workload) const {
   const std::optional<int64_t> key = local_workload(state_->db, workload);
   if (!key) return {};

@@ -68,7 +68,7 @@ struct LookupResult {
   Rung rung = Rung::exact;
   std::string source;  // the file or folder it came from
   bool pinned = false;
-  bool confirmed = false;
+  bool confirmed = false;  // it won a duel
 };
 
 // Whether the asker can use what was found; none: it can use everything.
@@ -80,7 +80,7 @@ struct Record {
   std::string id;      // row_id(trial)
   std::string source;  // the file or folder it came from
   bool quarantined = false;
-  bool confirmed = false;
+  bool confirmed = false;  // it won a duel, or was the incumbent without one
 
   bool operator==(const Record&) const = default;
 };
@@ -159,7 +159,8 @@ class Database {
   //   1. a pinned one, the latest pin first;
   //   2. else the one confirmed last: it beat the incumbent in an interleaved run, which says more than a median taken
   //      at another time;
-  //   3. else the lowest median; equal ones by id.
+  //   3. else one that was the incumbent without a duel: what it was held against did not beat it;
+  //   4. else the lowest median; so, too, among those of 3; equal ones by id.
   // Unless `build`, the asking program's, is kAnyBuild, trials of other builds are suspect: where one of this build is
   // left they count only when pinned.
   [[nodiscard]] std::optional<LookupResult> best(const Key& key, std::string_view build) const;
@@ -168,6 +169,8 @@ class Database {
 
   // All trials of this key, failed ones included, by time.
   [[nodiscard]] std::vector<Trial> trials_of(const Key& key) const;
+  // All trials of this key and build, failed ones included; those that may be used in the order of best() without pins.
+  [[nodiscard]] std::vector<Record> records(const Key& key, std::string_view build) const;
   // All trials of the workload on any machine, target and thread count.
   [[nodiscard]] std::vector<Trial> trials_of(std::string_view workload) const;
   // Those whose ids begin with `digits`, by id.

@@ -64,6 +64,10 @@ std::vector<Record> Layers::records(std::string_view workload, std::string_view 
   return find([&] { return find_records(states(), workload, schedule); });
 }
 
+std::vector<Record> Layers::records(const Key& key, std::string_view build) const {
+  return find([&] { return find_records(states(), key, build); });
+}
+
 std::vector<std::string> Layers::contested(std::string_view machine, std::string_view features, int threads) const {
   return find([&] { return find_contested(states(), machine, features, threads); });
 }

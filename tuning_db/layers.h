@@ -39,11 +39,13 @@ class Layers {
   [[nodiscard]] std::vector<MachineRow> machines() const;
   // Of the trials, those that begin with `digits`.
   [[nodiscard]] std::set<std::string> trial_ids(std::string_view digits) const;
-  // Texts of the workloads of which two schedules or more were confirmed there: one took the place of another. By text.
+  // Texts of the workloads of which two schedules or more were confirmed there: one may have beaten another. By text.
   [[nodiscard]] std::vector<std::string> contested(std::string_view machine, std::string_view features,
                                                    int threads) const;
   // All trials of a schedule for a workload, on any machine, target and thread count, by id.
   [[nodiscard]] std::vector<Record> records(std::string_view workload, std::string_view schedule) const;
+  // As of one database.
+  [[nodiscard]] std::vector<Record> records(const Key& key, std::string_view build) const;
 
   // Look-ups may add to them.
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }

@@ -25,7 +25,8 @@ struct Candidate {
   bool suspect = false;                 // of another build than the one that asks
   MarkKind standing = MarkKind::clear;  // the latest pin, quarantine or clear
   MarkTime standing_time{-1, ""};
-  MarkTime confirmed{-1, ""};
+  MarkTime confirmed{-1, ""};  // by a duel
+  bool without_duel = false;   // confirmed, but not by one
 
   [[nodiscard]] bool pinned() const { return standing == MarkKind::pin; }
   [[nodiscard]] bool is_confirmed() const { return confirmed.first >= 0; }
@@ -68,8 +69,10 @@ void enter_layer(Connection& db, size_t layer, const Key& key, std::string_view 
   while (wrong.step()) field.vetoes.emplace(wrong.text(0), wrong.text(1));
 }
 
-void apply_mark(Candidate& candidate, MarkKind kind, MarkTime time) {
-  if (kind == MarkKind::confirm) {
+void apply_mark(Candidate& candidate, MarkKind kind, MarkTime time, std::string_view note) {
+  if (kind == MarkKind::confirm && note == kWithoutDuel) {
+    candidate.without_duel = true;
+  } else if (kind == MarkKind::confirm) {
     candidate.confirmed = std::max(candidate.confirmed, std::move(time));
   } else if (time > candidate.standing_time) {
     candidate.standing = kind;
@@ -83,7 +86,7 @@ void apply_marks(Database::State& layer, Field& field) {
   for (Candidate& candidate : field.candidates)
     for (StoredRow& stored : marks_on(layer, candidate.id)) {
       const Mark& mark = std::get<Mark>(stored.row);
-      apply_mark(candidate, mark.kind, {mark.unix_ms, std::move(stored.id)});
+      apply_mark(candidate, mark.kind, {mark.unix_ms, std::move(stored.id)}, mark.note);
     }
 }
 
@@ -100,6 +103,7 @@ bool better(const Candidate& a, const Candidate& b) {
   if (a.pinned() && a.standing_time != b.standing_time) return a.standing_time > b.standing_time;
   if (a.suspect != b.suspect) return b.suspect;
   if (a.confirmed != b.confirmed) return a.confirmed > b.confirmed;
+  if (a.without_duel != b.without_duel) return a.without_duel;
   return std::tie(a.median_ns, a.id) < std::tie(b.median_ns, b.id);
 }
 
@@ -111,6 +115,18 @@ std::optional<Trial> load(Connection& db, const Candidate& candidate) {
   StoredRow stored = read_row(Table::trial, found);
   if (!stored_fault(stored).empty() || stored.median_ns != candidate.median_ns) return std::nullopt;
   return std::get<Trial>(std::move(stored.row));
+}
+
+std::vector<Record> loaded(LayerSpan layers, const Field& field) {
+  std::vector<Record> out;
+  for (const Candidate& candidate : field.candidates)
+    if (std::optional<Trial> trial = load(layers[candidate.layer]->db, candidate))
+      out.push_back({.trial = std::move(*trial),
+                     .id = candidate.id,
+                     .source = layers[candidate.layer]->db.name(),
+                     .quarantined = candidate.standing == MarkKind::quarantine,
+                     .confirmed = candidate.is_confirmed() || candidate.without_duel});
+  return out;
 }
 
 std::set<int> known_threads(Connection& db, const Key& key) {
@@ -188,15 +204,28 @@ std::vector<Record> find_records(LayerSpan layers, std::string_view workload, st
   }
   apply_all_marks(layers, field);
   std::ranges::sort(field.candidates, {}, &Candidate::id);
-  std::vector<Record> out;
-  for (const Candidate& candidate : field.candidates)
-    if (std::optional<Trial> trial = load(layers[candidate.layer]->db, candidate))
-      out.push_back({.trial = std::move(*trial),
-                     .id = candidate.id,
-                     .source = layers[candidate.layer]->db.name(),
-                     .quarantined = candidate.standing == MarkKind::quarantine,
-                     .confirmed = candidate.is_confirmed()});
-  return out;
+  return loaded(layers, field);
+}
+
+std::vector<Record> find_records(LayerSpan layers, const Key& key, std::string_view build) {
+  Field field;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    Connection& db = layers[i]->db;
+    Transaction snapshot(db, Transaction::Kind::read);
+    if (const std::optional<LocalKey> local = local_key(db, key)) {
+      Query found = db.query(
+          "SELECT id, median_ns, build FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = "
+          "?4 AND build = ?5",
+          local->workload, local->machine, local->target, key.threads, build);
+      enter(found, i, build, field);
+    }
+    snapshot.commit();
+  }
+  apply_all_marks(layers, field);
+  for (Candidate& candidate : field.candidates)
+    if (candidate.pinned()) candidate.standing = MarkKind::clear;
+  std::ranges::sort(field.candidates, better);
+  return loaded(layers, field);
 }
 
 std::vector<std::string> find_contested(LayerSpan layers, std::string_view machine, std::string_view features,

@@ -46,8 +46,8 @@ struct BuildRow {
   bool operator==(const BuildRow&) const = default;
 };
 
-// What a tuning run measured its machine to be capable of: for people who read the run's trials, nothing is ranked by
-// it.
+// What a tuning run measured its machine to be capable of. Kept and exchanged for people who wonder why trials of two
+// days or hosts differ; nothing here reads it.
 struct CalibrationRow {
   std::string machine;  // MachineRow::hash
   std::string run;      // Trial::run
@@ -82,9 +82,12 @@ struct Trial {
 enum class MarkKind : uint8_t {
   pin,         // a person wants this one
   quarantine,  // never use it
-  confirm,     // it won the interleaved confirming run against the incumbent
+  confirm,     // it won the interleaved confirming run against the incumbent, unless the note is kWithoutDuel
   clear        // neither pinned nor quarantined any more
 };
+// The note of a confirm mark on what became the incumbent because nothing was there to run against: it has had its day,
+// which is more than others can say, but it has beaten nobody.
+inline constexpr std::string_view kWithoutDuel = "without a duel";
 [[nodiscard]] std::string_view mark_name(MarkKind kind);
 [[nodiscard]] std::optional<MarkKind> parse_mark(std::string_view name);
 

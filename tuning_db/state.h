@@ -72,6 +72,7 @@ using LayerSpan = std::span<Database::State* const>;
                                                     const Serves& serves = {});
 // Layers::records and contested.
 [[nodiscard]] std::vector<Record> find_records(LayerSpan layers, std::string_view workload, std::string_view schedule);
+[[nodiscard]] std::vector<Record> find_records(LayerSpan layers, const Key& key, std::string_view build);
 [[nodiscard]] std::vector<std::string> find_contested(LayerSpan layers, std::string_view machine,
                                                       std::string_view features, int threads);
 

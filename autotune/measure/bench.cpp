@@ -19,9 +19,10 @@ constexpr auto kGarbage = std::byte{0xdb};  // as floats −1.2e17: what a kerne
 
 constexpr int64_t kBatchNs = 200'000;  // the clock's own cost and grain are below a thousandth of this
 constexpr int64_t kMaxCalls = 20'000;
-constexpr int64_t kSpanNs = 60'000'000;  // timing of one candidate, unless so slow that kMinSamples take longer
-constexpr size_t kMinSamples = 7, kMaxSamples = 60;
-constexpr size_t kMinRounds = 21, kMaxRounds = 101;
+constexpr int64_t kSpanNs = 60'000'000;  // timing of one candidate, unless so slow that the fewest samples take longer
+// Of kernels that use up the caller's patience, of all, at most.
+constexpr size_t kSlowSamples = 3, kMinSamples = 7, kMaxSamples = 60;
+constexpr size_t kSlowRounds = 5, kMinRounds = 21, kMaxRounds = 101;
 constexpr int64_t kDuelSpanNs = 200'000'000;
 
 size_t round_up(size_t n) {
@@ -34,6 +35,17 @@ size_t activation_bytes(const Kernel& kernel, const std::vector<Tensor>& inputs)
     if (!kernel.is_weight(i)) bytes += round_up(inputs[i].bytes.size());
   return bytes;
 }
+
+// Whether another sample, or round, is due after `count` that took `spent` nanoseconds.
+struct Effort {
+  size_t slow, least, most;
+  int64_t span_ns;
+  [[nodiscard]] bool goes_on(size_t count, int64_t spent, int64_t patience_ns) const {
+    return count < slow || (count < least && spent < patience_ns) || (count < most && spent < span_ns);
+  }
+};
+constexpr Effort kSampling{kSlowSamples, kMinSamples, kMaxSamples, kSpanNs};
+constexpr Effort kDuelling{kSlowRounds, kMinRounds, kMaxRounds, kDuelSpanNs};
 
 }  // namespace
 
@@ -120,11 +132,11 @@ int64_t batch_calls(Bench& bench) {
   }
 }
 
-std::vector<int64_t> time_samples(Bench& bench, std::optional<double> hopeless_ns) {
+std::vector<int64_t> time_samples(Bench& bench, std::optional<double> hopeless_ns, int64_t patience_ns) {
   const int64_t calls = batch_calls(bench);
   std::vector<int64_t> samples;
   int64_t spent = 0;
-  while (samples.size() < kMinSamples || (spent < kSpanNs && samples.size() < kMaxSamples)) {
+  while (kSampling.goes_on(samples.size(), spent, patience_ns)) {
     const int64_t span = bench.time_calls(calls);
     spent += span;
     samples.push_back(std::max<int64_t>(1, span / calls));
@@ -133,7 +145,7 @@ std::vector<int64_t> time_samples(Bench& bench, std::optional<double> hopeless_n
   return samples;
 }
 
-Duel time_duel(Bench& candidate, Bench& incumbent) {
+Duel time_duel(Bench& candidate, Bench& incumbent, int64_t patience_ns) {
   const int64_t candidate_calls = batch_calls(candidate), incumbent_calls = batch_calls(incumbent);
   Duel duel;
   int64_t spent = 0;
@@ -142,7 +154,7 @@ Duel time_duel(Bench& candidate, Bench& incumbent) {
     spent += span;
     samples.push_back(std::max<int64_t>(1, span / calls));
   };
-  for (size_t round = 0; round < kMinRounds || (spent < kDuelSpanNs && round < kMaxRounds); ++round) {
+  for (size_t round = 0; kDuelling.goes_on(round, spent, patience_ns); ++round) {
     if (round % 2 == 0) time_one(candidate, candidate_calls, duel.candidate_ns);
     time_one(incumbent, incumbent_calls, duel.incumbent_ns);
     if (round % 2 == 1) time_one(candidate, candidate_calls, duel.candidate_ns);

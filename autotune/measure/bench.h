@@ -83,10 +83,11 @@ class Bench {
 // Calls per batch so that one batch is long enough for the clock, found by trying.
 [[nodiscard]] int64_t batch_calls(Bench& bench);
 
-// Batches until the median is settled: samples in nanoseconds per call. Two batches beyond `hopeless_ns` end it.
-[[nodiscard]] std::vector<int64_t> time_samples(Bench& bench, std::optional<double> hopeless_ns);
+// Batches until the median is settled: samples in nanoseconds per call. Two batches beyond `hopeless_ns` end it. At
+// least 7, or 3 once they have taken `patience_ns`.
+[[nodiscard]] std::vector<int64_t> time_samples(Bench& bench, std::optional<double> hopeless_ns, int64_t patience_ns);
 
-// Rounds of both in turns, the order swapped each time.
-[[nodiscard]] Duel time_duel(Bench& candidate, Bench& incumbent);
+// Rounds of both in turns, the order swapped each time. At least 21, or 5 once they have taken `patience_ns`.
+[[nodiscard]] Duel time_duel(Bench& candidate, Bench& incumbent, int64_t patience_ns);
 
 }  // namespace oc

@@ -1,4 +1,4 @@
-// What a machine can do at best: timed in each tuning run, so that trials from different hosts and days compare.
+// What a machine can do at best: timed in each tuning run, which holds what it finds against that (limit.h).
 #pragma once
 
 #include "autotune/measurer.h"

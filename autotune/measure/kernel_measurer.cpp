@@ -20,6 +20,11 @@ namespace {
 constexpr size_t kKeptWorkloads = 4;  // whose inputs stay in memory; others are made again from the seed
 constexpr size_t kKeptBuilds = 256;   // libraries kept for duels, of some 50 KiB each
 constexpr int64_t kMaxColdBytes = 256 << 20;
+// Calls that a run may last: a trial makes 7 of a slow kernel, a duel 7 of each.
+constexpr double kTrialCalls = 10, kDuelCalls = 20;
+constexpr double kReferenceFlops = 5e8;  // a second, of code without any schedule, at least
+constexpr double kReferenceRuns = 4;     // two, and as long again
+constexpr size_t kRoom = 16 << 20;       // for temporary files: many times what a child writes
 
 // In a model a kernel's weights come from memory, since all the others' were read meanwhile; from a nearer cache some
 // schedules win that lose in the model. Twice what the last cache of this machine holds is cold when read in turns;
@@ -67,6 +72,27 @@ TrialStatus run_failure(ChildStatus status) {
   }
 }
 
+// Asked when a child has failed. UserError when the machine lacks what children need, whatever they build or run: the
+// schedule is not to blame then, and those that come next would fail alike.
+void require_able_machine() {
+  const ChildResult result = run_in_child([] {
+    const TempDir folder;
+    write_file(folder.path() / "room", std::string(kRoom, 'x'));
+    const ChildResult nested = run_in_child([] { return std::string(); });  // as for linking
+    if (nested.status != ChildStatus::ok) user_error("{}", nested.result);
+    return std::string();
+  });
+  if (result.status != ChildStatus::ok)
+    user_error("this machine cannot build and time kernels now: {}; free what is missing, then run this again",
+               result.result);
+}
+
+ChildLimits lasting(ChildLimits limits, double seconds) {
+  const auto least = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+  limits.wall = std::max(limits.wall, least);
+  return limits;
+}
+
 class KernelMeasurer final : public Measurer {
  public:
   KernelMeasurer(Target target, const OpTable& ops, const MeasureOptions& options)
@@ -99,7 +125,7 @@ class KernelMeasurer final : public Measurer {
     if (data == nullptr)
       return {
           .status = TrialStatus::invalid, .message = references_.at(kernel.workload.text).failure, .hopeless = true};
-    const Built built = build(kernel, schedule);  // a copy: collecting others may drop it
+    const Built built = build(kernel, schedule);
     if (built.status != ChildStatus::ok) return {.status = build_failure(built.status), .message = built.error};
 
     const std::string code = kernel.workload.hash() + built.code + packing_text(kernel, schedule);
@@ -121,19 +147,33 @@ class KernelMeasurer final : public Measurer {
     quiet();
     const ChildResult result =
         run_in_child([&] { return run_duel(setup(kernel, *data), first.kernel, candidate, second.kernel, incumbent); },
-                     options_.run);
-    if (result.status != ChildStatus::ok) return std::nullopt;
-    return decode_duel(result.result);
+                     lasting(options_.run, kDuelCalls * reference_seconds(kernel)));
+    if (result.status != ChildStatus::ok) {
+      require_able_machine();
+      return std::nullopt;
+    }
+    try {
+      return decode_duel(result.result);
+    } catch (const nlohmann::json::exception&) {  // one of them wrote into our pipe or over our memory
+      return std::nullopt;
+    }
   }
 
  private:
   struct Reference {
     std::string failure;  // empty: the output files stand
+    double seconds = 0;   // of one run
     std::filesystem::path usual, adversarial;
   };
 
   [[nodiscard]] TrialSetup setup(const Kernel& kernel, const WorkloadData& data) const {
-    return {kernel, target_, options_.threads, data, cold_bytes_, folder_.path()};
+    const std::chrono::nanoseconds patience = options_.run.wall / 3;
+    return {kernel, target_, options_.threads, data, cold_bytes_, patience.count(), folder_.path()};
+  }
+
+  // No candidate worth its time is slower than this.
+  [[nodiscard]] double reference_seconds(const Kernel& kernel) const {
+    return references_.at(kernel.workload.text).seconds;
   }
 
   // Code says nothing of the layout in which it expects its weights.
@@ -148,9 +188,15 @@ class KernelMeasurer final : public Measurer {
   Measurement run(const Kernel& kernel, const WorkloadData& data, const BuiltKernel& built, const Schedule& schedule,
                   std::optional<double> hopeless_ns) {
     quiet();
+    const double reference = reference_seconds(kernel);
+    const double slowest = hopeless_ns ? std::min(reference, *hopeless_ns / 1e9) : reference;
     const ChildResult result =
-        run_in_child([&] { return run_trial(setup(kernel, data), built, schedule, hopeless_ns); }, options_.run);
-    if (result.status != ChildStatus::ok) return {.status = run_failure(result.status), .message = result.result};
+        run_in_child([&] { return run_trial(setup(kernel, data), built, schedule, hopeless_ns); },
+                     lasting(options_.run, kTrialCalls * slowest));
+    if (result.status != ChildStatus::ok) {
+      require_able_machine();
+      return {.status = run_failure(result.status), .message = result.result};
+    }
     try {
       return decode_measurement(result.result);
     } catch (const nlohmann::json::exception&) {  // the candidate wrote into our pipe or over our memory
@@ -191,13 +237,17 @@ class KernelMeasurer final : public Measurer {
       built.kernel = {artifact_symbol(key), result.result.substr(digits)};
       built.code = result.result.substr(0, digits);
     } else {
+      require_able_machine();
       built.error = std::move(result.result);
     }
     if (built_.size() >= kKeptBuilds) built_.clear();
     built_.insert_or_assign(std::move(key), std::move(built));
   }
 
-  const Built& build(const Kernel& kernel, const Schedule& schedule) {
+  // A copy: collecting others may drop what is kept.
+  Built build(const Kernel& kernel, const Schedule& schedule) {
+    if (std::string reason = why_illegal(kernel, target_, schedule); !reason.empty())
+      return {.status = ChildStatus::failed, .error = std::move(reason), .kernel = {}, .code = {}};
     const std::string key = artifact_key(kernel.workload, schedule, target_);
     if (!built_.contains(key)) {
       prepare(kernel, schedule);
@@ -217,23 +267,29 @@ class KernelMeasurer final : public Measurer {
       return nullptr;
     }
     const WorkloadData& data = inputs(kernel, found);
-    if (fresh) found.failure = make_reference(kernel, data);
+    if (fresh) make_reference(kernel, data, found);
+    if (fresh && !found.failure.empty()) require_able_machine();
     return found.failure.empty() ? &data : nullptr;
   }
 
-  // Empty, or why there is none.
-  std::string make_reference(const Kernel& kernel, const WorkloadData& data) {
+  void make_reference(const Kernel& kernel, const WorkloadData& data, Reference& reference) {
     const BuildJob job{&kernel, std::nullopt};
     const BuildOutcome outcome = std::move(
         build_kernels({&job, 1}, ops_, target_, {.jobs = 1, .limits = options_.build, .cache = options_.references})
             .front());
-    if (outcome.status != ChildStatus::ok) return "the reference does not build: " + outcome.error;
+    if (outcome.status != ChildStatus::ok) {
+      reference.failure = "the reference does not build: " + outcome.error;
+      return;
+    }
     const auto& made = outcome.artifact;
-    ChildLimits limits = options_.run;
-    limits.wall *= 4;  // it is slow
+    ChildLimits limits = lasting(options_.run, kReferenceRuns * kernel.flops / kReferenceFlops);
+    limits.wall = std::max(limits.wall, 4 * options_.run.wall);  // much of what it does is no arithmetic
     const ChildResult result = run_in_child(
         [&] { return run_reference(setup(kernel, data), {made.symbol, linked(made.object, made.symbol)}); }, limits);
-    return result.status == ChildStatus::ok ? "" : "the reference does not run: " + result.result;
+    if (result.status == ChildStatus::ok)
+      reference.seconds = std::stod(result.result) / 1e9;
+    else
+      reference.failure = "the reference does not run: " + result.result;
   }
 
   const WorkloadData& inputs(const Kernel& kernel, const Reference& files) {

@@ -19,6 +19,7 @@ struct MeasureOptions {
   // Builds may run while a kernel is timed; only with a core to spare. Otherwise timing waits until builds are done.
   bool overlap = false;
   ObjectCache* references = nullptr;  // of references, whose builds are a third of a first round; null: none
+  // The wall of `run` is for kernels that take up to a twentieth of it; for slower ones it is longer.
   ChildLimits build{std::chrono::seconds(30), int64_t{8} << 30, 64 << 20};
   ChildLimits run{std::chrono::seconds(30), int64_t{8} << 30, 64 << 20};
 };

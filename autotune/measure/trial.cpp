@@ -1,6 +1,7 @@
 #include "autotune/measure/trial.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -69,10 +70,13 @@ std::string checked_output(Bench& bench, std::string& complaint) {
 std::string run_reference(const TrialSetup& setup, const BuiltKernel& reference) {
   const KernelEntry entry = load(setup, reference).start(setup.threads);
   Bench usual(setup.kernel, entry, setup.data.usual, 0);
-  write_file_atomic(setup.data.usual_output, usual.run_checked());
+  const auto start = std::chrono::steady_clock::now();
+  const std::string output = usual.run_checked();
+  const std::chrono::nanoseconds span = std::chrono::steady_clock::now() - start;
+  write_file_atomic(setup.data.usual_output, output);
   Bench adversarial(setup.kernel, entry, setup.data.adversarial, 0);
   write_file_atomic(setup.data.adversarial_output, adversarial.run_checked());
-  return {};
+  return std::to_string(span.count());
 }
 
 std::string run_trial(const TrialSetup& setup, const BuiltKernel& built, const Schedule& schedule,
@@ -99,7 +103,7 @@ std::string run_trial(const TrialSetup& setup, const BuiltKernel& built, const S
       return encode_wrong(difference,
                           fmt::format("with NaN, infinities and large values the output is off by {:.2e}", difference));
   }
-  return encode({.samples_ns = time_samples(bench, hopeless_ns), .error = error, .message = {}});
+  return encode({.samples_ns = time_samples(bench, hopeless_ns, setup.patience_ns), .error = error, .message = {}});
 }
 
 std::string run_duel(const TrialSetup& setup, const BuiltKernel& candidate, const Schedule& candidate_schedule,
@@ -109,7 +113,7 @@ std::string run_duel(const TrialSetup& setup, const BuiltKernel& candidate, cons
               setup.cold_bytes);
   Bench second(setup.kernel, second_loaded.start(setup.threads), packed(setup, incumbent_schedule, setup.data.usual),
                setup.cold_bytes);
-  const Duel duel = time_duel(first, second);
+  const Duel duel = time_duel(first, second, setup.patience_ns);
   return Json{{"candidate", duel.candidate_ns}, {"incumbent", duel.incumbent_ns}}.dump();
 }
 

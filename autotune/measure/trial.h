@@ -32,10 +32,12 @@ struct TrialSetup {
   int threads;
   const WorkloadData& data;
   int64_t cold_bytes;                   // of weight copies to rotate over
+  int64_t patience_ns;                  // after which fewer samples do
   const std::filesystem::path& folder;  // for temporary files; the parent removes it
 };
 
-// Runs the unscheduled kernel over both kinds of inputs and writes its outputs to the files of `setup.data`.
+// Runs the unscheduled kernel over both kinds of inputs and writes its outputs to the files of `setup.data`. Returns
+// the nanoseconds of one run, as digits.
 [[nodiscard]] std::string run_reference(const TrialSetup& setup, const BuiltKernel& reference);
 
 // A Measurement, encoded: ok with samples, or wrong_result.

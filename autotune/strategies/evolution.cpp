@@ -104,7 +104,7 @@ class EvolutionStrategy final : public Strategy {
         }
       for (size_t i = 0; i < kPoolChildren; ++i) offer(child());
     }
-    for (size_t i = 0; i < kPoolBlind; ++i) offer(blind_point());
+    for (size_t i = 0; i < kPoolBlind; ++i) offer(random_point(inputs_.space, random_));
     if (pool.empty()) return std::nullopt;
     // Of equal ones a random one: those that a model cannot tell apart are not alike.
     for (size_t i = pool.size(); i > 1; --i) std::swap(pool[i - 1], pool[random_.below(i)]);
@@ -112,14 +112,6 @@ class EvolutionStrategy final : public Strategy {
     Schedule& chosen = pool[static_cast<size_t>(std::ranges::max_element(scores) - scores.begin())];
     (void)seen_.insert(chosen);
     return std::move(chosen);
-  }
-
-  // Any point, legal or not.
-  Point blind_point() {
-    Point point;
-    for (const Knob& knob : inputs_.space.knobs)
-      point.push_back(static_cast<uint32_t>(random_.below(knob.values.size())));
-    return point;
   }
 
   // The best point with one knob moved to a neighbouring value, knobs in random order; nullopt when all were tried.

@@ -29,11 +29,7 @@ PointWalk::PointWalk(const Space& space, Random& random)
 }
 
 std::optional<Point> PointWalk::draw() {
-  if (!finite_) {
-    Point point;
-    for (const Knob& knob : space_.knobs) point.push_back(static_cast<uint32_t>(random_.below(knob.values.size())));
-    return point;
-  }
+  if (!finite_) return random_point(space_, random_);
   if (rest_.empty()) return std::nullopt;
   std::swap(rest_[random_.below(rest_.size())], rest_.back());
   const uint32_t number = rest_.back();
@@ -49,6 +45,12 @@ std::optional<Point> PointWalk::next(Seen& seen) {
     if (is_legal(space_, schedule) && seen.insert(schedule)) return point;
   }
   return std::nullopt;
+}
+
+Point random_point(const Space& space, Random& random) {
+  Point point;
+  for (const Knob& knob : space.knobs) point.push_back(static_cast<uint32_t>(random.below(knob.values.size())));
+  return point;
 }
 
 bool is_legal(const Space& space, const Schedule& schedule) {

@@ -50,6 +50,7 @@ class PointWalk {
   std::vector<uint32_t> rest_;  // of a finite walk: the points not drawn yet, by number
 };
 
+[[nodiscard]] Point random_point(const Space& space, Random& random);  // legal or not
 [[nodiscard]] bool is_legal(const Space& space, const Schedule& schedule);
 // The point of the space whose knob values lie nearest to the schedule's: where a schedule from elsewhere joins in.
 [[nodiscard]] Point nearest_point(const Space& space, const Schedule& schedule);

@@ -15,6 +15,8 @@
 namespace oc {
 namespace {
 
+constexpr int64_t kPatience = 10'000'000'000;
+
 // out = x · w over four elements; x an activation, w a weight.
 Kernel product_kernel() {
   Kernel kernel;
@@ -90,7 +92,7 @@ TEST(Bench, TheClockDoesNotSeeSingleCalls) {
   Calls calls;
   Bench bench(product_kernel(), {product, &calls}, product_inputs(), 0);
   EXPECT_GT(batch_calls(bench), 100) << "a call of nanoseconds is timed in large batches";
-  const auto samples = time_samples(bench, std::nullopt);
+  const auto samples = time_samples(bench, std::nullopt, kPatience);
   EXPECT_GE(samples.size(), 7U);
   EXPECT_LT(median(samples), 10'000);
 }
@@ -99,9 +101,9 @@ TEST(Bench, AHopelessCandidateIsStoppedEarly) {
   Calls calls;
   calls.slow = std::chrono::microseconds(3000);
   Bench bench(product_kernel(), {product, &calls}, product_inputs(), 0);
-  EXPECT_EQ(time_samples(bench, 1e6).size(), 2U);
+  EXPECT_EQ(time_samples(bench, 1e6, kPatience).size(), 2U);
   EXPECT_LE(calls.count, 6);
-  EXPECT_GE(time_samples(bench, 1e9).size(), 7U);
+  EXPECT_GE(time_samples(bench, 1e9, kPatience).size(), 7U);
 }
 
 TEST(Bench, ADuelTimesBothInEveryRound) {
@@ -109,10 +111,24 @@ TEST(Bench, ADuelTimesBothInEveryRound) {
   slow.slow = std::chrono::microseconds(300);
   Bench first(product_kernel(), {product, &fast}, product_inputs(), 0),
       second(product_kernel(), {product, &slow}, product_inputs(), 0);
-  const Duel duel = time_duel(first, second);
+  const Duel duel = time_duel(first, second, kPatience);
   EXPECT_GE(duel.candidate_ns.size(), 11U);
   EXPECT_EQ(duel.candidate_ns.size(), duel.incumbent_ns.size());
   EXPECT_TRUE(promotes(duel));
+}
+
+TEST(Bench, SlowKernelsAreTimedLessOftenButOftenEnoughToPromote) {
+  Calls fast, slow;
+  fast.slow = std::chrono::milliseconds(20);
+  slow.slow = std::chrono::milliseconds(30);
+  Bench first(product_kernel(), {product, &fast}, product_inputs(), 0),
+      second(product_kernel(), {product, &slow}, product_inputs(), 0);
+  EXPECT_EQ(time_samples(first, std::nullopt, 50'000'000).size(), 3U);
+  EXPECT_EQ(time_samples(first, std::nullopt, kPatience).size(), 7U);
+  const Duel duel = time_duel(first, second, 100'000'000);
+  EXPECT_EQ(duel.candidate_ns.size(), 5U);
+  EXPECT_TRUE(promotes(duel));
+  EXPECT_EQ(time_duel(first, second, kPatience).candidate_ns.size(), 21U);
 }
 
 TEST(Inputs, FollowTheSeedAndTheKind) {

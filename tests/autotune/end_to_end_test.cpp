@@ -68,6 +68,29 @@ TEST(EndToEnd, RealKernelsAreTunedIntoARealDatabase) {
       EXPECT_NE(trial.status, TrialStatus::wrong_result) << trial.schedule << trial.message;
 }
 
+TEST(EndToEnd, EqualCodeIsTimedOnce) {
+  const Target target = host_target();
+  const Kernel kernel = matmul_task("matmul", 1, 4, 8).kernel;
+  Schedule written = default_schedule(kernel, target, 1), other = written;
+  for (const auto& [knob, value] : {std::pair{"tile.m", 1}, {"order.inner", 0}, {"block.m", 64}})
+    written.values[knob] = value;
+  const Schedule settles = settled(kernel, target, written);
+  ASSERT_NE(written, settles);
+  other.values["tile.n"] = 1;
+  other.values["unroll.k"] = settles["unroll.k"] == 1 ? 2 : 1;
+  ASSERT_EQ(why_illegal(kernel, target, other), "");
+  const auto measurer = make_kernel_measurer(target, builtin_ops(), {});
+  const Measurement first = measurer->measure(kernel, written, std::nullopt);
+  ASSERT_TRUE(first.ok()) << first.message;
+  EXPECT_FALSE(first.repeated);
+  const Measurement again = measurer->measure(kernel, settles, std::nullopt);
+  EXPECT_TRUE(again.repeated);
+  EXPECT_EQ(again.samples_ns, first.samples_ns);
+  const Measurement others = measurer->measure(kernel, other, std::nullopt);
+  EXPECT_TRUE(others.ok()) << others.message;
+  EXPECT_FALSE(others.repeated);
+}
+
 TEST(EndToEnd, AReferenceIsBuiltOnceHoweverManyRunsNeedIt) {
   const TempDir folder;
   ObjectCache cache(folder.path());

@@ -47,16 +47,32 @@ OC_CANDIDATE oc_test_prints(float x) {
   done = true;
   return 2 * x;
 }
-// Into the pipe by which the child sends its result.
-OC_CANDIDATE oc_test_floods_the_pipe(float x) {
-  static char block[1 << 16];
+// A fifth of a second a run of the kernel, which calls this for each of its elements.
+static constexpr int64_t kRows = 64, kColumns = 512;
+OC_CANDIDATE oc_test_sleeps(float x) {
+  static int64_t elements = 0;
+  if (elements++ % (kRows * kColumns) == 0) ::usleep(200'000);
+  return 2 * x;
+}
+// Into the pipe by which the child sends its result, all it takes or a few bytes that look like one.
+static void write_into_pipes(const char* bytes, size_t size, bool for_ever) {
   for (int fd = 3; fd < 100; ++fd) {
     struct stat info{};
     if (::fstat(fd, &info) != 0 || !S_ISFIFO(info.st_mode)) continue;
-    while (::write(fd, block, sizeof block) > 0) {
+    while (::write(fd, bytes, size) > 0 && for_ever) {
     }
   }
+}
+OC_CANDIDATE oc_test_floods_the_pipe(float x) {
+  static char block[1 << 16];
+  write_into_pipes(block, sizeof block, true);
   return x;
+}
+OC_CANDIDATE oc_test_scribbles_into_the_pipe(float x) {
+  static bool done = false;
+  if (!done) write_into_pipes("R{", 2, false);
+  done = true;
+  return 2 * x;
 }
 
 namespace oc {
@@ -78,7 +94,9 @@ enum class Deed : uint8_t {
   exits,
   eats_memory,
   prints,
+  sleeps,
   floods_the_pipe,
+  scribbles_into_the_pipe,
   fast_and_wrong,
   wrong_with_nan
 };
@@ -115,7 +133,9 @@ Halide::Expr define(OpCall& call) {
     case Deed::exits: return runs("oc_test_exits", x);
     case Deed::eats_memory: return runs("oc_test_eats_memory", x);
     case Deed::prints: return runs("oc_test_prints", x);
+    case Deed::sleeps: return runs("oc_test_sleeps", x);
     case Deed::floods_the_pipe: return runs("oc_test_floods_the_pipe", x);
+    case Deed::scribbles_into_the_pipe: return runs("oc_test_scribbles_into_the_pipe", x);
     case Deed::fast_and_wrong: return 0.0f;
     case Deed::wrong_with_nan: return 2 * Halide::select(x >= -1e30f && x <= 1e30f, x, 0.0f);
   }
@@ -202,11 +222,41 @@ INSTANTIATE_TEST_SUITE_P(
         {"EatsMemory", Deed::eats_memory, TrialStatus::crash, "SIGABRT"},
         {"Prints", Deed::prints, TrialStatus::ok, ""},
         {"FloodsThePipe", Deed::floods_the_pipe, TrialStatus::invalid, "sent more than 1048576 bytes"},
+        {"ScribblesIntoThePipe", Deed::scribbles_into_the_pipe, TrialStatus::crash,
+         "the measuring process sent no result"},
         {"FastAndWrong", Deed::fast_and_wrong, TrialStatus::wrong_result, "the output is off by 1.00e+00; "},
         {"WrongWithNan", Deed::wrong_with_nan, TrialStatus::wrong_result,
          "with NaN, infinities and large values the output is off by inf"},
     }),
     [](const auto& info) { return info.param.name; });
+
+TEST_F(HostileCandidate, ADuelThatFailsIsNone) {
+  deeds = {{2, Deed::crashes}, {4, Deed::scribbles_into_the_pipe}, {8, Deed::build_refuses}};
+  const auto measuring = measurer(30000ms);
+  ASSERT_TRUE(measuring->duel(kernel, unrolled(1), unrolled(1)));
+  for (const int64_t by : {2, 4, 8}) {
+    EXPECT_FALSE(measuring->duel(kernel, unrolled(1), unrolled(by))) << by;
+    EXPECT_FALSE(measuring->duel(kernel, unrolled(by), unrolled(1))) << by;
+  }
+  // No schedule of the kernel at all, as rows of others may state.
+  Schedule foreign = unrolled(1);
+  foreign.family = Family::window;
+  ASSERT_NE(why_illegal(kernel, target, foreign), "");
+  EXPECT_FALSE(measuring->duel(kernel, foreign, unrolled(1)));
+  EXPECT_FALSE(measuring->duel(kernel, unrolled(1), foreign));
+}
+
+TEST_F(HostileCandidate, AKernelNoSlowerThanItsReferenceIsNeverTooSlow) {
+  deeds = {{0, Deed::sleeps}, {1, Deed::sleeps}, {2, Deed::sleeps}};
+  const auto measuring =
+      make_kernel_measurer(target, ops(), {.run = {.wall = 600ms, .memory_bytes = int64_t{1} << 30}});
+  const Measurement found = measuring->measure(kernel, unrolled(1), {});
+  EXPECT_EQ(found.status, TrialStatus::ok) << found.message;
+  EXPECT_EQ(found.samples_ns.size(), 3U);
+  const std::optional<Duel> duel = measuring->duel(kernel, unrolled(1), unrolled(2));
+  ASSERT_TRUE(duel);
+  EXPECT_EQ(duel->candidate_ns.size(), 5U);
+}
 
 TEST_F(HostileCandidate, NoneOfThemWinsAndNoneIsTriedAgain) {
   deeds = {{2, Deed::fast_and_wrong}, {4, Deed::crashes}, {8, Deed::hangs}};

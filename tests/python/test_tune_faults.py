@@ -10,6 +10,7 @@ import shlex
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -139,6 +140,13 @@ def test_a_killed_tuner_loses_nothing_and_a_rerun_resumes(tmp_path, kills):
     assert len(trials(database)) == len(kept) + 3
 
 
+CONFIRMED = """
+select workload.hash, trial.id, mark.note, trial.median_ns from mark
+join trial on trial.id = mark.trial join workload on workload.key = trial.workload
+where mark.kind = 'confirm' order by mark.unix_ms, mark.id
+"""
+
+
 def test_two_tuners_on_one_file_lose_nothing(tmp_path):
     database = tmp_path / "tuning.db"
     tuners = [
@@ -159,6 +167,22 @@ def test_two_tuners_on_one_file_lose_nothing(tmp_path):
     )
     assert authors == {"Ada": 15, "Grace": 15}
     assert healthy(database)
+
+    # What was confirmed last is used, and who only came first yields to who won, whoever timed it.
+    confirmed = {}
+    for workload, *rest in query(database, CONFIRMED):
+        confirmed.setdefault(workload, []).append(rest)
+    out = tmp_path / "out"
+    words = ("--db", database, "--no-shipped", "--threads", "1")
+    done = opencompiler("compile", CLS, *CLS_SHAPE, "-o", out, *words)
+    assert done.returncode == 0, done.stderr
+    kernels = json.loads((out / "cls.lock").read_text())["kernels"]
+    used = {kernel["workload_hash"]: kernel["trial"] for kernel in kernels}
+    assert confirmed
+    for workload, trials_of_it in confirmed.items():
+        won = [trial for trial, note, _ in trials_of_it if note != "without a duel"]
+        first = min(trials_of_it, key=lambda each: (each[2], each[0]))[0]
+        assert used[workload] == (won[-1] if won else first)
 
 
 FULL_DISK = """
@@ -211,6 +235,53 @@ def test_a_full_disk_keeps_what_was_committed(tmp_path):
     assert full < again, "what stood on the full disk stands, and a rerun goes on"
     kept = [line for line in full if '"kind":"trial"' in line]
     assert len(kept) > 2, "trials were added until the disk was full"
+
+
+FULL_SCRATCH = """
+set -eu
+mount -t tmpfs -o size=64m tmpfs {disk}
+export TMPDIR={disk}
+{tune} --trials 400 >{out}/said 2>{out}/complaint & tuner=$!
+until [ "$({count} 2>/dev/null)" -ge 3 ] 2>/dev/null; do sleep 0.2; done
+cat /dev/zero >{disk}/filler 2>/dev/null || true
+wait $tuner && status=0 || status=$?
+echo $status >{out}/status
+rm {disk}/filler
+{tune} --trials 3 >{out}/again
+"""
+
+
+def test_no_room_for_temporary_files_is_no_fault_of_schedules(tmp_path):
+    namespace = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
+    disk, out = tmp_path / "disk", tmp_path / "out"
+    disk.mkdir()
+    out.mkdir()
+    trial = [*namespace, "mount", "-t", "tmpfs", "tmpfs", str(disk)]
+    if subprocess.run(trial, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this system lets nobody mount a small file system here")
+    database = tmp_path / "tuning.db"
+    rows = "select count(*) from trial"
+    count = f"import sqlite3; print(*sqlite3.connect('{database}').execute('{rows}').fetchone())"
+    script = FULL_SCRATCH.format(
+        disk=disk,
+        out=out,
+        tune=shlex.join(command(CLS, database)),
+        count=shlex.join([sys.executable, "-c", count]),
+    )
+    subprocess.run([*namespace, "sh", "-c", script], check=True, timeout=300)
+    assert (out / "status").read_text() == "1\n"
+    complaint = (out / "complaint").read_text().splitlines()[-1]
+    assert complaint.startswith(
+        f"error: this machine cannot build and time kernels now: cannot write {disk}/opencompiler-"
+    )
+    assert complaint.endswith(
+        "No space left on device; free what is missing, then run this again"
+    )
+    statuses = dict(
+        query(database, "select status, count(*) from trial group by status")
+    )
+    assert set(statuses) == {"ok"}, "no schedule has failed for want of room"
+    assert statuses["ok"] >= 6
 
 
 def as_an_ordinary_user(words):
@@ -320,9 +391,12 @@ HOSTILE_SCHEDULES = {
 }
 
 
+@pytest.mark.parametrize("nanoseconds", [1, 1_000_000_000], ids=["fast", "slow"])
 @pytest.mark.parametrize("schedule", HOSTILE_SCHEDULES)
-def test_hostile_schedules_of_others_are_passed_over(model, tmp_path, schedule):
-    """Rows that are sound but for what their schedule says, fastest of all and pinned."""
+def test_hostile_schedules_of_others_are_passed_over(
+    model, tmp_path, schedule, nanoseconds
+):
+    """Rows that are sound but for what their schedule says, pinned: the fastest of all, or to be beaten by any."""
     database, lines = tmp_path / "tuning.db", tmp_path / "lines.jsonl"
     assert tune(model, database, "--trials", "2").returncode == 0
     assert opencompiler("db", "export", lines, "--db", database).returncode == 0
@@ -333,7 +407,11 @@ def test_hostile_schedules_of_others_are_passed_over(model, tmp_path, schedule):
         for row in rows
         if row["kind"] == "trial" and row["schedule"].startswith("contraction")
     )
-    trial |= {"schedule": schedule, "samples_ns": [1], "unix_ms": trial["unix_ms"] + 1}
+    trial |= {
+        "schedule": schedule,
+        "samples_ns": [nanoseconds],
+        "unix_ms": trial["unix_ms"] + 1,
+    }
     hostile = resigned(trial)
     mark = {"kind": "mark", "mark": "pin", "trial": trial["id"], "unix_ms": 1, "id": ""}
     lines.write_text(hostile + resigned(mark))
@@ -349,5 +427,11 @@ def test_hostile_schedules_of_others_are_passed_over(model, tmp_path, schedule):
             f" ({HOSTILE_SCHEDULES[schedule]}); that of trial {own[0]} (exact) is used"
         )
     ]
-    done = tune(model, database, "--trials", "2")
+    of_the_contraction = (
+        "select count(*) from trial join workload on workload.key = trial.workload"
+        f" where workload.hash = '{trial['workload']}'"
+    )
+    before = query(database, of_the_contraction)[0][0]
+    done = tune(model, database, "--trials", "6")
     assert done.returncode == 0, done.stderr
+    assert query(database, of_the_contraction)[0][0] >= before + 2

@@ -130,6 +130,48 @@ TEST_F(DatabaseTest, TheLastConfirmedBeatsALowerMedian) {
   EXPECT_EQ(best_schedule(), "slow");
 }
 
+TEST_F(DatabaseTest, AnIncumbentWithoutADuelYieldsToAWinnerWhateverTheTimes) {
+  const std::string first = db.add_trial(sample_trial("first", {300})), won = db.add_trial(sample_trial("won", {200}));
+  db.add_trial(sample_trial("lucky", {100}));
+  db.add_mark({MarkKind::confirm, first, 10, std::string(kWithoutDuel)});
+  EXPECT_EQ(best_schedule(), "first");
+  EXPECT_FALSE(db.best(sample_key(), kAnyBuild)->confirmed);
+  db.add_mark({MarkKind::confirm, won, 20, ""});
+  db.add_mark({MarkKind::confirm, first, 30, std::string(kWithoutDuel)});
+  EXPECT_EQ(best_schedule(), "won");
+  db.add_mark({MarkKind::quarantine, won, 40, ""});
+  EXPECT_EQ(best_schedule(), "first");
+  db.add_mark({MarkKind::confirm, db.add_trial(sample_trial("other", {250})), 5, std::string(kWithoutDuel)});
+  EXPECT_EQ(best_schedule(), "other") << "of these the lower median";
+}
+
+TEST_F(DatabaseTest, RecordsOfAKeyAreThoseOfTheBuildTheBestFirst) {
+  const std::string slow = db.add_trial(sample_trial("slow", {300})), fast = db.add_trial(sample_trial("fast", {100})),
+                    pinned = db.add_trial(sample_trial("pinned", {400}));
+  Trial failed = sample_trial("failed"), rebuilt = sample_trial("rebuilt", {1});
+  failed.status = TrialStatus::crash;
+  failed.samples_ns.clear();
+  rebuilt.build = "another";
+  const std::string crash = db.add_trial(failed);
+  db.add_trial(rebuilt);
+  db.add_trial(sample_trial("elsewhere", {1}, sample_key(2)));
+  db.add_mark({MarkKind::confirm, slow, 10, ""});
+  db.add_mark({MarkKind::pin, pinned, 20, ""});
+  const std::vector<Record> records = db.records(sample_key(), failed.build);
+  std::vector<std::string> usable, all;
+  for (const Record& record : records) {
+    all.push_back(record.id);
+    if (record.trial.status == TrialStatus::ok) usable.push_back(record.id);
+    EXPECT_EQ(record.confirmed, record.id == slow);
+  }
+  EXPECT_EQ(usable, (std::vector{slow, fast, pinned}));
+  EXPECT_EQ(all.size(), 4U);
+  EXPECT_NE(std::ranges::find(all, crash), all.end());
+  db.add_mark({MarkKind::quarantine, slow, 30, ""});
+  for (const Record& record : db.records(sample_key(), failed.build))
+    EXPECT_EQ(record.quarantined, record.id == slow) << record.trial.schedule;
+}
+
 TEST_F(DatabaseTest, PinsAndQuarantines) {
   const std::string slow = db.add_trial(sample_trial("slow", {300}));
   const std::string fast = db.add_trial(sample_trial("fast", {100}));

@@ -90,7 +90,7 @@ class RandomLines {
                                    ? row_id(trial())
                                    : trials_[static_cast<size_t>(pick(static_cast<int>(trials_.size())))];
         return row_line(Mark{static_cast<MarkKind>(pick(4)), of, 1'700'000'000'000 + pick(3),
-                             one_of<const char*>({"", "slow here"})}) +
+                             one_of<const char*>({"", "slow here", kWithoutDuel.data()})}) +
                "\n";
       }
       default: return trial_line();
@@ -121,12 +121,19 @@ struct Rows {
     return out;
   }
 
-  // The latest mark of the trial among these kinds: its time and id, and what it is.
+  static bool without_duel(const Mark& mark) { return mark.kind == MarkKind::confirm && mark.note == kWithoutDuel; }
+  [[nodiscard]] bool without_duel(const std::string& trial) const {
+    return std::ranges::any_of(
+        marks, [&](const auto& entry) { return entry.second.trial == trial && without_duel(entry.second); });
+  }
+
+  // The latest mark of the trial among these kinds, but for those without a duel: its time and id, and what it is.
   using Latest = std::tuple<int64_t, std::string, MarkKind>;
   [[nodiscard]] Latest latest(const std::string& trial, const std::set<MarkKind>& kinds) const {
     Latest found{-1, "", MarkKind::clear};
     for (const auto& [id, mark] : marks)
-      if (mark.trial == trial && kinds.contains(mark.kind)) found = std::max(found, {mark.unix_ms, id, mark.kind});
+      if (mark.trial == trial && kinds.contains(mark.kind) && !without_duel(mark))
+        found = std::max(found, {mark.unix_ms, id, mark.kind});
     return found;
   }
 
@@ -140,8 +147,9 @@ struct Rows {
                other.build == t.build;
       });
     };
-    // Greatest wins: pinned, when; of the asking build; confirmed when; then the lowest median, the lowest id.
-    using Rank = std::tuple<bool, Latest, bool, Latest, int64_t>;
+    // Greatest wins: pinned, when; of the asking build; confirmed when; incumbent without a duel; then the
+    // lowest median, the lowest id.
+    using Rank = std::tuple<bool, Latest, bool, Latest, bool, int64_t>;
     std::string winner;
     Rank best_rank;
     for (const auto& [id, trial] : trials) {  // by id, so that of equals the first stays
@@ -149,8 +157,12 @@ struct Rows {
       const Latest standing = latest(id, {MarkKind::pin, MarkKind::quarantine, MarkKind::clear});
       if (std::get<MarkKind>(standing) == MarkKind::quarantine) continue;
       const bool pinned = std::get<MarkKind>(standing) == MarkKind::pin;
-      const Rank rank{pinned, pinned ? standing : Latest{}, build == kAnyBuild || trial.build == build,
-                      latest(id, {MarkKind::confirm}), -median_ns(trial.samples_ns)};
+      const Rank rank{pinned,
+                      pinned ? standing : Latest{},
+                      build == kAnyBuild || trial.build == build,
+                      latest(id, {MarkKind::confirm}),
+                      without_duel(id),
+                      -median_ns(trial.samples_ns)};
       if (winner.empty() || rank > best_rank) std::tie(winner, best_rank) = std::pair(id, rank);
     }
     return winner;
