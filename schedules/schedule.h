@@ -105,8 +105,8 @@ inline constexpr Family kFamilies[] = {
 [[nodiscard]] Schedule default_schedule(const Kernel& kernel, const Target& target, int threads);
 // Empty when `schedule` fits the kernel (family, divisibility, register and unroll limits), else why not.
 [[nodiscard]] std::string why_illegal(const Kernel& kernel, const Target& target, const Schedule& schedule);
-// `schedule`, made for one thread, with its outer loops shared among so many. Which loops, and in how many tasks, is the
-// formula's.
+// `schedule`, made for one thread, with its outer loops shared among so many. Which loops, and in how many tasks, is
+// the formula's.
 [[nodiscard]] Schedule shared_among(const Kernel& kernel, const Target& target, int threads, Schedule schedule);
 // The one way to write what `schedule`, which fits the kernel, makes of it: FamilyInfo::settle.
 [[nodiscard]] Schedule settled(const Kernel& kernel, const Target& target, Schedule schedule);
