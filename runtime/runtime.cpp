@@ -1,7 +1,9 @@
 #include "opencompiler/runtime.h"
 
 #include <dlfcn.h>
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,12 +125,34 @@ oc_status read_weights(oc_module& module) {
   return status;
 }
 
+// Does the file end before a segment that it says it has? To the loader that is memory, and to touch it a SIGBUS.
+bool is_cut_short(const char* path) {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;  // dlopen will say why
+  ElfW(Ehdr) header{};
+  struct stat info{};
+  bool cut = false;
+  if (::fstat(fd, &info) == 0 && ::pread(fd, &header, sizeof header, 0) == sizeof header &&
+      std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_phentsize == sizeof(ElfW(Phdr))) {
+    const auto size = static_cast<uint64_t>(info.st_size);
+    for (size_t i = 0; i < header.e_phnum && !cut; ++i) {
+      ElfW(Phdr) segment{};
+      const auto at = static_cast<off_t>(header.e_phoff + i * sizeof segment);
+      cut = ::pread(fd, &segment, sizeof segment, at) != sizeof segment || segment.p_offset > size ||
+            segment.p_filesz > size - segment.p_offset;
+    }
+  }
+  ::close(fd);
+  return cut;
+}
+
 oc_status load(oc_module& module, const char* path) {
   // With a slash in it dlopen searches no path; resolved, the file of weights is found beside the library itself.
   char* resolved = ::realpath(path, nullptr);
   if (resolved == nullptr) return fail(OC_CANNOT_OPEN, path, std::strerror(errno));
   module.path = resolved;
   std::free(resolved);
+  if (is_cut_short(module.path.c_str())) return fail(OC_CANNOT_OPEN, path, "truncated");
   module.handle = ::dlopen(module.path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module.handle == nullptr) return fail(OC_CANNOT_OPEN, path, ::dlerror());
   module.library = static_cast<const oc_library_table*>(::dlsym(module.handle, "oc_library"));

@@ -8,6 +8,7 @@
 #include "frontends/onnx/bind.h"
 #include "frontends/onnx/call.h"
 #include "frontends/onnx/formats.h"
+#include "frontends/onnx/functions.h"
 #include "frontends/onnx/model.h"
 #include "frontends/onnx/names.h"
 #include "frontends/onnx/tensor.h"
@@ -18,24 +19,30 @@ namespace oc {
 namespace from_onnx {
 namespace {
 
-using Opsets = std::map<std::string, int64_t, std::less<>>;
-
 std::string op_label(const ::onnx::NodeProto& node) {
   const std::string_view domain = canonical_domain(node.domain());
   return domain.empty() ? printable(node.op_type()) : printable(domain) + "." + printable(node.op_type());
 }
 
-bool is_supported(const ::onnx::NodeProto& node) {
-  return find_op(canonical_domain(node.domain()), node.op_type()) != nullptr;
+const OpRow* row_of(const ::onnx::NodeProto& node) {
+  return find_op(canonical_domain(node.domain()), node.op_type());
 }
 
-using Counts = std::map<std::string, int>;
+// Ops without a row, by label; functions are looked into once, wherever they are called.
+struct Unsupported {
+  const Functions& functions;
+  std::map<std::string, int> counts = {};
+  std::unordered_set<const Function*> seen = {};
 
-void count_unsupported(const ::onnx::NodeProto& node, Counts& counts) {
-  if (!is_supported(node)) ++counts[op_label(node)];
-  for (const ::onnx::AttributeProto& attr : node.attribute())
-    for (const ::onnx::NodeProto& inner : attr.g().node()) count_unsupported(inner, counts);
-}
+  void count(const ::onnx::NodeProto& node) {
+    const Function* function = row_of(node) == nullptr ? functions.find(node) : nullptr;
+    if (function != nullptr && seen.insert(function).second)
+      for (const ::onnx::NodeProto& inner : function->proto.node()) count(inner);
+    if (function == nullptr && row_of(node) == nullptr) ++counts[op_label(node)];
+    for (const ::onnx::AttributeProto& attr : node.attribute())
+      for (const ::onnx::NodeProto& inner : attr.g().node()) count(inner);
+  }
+};
 
 // What the results are if the op moves elements that are bytes in the graph; null when its inputs are none or it
 // converts them. UserError when it does neither.
@@ -54,9 +61,10 @@ const Format* format_of_inputs(const Call& call) {
   return first;
 }
 
-// The model's graph or a subgraph in it: its names, and those around it.
+// The model's graph, a subgraph in it or the body of a function: its names, and those around it.
 struct Scope {
   ::onnx::GraphProto& graph;
+  const Opsets& opsets;
   const Scope* outer = nullptr;
   const Wiring* wiring = nullptr;
   std::unordered_map<std::string_view, ValueId> values = {};
@@ -69,29 +77,15 @@ struct Scope {
   }
 };
 
-// One error for all ops of the model that have no row, so that a user learns the whole distance at once. UserError when
-// there is one among the nodes of `scope` that are about to be imported.
-void check_supported(const Scope& scope) {
-  if (std::ranges::all_of(scope.wiring->order, [&](int n) { return is_supported(scope.graph.node(n)); })) return;
-  const Scope* model = &scope;
-  while (model->outer != nullptr) model = model->outer;
-  Counts unsupported;
-  for (int n : model->wiring->order) count_unsupported(model->graph.node(n), unsupported);
-  constexpr size_t kShown = 1000;
-  std::string list;
-  for (const auto& [label, count] : unsupported | std::views::take(kShown))
-    list += fmt::format("\n  {} ×{}", label, count);
-  if (unsupported.size() > kShown) list += fmt::format("\n  and {} more", unsupported.size() - kShown);
-  user_error(
-      "these ops of the model are not supported; export it without them (model functions can be inlined with "
-      "onnx.inliner):{}",
-      list);
-}
+constexpr size_t kMostCalls = 100;                  // of functions in functions: each takes of the stack
+constexpr int64_t kMostInlined = int64_t{1} << 20;  // Wiring::size of all that functions make
 
 struct Importer {
   ::onnx::ModelProto& model;
   const Opsets opsets;
+  Functions functions;
   Import import;
+  std::vector<const Function*> calls = {};  // under way
   // Of bodies: that of a loop is imported again and again.
   std::unordered_map<const ::onnx::GraphProto*, Wiring> wirings = {};
 
@@ -102,6 +96,33 @@ struct Importer {
     auto found = wirings.find(&scope.graph);
     if (found == wirings.end()) found = wirings.emplace(&scope.graph, wire(scope.graph, outside)).first;
     return &found->second;
+  }
+
+  // Has the op a row, or is it a function of supported nodes? Those `seen` are.
+  bool is_supported(const ::onnx::NodeProto& node, std::unordered_set<const Function*>& seen) const {
+    if (row_of(node) != nullptr) return true;
+    const Function* function = functions.find(node);
+    if (function == nullptr) return false;
+    return !seen.insert(function).second ||
+           std::ranges::all_of(function->proto.node(), [&](const auto& inner) { return is_supported(inner, seen); });
+  }
+
+  // One error for all ops of the model that have no row, so that a user learns the whole distance at once. UserError
+  // when there is one among the nodes of `scope` that are about to be imported.
+  void check_supported(const Scope& scope) const {
+    std::unordered_set<const Function*> seen;
+    const auto is_known = [&](int n) { return is_supported(scope.graph.node(n), seen); };
+    if (std::ranges::all_of(scope.wiring->order, is_known)) return;
+    const Scope* outermost = &scope;
+    while (outermost->outer != nullptr) outermost = outermost->outer;
+    Unsupported found{functions};
+    for (int n : outermost->wiring->order) found.count(outermost->graph.node(n));
+    constexpr size_t kShown = 1000;
+    std::string list;
+    for (const auto& [label, count] : found.counts | std::views::take(kShown))
+      list += fmt::format("\n  {} ×{}", label, count);
+    if (found.counts.size() > kShown) list += fmt::format("\n  and {} more", found.counts.size() - kShown);
+    user_error("these ops of the model are not supported; export it without them:{}", list);
   }
 
   void add_inputs(Scope& scope, const ImportOptions& options) {
@@ -130,16 +151,17 @@ struct Importer {
     }
   }
 
-  int64_t opset_of(const ::onnx::NodeProto& node) const {
-    const auto found = opsets.find(canonical_domain(node.domain()));
-    if (found == opsets.end()) user_error("the model imports no opset for its domain '{}'", printable(node.domain()));
+  static int64_t opset_of(const Scope& scope, const ::onnx::NodeProto& node) {
+    const auto found = scope.opsets.find(canonical_domain(node.domain()));
+    if (found == scope.opsets.end())
+      user_error("the model imports no opset for its domain '{}'", printable(node.domain()));
     if (found->first.empty()) check_opset(node.op_type(), found->second);
     return found->second;
   }
 
   Call make_call(const Scope& scope, int index) {
     ::onnx::NodeProto& node = *scope.graph.mutable_node(index);
-    Call call{import, node, *find_op(canonical_domain(node.domain()), node.op_type()), opset_of(node)};
+    Call call{import, node, *row_of(node), opset_of(scope, node)};
     for (const std::string& input : node.input()) call.inputs.push_back(input.empty() ? ValueId() : scope.find(input));
     for (const std::string& output : node.output())
       call.wanted.push_back(!output.empty() && scope.wiring->used.contains(output));
@@ -151,18 +173,24 @@ struct Importer {
     return call;
   }
 
+  Values import_op(const Scope& scope, int index) {
+    Call call = make_call(scope, index);
+    const Format* format = format_of_inputs(call);
+    Values results = call.row.convert(call);
+    for (ValueId result : results)
+      if (format != nullptr && result.valid() && call.dtype(result) == format->stored)
+        static_cast<void>(call.with_format(result, format));
+    return results;
+  }
+
   void add_node(Scope& scope, int index) {
     within(describe_node(scope.graph, index), [&] {
-      Call call = make_call(scope, index);
-      const Format* format = format_of_inputs(call);
-      const Values results = call.row.convert(call);
-      for (ValueId result : results)
-        if (format != nullptr && result.valid() && call.dtype(result) == format->stored)
-          static_cast<void>(call.with_format(result, format));
-      for (size_t i = 0; i < call.wanted.size(); ++i) {
-        if (!call.wanted[i]) continue;
+      ::onnx::NodeProto& node = *scope.graph.mutable_node(index);
+      const Values results = row_of(node) != nullptr ? import_op(scope, index) : import_call(scope, node);
+      for (size_t i = 0; i < static_cast<size_t>(node.output_size()); ++i) {
+        const std::string& name = node.output(static_cast<int>(i));
+        if (name.empty() || !scope.wiring->used.contains(name)) continue;
         if (i >= results.size() || !results[i].valid()) user_error("its output {} is not supported", i);
-        const std::string& name = call.proto.output(static_cast<int>(i));
         scope.values[name] = results[i];
         Value& value = import.graph[results[i]];
         if (value.name.empty()) value.name = printable(name);
@@ -179,19 +207,40 @@ struct Importer {
     const auto body = std::ranges::find(*node.mutable_attribute(), attribute, &::onnx::AttributeProto::name);
     if (body == node.mutable_attribute()->end() || !body->has_g()) user_error("lacks the attribute '{}'", attribute);
     return within(attribute, [&] {
-      Scope scope{*body->mutable_g(), &outer};
+      Scope scope{*body->mutable_g(), outer.opsets, &outer};
       if (scope.graph.input_size() != std::ssize(arguments))
         user_error("has {} inputs, must have {}", scope.graph.input_size(), arguments.size());
       for (int i = 0; i < scope.graph.input_size(); ++i)
         scope.values[scope.graph.input(i).name()] = arguments[static_cast<size_t>(i)];
-      scope.wiring = wiring_of(scope);
-      check_supported(scope);
-      import.size_of_bodies += scope.wiring->size;
-      add_nodes(scope);
-      Values results;
-      for (const auto& output : scope.graph.output()) results.push_back(scope.find(output.name()));
-      return results;
+      return import_scope(scope);
     });
+  }
+
+  // What the outputs are of a scope that has its inputs.
+  Values import_scope(Scope& scope) {
+    scope.wiring = wiring_of(scope);
+    check_supported(scope);
+    import.size_of_bodies += scope.wiring->size;
+    add_nodes(scope);
+    Values results;
+    for (const auto& output : scope.graph.output()) results.push_back(scope.find(output.name()));
+    return results;
+  }
+
+  Values import_call(const Scope& outer, const ::onnx::NodeProto& node) {
+    const Function& function = *functions.find(node);
+    if (std::ranges::find(calls, &function) != calls.end()) user_error("the function calls itself");
+    if (calls.size() == kMostCalls) user_error("functions call each other more than {} deep", kMostCalls);
+    if (import.size_of_bodies > kMostInlined) user_error("functions make more than {} nodes and names", kMostInlined);
+    if (node.input_size() > function.proto.input_size())
+      user_error("has {} inputs, the function takes {}", node.input_size(), function.proto.input_size());
+    Scope scope{functions.body(function, node), function.opsets};
+    for (int i = 0; i < function.proto.input_size(); ++i)
+      scope.values[function.proto.input(i)] =
+          i < node.input_size() && !node.input(i).empty() ? outer.find(node.input(i)) : ValueId();
+    calls.push_back(&function);
+    const std::shared_ptr<void> leave(nullptr, [this](void*) { calls.pop_back(); });
+    return import_scope(scope);
   }
 
   // Values carry their outputs' names. One that has a name already (an input or weight returned as it is, a value
@@ -226,7 +275,7 @@ struct Importer {
   }
 
   Graph run(const ImportOptions& options) {
-    Scope scope{*model.mutable_graph()};
+    Scope scope{*model.mutable_graph(), opsets};
     scope.wiring = wiring_of(scope);
     check_supported(scope);
     import.graph.name = printable(scope.graph.name());
@@ -243,8 +292,10 @@ struct Importer {
 
 Graph import_model(::onnx::ModelProto model, const std::filesystem::path& folder, const OpSet& ops,
                    const ImportOptions& options) {
-  Opsets opsets = checked_opsets(model);
-  Importer importer{model, std::move(opsets), {{}, ops, options.fold_budget_bytes, folder, options.warn}};
+  check_ir_version(model);
+  Opsets opsets = checked_opsets(model.opset_import());
+  Importer importer{
+      model, std::move(opsets), Functions(model), {{}, ops, options.fold_budget_bytes, folder, options.warn}};
   return importer.run(options);
 }
 

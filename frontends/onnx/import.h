@@ -39,11 +39,12 @@ struct ImportOptions {
   std::function<void(const std::string&)> warn;
 };
 
-// Opsets 1 to 28 of ai.onnx, of ops that changed up to opset 6 from there on, and a few ops of com.microsoft. Loops are
-// unrolled. A sequence that the model returns is the outputs name[0], name[1], …; an optional without a value is none.
-// Names of values and nodes and the model's metadata are kept; bytes in them that are no printable UTF-8 become U+FFFD.
-// Weights in other files are read from the model's own folder or below, never through links. Elements of types smaller
-// than a byte, or floats of one, are bytes in the graph (formats.h).
+// Functions of the model stand for their nodes. Opsets 1 to 28 of ai.onnx, of ops that changed up to opset 6 from there
+// on, and a few ops of com.microsoft. Loops are unrolled. A sequence that the model returns is the outputs name[0],
+// name[1], …; an optional without a value is none. Names of values and nodes and the model's metadata are kept; bytes
+// in them that are no printable UTF-8 become U+FFFD. Weights in other files are read from the model's own folder or
+// below, never through links. Elements of types smaller than a byte, or floats of one, are bytes in the graph
+// (formats.h).
 [[nodiscard]] Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options = {});
 // `folder_for_external_data` empty: the model may not refer to other files. `display_name` stands for the file in
 // messages.

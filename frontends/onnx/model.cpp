@@ -221,12 +221,16 @@ void check_opset(std::string_view op, int64_t opset) {
         opset, kNewestOpset);
 }
 
-std::map<std::string, int64_t, std::less<>> checked_opsets(const ::onnx::ModelProto& model) {
+void check_ir_version(const ::onnx::ModelProto& model) {
   if (model.ir_version() < 3 || model.ir_version() > ::onnx::IR_VERSION)
     user_error("has ONNX IR version {}; 3 to {} are supported: export the model again with a current exporter",
                model.ir_version(), static_cast<int64_t>(::onnx::IR_VERSION));
+}
+
+std::map<std::string, int64_t, std::less<>> checked_opsets(
+    const ::google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>& imports) {
   std::map<std::string, int64_t, std::less<>> opsets;
-  for (const auto& opset : model.opset_import())
+  for (const auto& opset : imports)
     if (!opsets.emplace(canonical_domain(opset.domain()), opset.version()).second)
       user_error("imports the opset of domain '{}' twice", printable(opset.domain()));
   const auto core = opsets.find("");

@@ -41,8 +41,10 @@ struct DeclaredType {
 
 // The domain's usual name: "" for ai.onnx.
 [[nodiscard]] std::string_view canonical_domain(std::string_view domain);
-// Opset versions by domain. UserError on an unknown IR version, a domain listed twice or an unsupported ai.onnx
-// version.
-[[nodiscard]] std::map<std::string, int64_t, std::less<>> checked_opsets(const ::onnx::ModelProto& model);
+// Opset versions by domain. UserError on a domain listed twice or an unsupported ai.onnx version.
+[[nodiscard]] std::map<std::string, int64_t, std::less<>> checked_opsets(
+    const ::google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>& imports);
+// UserError on an unknown one.
+void check_ir_version(const ::onnx::ModelProto& model);
 
 }  // namespace oc::from_onnx
