@@ -122,7 +122,7 @@ struct Binder {
       return 0;
     }
     constexpr int64_t kMost = 4096;
-    if (given->second.size() != 1 || given->second[0] > (type.sequence ? kMost : 1))
+    if (given->second.size() != 1 || given->second[0] < 0 || given->second[0] > (type.sequence ? kMost : 1))
       user_error("its shape is the number of its elements, up to {}", type.sequence ? kMost : 1);
     return given->second[0];
   }

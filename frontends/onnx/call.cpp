@@ -40,6 +40,11 @@ const AttributeProto* typed(const Call& n, std::string_view name, AttributeProto
   return attr;
 }
 
+void check_count(const Import& import) {
+  if (import.graph.values.size() >= import.most_values)
+    user_error("the model makes more than {} values", import.most_values);
+}
+
 bool is_integer(DType dtype) {
   return !dtype_is_float(dtype);
 }
@@ -226,6 +231,7 @@ ValueId Call::emit(std::string_view op, Values operands, Attrs attrs) {
     import.fold_budget_bytes = budget;
     if (results) return constant(std::move(results->at(0)));
   }
+  check_count(import);
   const ValueId result = add_op(graph, import.ops, std::string(op), std::move(operands), std::move(attrs), name);
   if (const int64_t bytes = graph[result].type.bytes(); bytes > kMaxTensorBytes)
     user_error("its result has {} bytes, more than a tensor may have", bytes);
@@ -233,6 +239,7 @@ ValueId Call::emit(std::string_view op, Values operands, Attrs attrs) {
 }
 
 ValueId Call::constant(Tensor tensor) {
+  check_count(import);
   return import.graph.add_constant({}, std::make_shared<const Tensor>(std::move(tensor)));
 }
 

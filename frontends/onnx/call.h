@@ -49,6 +49,7 @@ struct Import {
   // Constants by where the model has them: a body that is imported again shares those of the first time.
   std::unordered_map<const ::onnx::TensorProto*, ValueId> taken = {};
   int64_t size_of_bodies = 0;  // Wiring::size of what was imported so far
+  size_t most_values = 0;      // that the graph may have: small models can ask for many
 };
 
 // The constant that the model holds there, its data moved out of it.

@@ -59,10 +59,12 @@ const Function* Functions::find(const ::onnx::NodeProto& node) const {
   return found == functions_.end() ? nullptr : &found->second;
 }
 
-::onnx::GraphProto& Functions::body(const Function& function, const ::onnx::NodeProto& call) {
+::onnx::GraphProto& Functions::body(const Function& function, const ::onnx::NodeProto& call, int64_t& budget_bytes) {
   const bool same_for_all = function.proto.attribute().empty() && function.proto.attribute_proto().empty();
   ::onnx::GraphProto*& made = made_[same_for_all ? static_cast<const void*>(&function) : &call];
   if (made != nullptr) return *made;
+  budget_bytes -= static_cast<int64_t>(function.proto.ByteSizeLong());
+  if (budget_bytes < 0) user_error("functions take more bytes than are left for folding");
   made = &bodies_.emplace_back();
   made->set_name(function.proto.name());
   for (const std::string& input : function.proto.input()) made->add_input()->set_name(input);

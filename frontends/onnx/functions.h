@@ -27,7 +27,9 @@ class Functions {
   [[nodiscard]] const Function* find(const ::onnx::NodeProto& node) const;
   // What the call stands for, as a graph: inputs, outputs, and nodes that have the call's attributes, else the
   // function's defaults, where they refer to them. The same object whenever the same call is asked about.
-  [[nodiscard]] ::onnx::GraphProto& body(const Function& function, const ::onnx::NodeProto& call);
+  // A new one takes its size of `budget_bytes`; UserError when there is less.
+  [[nodiscard]] ::onnx::GraphProto& body(const Function& function, const ::onnx::NodeProto& call,
+                                         int64_t& budget_bytes);
 
  private:
   using Name = std::tuple<std::string_view, std::string_view, std::string_view>;  // domain, name, overload

@@ -142,6 +142,7 @@ struct Importer {
       user_error("holds sparse initializers, which are not supported; save them as dense tensors");
     for (::onnx::TensorProto& initializer : *scope.graph.mutable_initializer()) {
       if (!scope.wiring->used.contains(initializer.name())) continue;
+      if (scope.values.contains(initializer.name())) continue;  // a body's input, which has a value
       const std::string name = printable(initializer.name());
       try {
         scope.values[initializer.name()] = take_constant(import, initializer, name);
@@ -234,7 +235,7 @@ struct Importer {
     if (import.size_of_bodies > kMostInlined) user_error("functions make more than {} nodes and names", kMostInlined);
     if (node.input_size() > function.proto.input_size())
       user_error("has {} inputs, the function takes {}", node.input_size(), function.proto.input_size());
-    Scope scope{functions.body(function, node), function.opsets};
+    Scope scope{functions.body(function, node, import.fold_budget_bytes), function.opsets};
     for (int i = 0; i < function.proto.input_size(); ++i)
       scope.values[function.proto.input(i)] =
           i < node.input_size() && !node.input(i).empty() ? outer.find(node.input(i)) : ValueId();
@@ -269,7 +270,12 @@ struct Importer {
       if (elements.empty() && !list->second.nothing && declared_type(output.type()).optional)
         user_error("output '{}' is an optional with an empty sequence, which cannot be told from one without a value",
                    name);
-      for (size_t i = 0; i < elements.size(); ++i) add_output(fmt::format("{}[{}]", name, i), elements[i], taken);
+      for (size_t i = 0; i < elements.size(); ++i) {
+        const std::string element = fmt::format("{}[{}]", name, i);
+        if (std::ranges::any_of(scope.graph.output(), [&](const auto& other) { return other.name() == element; }))
+          user_error("has an output '{}' beside the sequence '{}'", element, name);
+        add_output(element, elements[i], taken);
+      }
     }
     if (import.graph.outputs.empty()) user_error("returns no tensor: all its outputs are empty");
   }
@@ -278,6 +284,7 @@ struct Importer {
     Scope scope{*model.mutable_graph(), opsets};
     scope.wiring = wiring_of(scope);
     check_supported(scope);
+    import.most_values = (size_t{1} << 18) + 16 * static_cast<size_t>(scope.wiring->size);
     import.graph.name = printable(scope.graph.name());
     for (const auto& entry : model.metadata_props())
       import.graph.metadata[printable(entry.key())] = printable_text(entry.value());

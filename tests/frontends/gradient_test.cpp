@@ -66,6 +66,38 @@ TEST(Gradient, AddsUpWhatAValueIsUsedFor) {
   EXPECT_EQ(run(import(d.model.bytes()), {3, 5}), (std::vector<double>{45, 30, 9}));
 }
 
+// Each is of the one before; what they make grows by a factor each time.
+TEST(Gradient, OfManyGradientsEndsWithAnError) {
+  ModelBuilder m;
+  m.model.add_opset_import()->set_domain("ai.onnx.preview.training");
+  m.model.mutable_opset_import(1)->set_version(1);
+  m.input("a", {1}).output("y40");
+  m.node("Tanh", {"a"}, {"y0"});
+  for (int i = 1; i <= 40; ++i) {
+    NodeBuilder node = m.node("Gradient", {"a"}, {"y" + std::to_string(i)})
+                           .domain("ai.onnx.preview.training")
+                           .text("y", "y" + std::to_string(i - 1));
+    auto& xs = *node.node.add_attribute();
+    xs.set_name("xs");
+    xs.set_type(::onnx::AttributeProto::STRINGS);
+    xs.add_strings("a");
+  }
+  expect_refused(m, {"Gradient", "the model makes more than"});
+}
+
+TEST(Gradient, OfNothingIsRefused) {
+  for (const std::string& name : {std::string("none"), std::string("\xff"), std::string(5000, 'y')}) {
+    Derived d("Tanh", {"a"});
+    auto& node = *d.model.model.mutable_graph()->mutable_node(1);
+    for (auto& attribute : *node.mutable_attribute())
+      if (attribute.name() == "y") attribute.set_s(name);
+    expect_refused(d.model, {"which no node, input or initializer defines"});
+    for (auto& attribute : *node.mutable_attribute())
+      if (attribute.name() == "y") attribute.clear_s();
+    expect_refused(d.model, {"its y must be one number"});
+  }
+}
+
 TEST(Gradient, OfWhatItCannotIsRefused) {
   expect_refused(Derived("Ceil", {"a"}).model, {"'n'", "(ceil) is not supported"});
   Derived elsewhere("Mul", {"a", "b"});

@@ -46,6 +46,26 @@ std::vector<float> run(const ModelBuilder& model) {
 }
 using Floats = std::vector<float>;
 
+TEST(Sequence, ElementsOfOneShapeAreStacked) {
+  ModelBuilder stacked = Case().model;
+  stacked.node("ConcatFromSequence", {"s"}, {"y"}).integer("axis", -1).integer("new_axis", 1);
+  EXPECT_EQ(run(stacked), (Floats{1, 3, 2}));  // [1, 2, 3], twice
+
+  ModelBuilder ranks;
+  ranks.input("p", {1, 2, 3}).input("q", {}).output("y");
+  ranks.node("SequenceConstruct", {"p", "q"}, {"s"});
+  ranks.node("ConcatFromSequence", {"s"}, {"y"}).named("the op").integer("axis", 3).integer("new_axis", 1);
+  expect_refused(ranks, {"'the op'", "[1, 2, 3] and [] cannot be stacked"});
+}
+
+TEST(Sequence, APartForEachOfABillionElementsIsRefused) {
+  ModelBuilder m;
+  m.input("x", {1000000000}).output("y");
+  m.node("SplitToSequence", {"x"}, {"s"}).named("the op");
+  m.node("SequenceLength", {"s"}, {"y"});
+  expect_refused(m, {"'the op'", "1000000000 elements"});
+}
+
 TEST(Sequence, PositionsCountFromEitherEnd) {
   const auto at = [](int64_t i) { return Case().op("SequenceAt", {"s"}, {i}).single(); };
   EXPECT_EQ(run(at(0)), (Floats{1}));

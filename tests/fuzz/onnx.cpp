@@ -1,6 +1,5 @@
-// An ONNX model: read, imported and, if it is taken, verified and printed so that it reads back.
+// An ONNX model: read and imported, which ends with the verifier if it is taken.
 #include "frontends/onnx/import.h"
-#include "graph/text.h"
 #include "opencompiler/dsl.h"
 #include "tests/fuzz/target.h"
 

@@ -147,3 +147,37 @@ def test_a_loop_agrees_with_onnxruntime():
     theirs = onnxruntime.InferenceSession(model).run(None, feed)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_what_a_loop_carries_goes_before_a_default_of_its_body():
+    """An initializer of an input's name is the value of an input that is not given."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["a", "a"], ["b"]),
+            helper.make_node("Identity", ["c"], ["d"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("a", TensorProto.FLOAT, [2]),
+        ],
+        [
+            helper.make_tensor_value_info("d", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("b", TensorProto.FLOAT, [2]),
+        ],
+        [numpy_helper.from_array(np.zeros(2, np.float32), "a")],
+    )
+    loop = helper.make_node("Loop", ["n", "", "x"], ["y"], body=body)
+    graph = helper.make_graph(
+        [loop],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])],
+        [numpy_helper.from_array(np.int64(3), "n")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    session = opencompiler.InferenceSession(model.SerializeToString())
+    (y,) = session.run(None, {"x": np.float32([1, 2])})
+    np.testing.assert_array_equal(y, [8, 16])

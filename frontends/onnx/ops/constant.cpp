@@ -84,6 +84,7 @@ Values constant(Call& n) {
       t.as<float>()[0] = attr.f();
       return t;
     }())};
+  n.spend(DType::i64, std::max(attr.floats_size(), attr.ints_size()));  // anew in each iteration of a loop
   if (kind == "value_floats") return {n.constant(float_tensor(attr.floats(), {attr.floats_size()}))};
   const int64_t integer = attr.i();
   if (kind == "value_int") return {n.constant(int64_tensor({&integer, 1}, {}))};

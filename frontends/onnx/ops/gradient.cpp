@@ -101,8 +101,9 @@ Values gradient(Call& n) {
     if (n.known(n.in(i)) != nullptr) user_error("'{}' is a constant", printable(variables[i]));
     xs.push_back(n.in(i));
   }
-  const ValueId y = n.named(n.text("y"));
-  if (n.list(y) != nullptr || n.known(y) != nullptr || product(n.shape(y)) != 1)
+  const ::onnx::AttributeProto* name = n.attribute("y");
+  const ValueId y = name == nullptr ? ValueId() : n.named(name->s());
+  if (!y.valid() || n.list(y) != nullptr || n.known(y) != nullptr || product(n.shape(y)) != 1)
     user_error("its y must be one number that depends on the data");
   const std::map<uint32_t, ValueId> by = derivatives(n, y, xs);
   Values results;

@@ -78,6 +78,7 @@ Values split_to_sequence(Call& n) {
   const ValueId x = n.in(0);
   const int64_t axis = normal_axis(n.integer("axis", 0), n.rank(x));
   const int64_t extent = n.shape(x)[static_cast<size_t>(axis)];
+  n.spend(DType::i64, extent);  // there may be as many parts
   List list;
   if (!n.has(1) && !n.flag("keepdims", true)) {
     for (int64_t i = 0; i < extent; ++i) list.elements.push_back(item(n, x, axis, i));

@@ -195,9 +195,10 @@ Values scan_batch(Call& n, const ScanPlan& plan, const Values& states, const Val
 Values scan(Call& n) {
   const ::onnx::GraphProto& body = body_of(n);
   const bool batched = n.opset < 9;
-  const int64_t first = batched ? 1 : 0, scanned = n.integer("num_scan_inputs");
-  const int64_t states = std::ssize(n.inputs) - first - scanned, outputs = body.output_size() - states;
-  if (scanned < 1 || states < 0 || outputs < 0 || body.input_size() != states + scanned)
+  const int64_t first = batched ? 1 : 0, scanned = n.integer("num_scan_inputs"), given = std::ssize(n.inputs);
+  if (scanned < 1 || scanned > given) user_error("has {} inputs, {} of them scanned", given, scanned);
+  const int64_t states = given - first - scanned, outputs = body.output_size() - states;
+  if (states < 0 || outputs < 0 || body.input_size() != states + scanned)
     user_error("has {} inputs, {} of them scanned; its body has {} inputs and {} outputs", n.inputs.size(), scanned,
                body.input_size(), body.output_size());
   Values initial, inputs;

@@ -52,6 +52,9 @@ ValueId stacked(Call& n, const Values& tensors, int64_t axis) {
   Values with_axis;
   for (ValueId tensor : tensors) {
     Extents shape = n.shape(tensor);
+    if (shape != n.shape(tensors[0]))
+      user_error("tensors of [{}] and [{}] cannot be stacked", fmt::join(n.shape(tensors[0]), ", "),
+                 fmt::join(shape, ", "));
     shape.insert(shape.begin() + axis, 1);
     with_axis.push_back(n.with_format(n.reshape(tensor, shape), n.format(tensor)));
   }
