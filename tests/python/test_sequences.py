@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 import opencompiler
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 tensor = helper.make_tensor_value_info
