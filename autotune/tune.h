@@ -90,7 +90,7 @@ struct TuneProgress {
 using TuneReport = TuneProgress;
 
 // Tunes the tasks for `threads` threads on this machine. Every trial is committed right after its measurement;
-// schedules on record there for (workload, machine, target, threads, build) are not measured again, nor those that
+// schedules it holds for (workload, machine, target, threads, build) are not measured again, nor those that
 // failed in any database. UserError when the database is read-only, the task list is empty, or the measurer throws it:
 // the machine cannot build or time anything, say. Call it from a single-threaded process.
 TuneReport tune(std::span<const TuneTask> tasks, const Target& target, int threads, Database& database,
