@@ -1,6 +1,7 @@
 #include "autotune/tune.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <memory>
 
@@ -28,7 +29,9 @@ struct Proposal {
 struct Search {
   std::unique_ptr<Strategy> strategy;
   TaskOutlook outlook;
-  std::string on_record;  // the trial that was the incumbent there when it was last looked at
+  std::string on_record;         // the trial that was the incumbent there when it was last looked at
+  std::vector<Schedule> rivals;  // History::rivals that have not been timed here yet
+  size_t unasked = 0;            // of them, not proposed yet
   int64_t failures_in_a_row = 0;
   int tips = 0;
 };
@@ -54,7 +57,7 @@ class Tuner {
     progress_.calibration = measurer_.calibrate();
     journal_.record(progress_.calibration);
     for (size_t i = 0; i < tasks_.size(); ++i) open(i);
-    for (size_t i = 0; i < tasks_.size() && ended() == TuneEnd::running; ++i) settle_challenge(i);
+    for (size_t i = 0; i < tasks_.size() && ended() == TuneEnd::running; ++i) settle_challenge(i, challengers_[i]);
     while ((progress_.end = ended()) == TuneEnd::running) {
       // Here nothing is being timed.
       if (options_.cost_model != nullptr && unlearnt_ >= kTrialsPerTraining) {
@@ -100,9 +103,10 @@ class Tuner {
     shown.known = static_cast<int64_t>(history.trials.size());
 
     // What compile takes now comes first, then what other builds, people and thread counts found: until it is timed
-    // anew nothing should take its place. A trial of this build does, of whatever schedule.
+    // anew nothing should take its place. A trial of ours with this build does, of whatever schedule.
     std::vector<Schedule> starts, others;
     if (task.start) starts.push_back(settled(task.kernel, target_, *task.start));
+    starts.insert(starts.end(), history.rivals.begin(), history.rivals.end());
     for (Schedule& schedule : history.suggestions)
       (serves_threads(task.kernel, target_, threads_, schedule) ? starts : others).push_back(std::move(schedule));
     starts.push_back(default_schedule(task.kernel, target_, threads_));
@@ -118,25 +122,30 @@ class Tuner {
     search.strategy = make_strategy(options_.strategy, std::move(inputs));
     for (const KnownTrial& known : history.trials) search.strategy->tell(known.schedule, known.nanoseconds);
     search.outlook = {.weight = task.weight, .trials = shown.known, .best_ns = {}, .limit_ns = shown.limit_ns};
-    if (history.incumbent) {
-      // What loses duels against it from now on must not outrank it by a lucky median.
-      if (!history.incumbent->confirmed) journal_.confirm(history.incumbent->id, Rise::unopposed);
-      search.on_record = history.incumbent->id;
-      enthrone(i, history.incumbent->schedule, *history.incumbent->nanoseconds);
-      shown.state = TaskState::searching;
-      settle(i);
-    }
-    challengers_.push_back(std::move(history.challenger));
+    search.unasked = history.rivals.size();
+    search.rivals = std::move(history.rivals);
+    take_up(i, history.standing.incumbent);
+    challengers_.push_back(std::move(history.standing.challenger));
+  }
+
+  // The incumbent on record becomes that of the run.
+  void take_up(size_t i, const std::optional<KnownTrial>& incumbent) {
+    if (!incumbent) return;
+    // What loses duels against it from now on must not outrank it by a lucky median.
+    if (!incumbent->confirmed) journal_.confirm(incumbent->id, Rise::unopposed);
+    searches_[i].on_record = incumbent->id;
+    enthrone(i, incumbent->schedule, *incumbent->nanoseconds);
+    if (progress_.tasks[i].state == TaskState::waiting) progress_.tasks[i].state = TaskState::searching;
+    settle(i);
   }
 
   // A trial on record looks faster than the incumbent on record: the duel that has not been fought yet.
-  void settle_challenge(size_t i) {
-    if (!challengers_[i]) return;
-    const KnownTrial& known = *challengers_[i];
-    const std::optional<Duel> duel = measurer_.duel(tasks_[i].kernel, known.schedule, *progress_.tasks[i].best);
-    if (!duel || !promotes(*duel)) return;
-    journal_.confirm(known.id, Rise::won);
-    enthrone(i, known.schedule, median(duel->candidate_ns));
+  void settle_challenge(size_t i, const std::optional<KnownTrial>& challenger) {
+    if (!challenger) return;
+    std::vector<int64_t> samples_ns = {std::llround(*challenger->nanoseconds)};
+    if (challenge(i, challenger->schedule, samples_ns) != Rise::won) return;
+    journal_.confirm(challenger->id, Rise::won);
+    enthrone(i, challenger->schedule, median(samples_ns));
     settle(i);
   }
 
@@ -149,14 +158,20 @@ class Tuner {
       if (options_.trials && planned >= *options_.trials) return;
       std::vector<TaskOutlook> outlooks;
       for (const Search& search : searches_) outlooks.push_back(search.outlook);
-      const std::optional<size_t> task = next_task(outlooks);
+      const auto untimed =
+          std::ranges::find_if(searches_, [](const Search& s) { return s.outlook.open && s.unasked > 0; });
+      const std::optional<size_t> task = untimed != searches_.end()
+                                             ? std::optional(static_cast<size_t>(untimed - searches_.begin()))
+                                             : next_task(outlooks);
       if (!task) return;
       std::vector<Schedule> asked = searches_[*task].strategy->ask(1);
       if (asked.empty()) {
         close(*task, TaskState::exhausted);
         continue;
       }
-      ++searches_[*task].outlook.trials;
+      Search& search = searches_[*task];
+      ++search.outlook.trials;
+      if (std::ranges::find(search.rivals, asked.front()) != search.rivals.end()) --search.unasked;
       measurer_.prepare(tasks_[*task].kernel, asked.front());
       ahead_.push_back({*task, std::move(asked.front())});
     }
@@ -180,7 +195,10 @@ class Tuner {
     }
     if (shown.state == TaskState::waiting) shown.state = TaskState::searching;
 
-    const Rise rise = measurement.ok() && !measurement.repeated ? challenge(proposal, measurement) : Rise::none;
+    const bool rival = std::erase(search.rivals, proposal.schedule) > 0;
+    Rise rise = Rise::none;
+    if (!rival && measurement.ok() && !measurement.repeated)
+      rise = challenge(proposal.task, proposal.schedule, measurement.samples_ns);
     if (!measurement.repeated) journal_.commit(kernel, proposal.schedule, measurement, rise);
     const std::optional<double> time = measurement.ok() ? std::optional(measurement.nanoseconds()) : std::nullopt;
     search.strategy->tell(proposal.schedule, time);
@@ -193,6 +211,7 @@ class Tuner {
     const bool promoted = rise != Rise::none;
     if (promoted) enthrone(proposal.task, proposal.schedule, *time);
     if (promoted && before > 0) spread(proposal);
+    if (rival) reconsider(proposal.task);
     const double gain = promoted && before > 0 ? std::max(0.0, 1 - *shown.best_ns / before) : 0;
     if (before > 0) search.outlook.momentum = after_trial(search.outlook.momentum, gain);
     if (!measurement.ok()) {
@@ -203,27 +222,33 @@ class Tuner {
     settle(proposal.task);
   }
 
-  // Does the candidate become the incumbent? Unopposed, where none is on record; else it has to win a duel, and what it
-  // is recorded with are the duel's times, which are the better ones.
-  Rise challenge(const Proposal& proposal, Measurement& measurement) {
-    TaskProgress& shown = progress_.tasks[proposal.task];
+  // Now that a rival has been timed, the record says who is the incumbent: the rival, maybe, by marks of others.
+  void reconsider(size_t i) {
+    const Standing standing = journal_.standing(tasks_[i].kernel);
+    take_up(i, standing.incumbent);
+    settle_challenge(i, standing.challenger);
+  }
+
+  // Does a candidate with these times become the incumbent? Unopposed, where none is on record; else it has to win a
+  // duel, and its times become the duel's, which are the better ones.
+  Rise challenge(size_t i, const Schedule& candidate, std::vector<int64_t>& samples_ns) {
+    TaskProgress& shown = progress_.tasks[i];
     const auto looks_faster = [&] {
-      return !shown.best_ns ||
-             (measurement.nanoseconds() < kWorthADuel * *shown.best_ns && proposal.schedule != *shown.best);
+      return !shown.best_ns || (median(samples_ns) < kWorthADuel * *shown.best_ns && candidate != *shown.best);
     };
     if (!looks_faster()) return Rise::none;
-    catch_up(proposal.task);
+    catch_up(i);
     while (shown.best) {
       if (!looks_faster()) return Rise::none;
       const Schedule incumbent = *shown.best;
-      const std::optional<Duel> duel = measurer_.duel(tasks_[proposal.task].kernel, proposal.schedule, incumbent);
+      const std::optional<Duel> duel = measurer_.duel(tasks_[i].kernel, candidate, incumbent);
       if (!duel || duel->candidate_ns.empty()) return Rise::none;
-      measurement.samples_ns = duel->candidate_ns;
+      samples_ns = duel->candidate_ns;
       // The incumbent has just been timed anew, perhaps on a busier machine than the day it won.
       shown.best_ns = median(duel->incumbent_ns);
-      searches_[proposal.task].outlook.best_ns = shown.best_ns;
+      searches_[i].outlook.best_ns = shown.best_ns;
       if (!promotes(*duel)) return Rise::none;
-      catch_up(proposal.task);
+      catch_up(i);
       if (*shown.best == incumbent) return Rise::won;
     }
     return Rise::unopposed;
@@ -231,7 +256,7 @@ class Tuner {
 
   // Another tuner, or a person's mark, may have changed the incumbent on record since it was last looked at.
   void catch_up(size_t i) {
-    const std::optional<KnownTrial> now = journal_.incumbent(tasks_[i].kernel);
+    const std::optional<KnownTrial> now = journal_.standing(tasks_[i].kernel).incumbent;
     if (!now || now->id == searches_[i].on_record) return;
     searches_[i].on_record = now->id;
     if (now->schedule != progress_.tasks[i].best) enthrone(i, now->schedule, *now->nanoseconds);
@@ -259,9 +284,10 @@ class Tuner {
     searches_[i].outlook.best_ns = nanoseconds;
   }
 
-  // Ends the search of a task that has nothing left to win.
+  // Ends the search of a task that has nothing left to win. What others hold to be better is timed all the same:
+  // compile takes it.
   void settle(size_t i) {
-    if (near_limit(searches_[i].outlook)) close(i, TaskState::near_limit);
+    if (near_limit(searches_[i].outlook) && searches_[i].rivals.empty()) close(i, TaskState::near_limit);
     if (searches_[i].failures_in_a_row >= kHopelessFailures && !progress_.tasks[i].best)
       close(i, TaskState::unmeasurable);
   }

@@ -38,8 +38,8 @@ struct TuneOptions {
   std::string strategy = "evolution";
   // Guides the search and learns from its trials; null: none. See pretrain() in cost_models/experience.h.
   CostModel* cost_model = nullptr;
-  // What compile looks schedules up in, the tuned database first: trials and marks of all count, winners are timed
-  // first. null: that database alone.
+  // What compile looks schedules up in, the tuned database first: marks and failures of all count, what others timed is
+  // tried here before it counts, winners first. null: that database alone.
   const Layers* layers = nullptr;
   std::function<bool()> stop;  // asked between trials; true ends the run (see InterruptGuard in interrupt.h)
   // Seconds since any fixed moment, never backwards; the steady clock when empty.
@@ -90,9 +90,9 @@ struct TuneProgress {
 using TuneReport = TuneProgress;
 
 // Tunes the tasks for `threads` threads on this machine. Every trial is committed right after its measurement;
-// schedules on record for (workload, machine, target, threads, build) are not measured again, failed ones neither.
-// UserError when the database is read-only, the task list is empty, or the measurer throws it: the machine cannot build
-// or time anything, say. Call it from a single-threaded process.
+// schedules it holds for (workload, machine, target, threads, build) are not measured again, nor those that
+// failed in any database. UserError when the database is read-only, the task list is empty, or the measurer throws it:
+// the machine cannot build or time anything, say. Call it from a single-threaded process.
 TuneReport tune(std::span<const TuneTask> tasks, const Target& target, int threads, Database& database,
                 Measurer& measurer, const TuneOptions& options = {},
                 const std::function<void(const TuneProgress&)>& progress = {});

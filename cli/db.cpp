@@ -238,14 +238,18 @@ int pull(const Flags& flags) {
   return kOk;
 }
 
-// The trial whose id begins with the digits given, in any database that `compile` would look at.
-std::string find_trial(const Flags& flags) {
+// All that `compile` would look at.
+Layers layers_of(const Flags& flags) {
   ModelFlags where;
   where.database = flags.database;
   where.team_databases = flags.team_databases;
   LayerPaths paths = where.layers();
   if (!std::filesystem::exists(*paths.user)) paths.user.reset();  // the mark makes it
-  const Layers layers = open_layers(paths);
+  return open_layers(paths);
+}
+
+// The trial whose id begins with the digits given.
+std::string find_trial(const Flags& flags, const Layers& layers) {
   const std::set<std::string> found = layers.trial_ids(flags.trial);
   warn(layers.warnings());
   if (found.empty())
@@ -258,12 +262,14 @@ std::string find_trial(const Flags& flags) {
   return *found.begin();
 }
 
-// A mark holds for the trial whatever database that is in.
+// A mark holds for the trial whatever database that is in, and against earlier marks in any.
 int mark(const Flags& flags) {
   const auto kind = parse_mark(flags.mark);
   if (!kind) user_error("'{}' is no mark; pin, quarantine, confirm and clear are", flags.mark);
-  const std::string trial = find_trial(flags);
-  open(flags, OpenMode::create).add_mark({*kind, trial, unix_ms_now(), flags.note});
+  const Layers layers = layers_of(flags);
+  const std::string trial = find_trial(flags, layers);
+  const int64_t time = std::max(unix_ms_now(), layers.newest_mark(trial) + 1);
+  open(flags, OpenMode::create).add_mark({*kind, trial, time, flags.note});
   return kOk;
 }
 

@@ -72,6 +72,10 @@ std::vector<std::string> Layers::contested(std::string_view machine, std::string
   return find([&] { return find_contested(states(), machine, features, threads); });
 }
 
+int64_t Layers::newest_mark(std::string_view trial) const {
+  return find([&] { return find_newest_mark(states(), trial); });
+}
+
 std::vector<MachineRow> Layers::machines() const {
   return find([&] {
     std::map<std::string, std::string> descriptions;  // the later text wins, as in a merge

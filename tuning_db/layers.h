@@ -39,6 +39,9 @@ class Layers {
   [[nodiscard]] std::vector<MachineRow> machines() const;
   // Of the trials, those that begin with `digits`.
   [[nodiscard]] std::set<std::string> trial_ids(std::string_view digits) const;
+  // When the newest mark that counts on a trial of this one's key was made, in whatever layer either lies; -1: none
+  // was.
+  [[nodiscard]] int64_t newest_mark(std::string_view trial) const;
   // Texts of the workloads of which two schedules or more were confirmed there: one may have beaten another. By text.
   [[nodiscard]] std::vector<std::string> contested(std::string_view machine, std::string_view features,
                                                    int threads) const;

@@ -188,6 +188,30 @@ std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::str
   return std::nullopt;
 }
 
+int64_t find_newest_mark(LayerSpan layers, std::string_view trial) {
+  std::set<std::string> rivals = {std::string(trial)};  // the trials of its key
+  for (Database::State* holder : layers) {
+    Query held = holder->db.query(select_rows(Table::trial) + " WHERE trial.id = ?1", trial);
+    if (!held.step()) continue;
+    const Trial row = std::get<Trial>(read_row(Table::trial, held).row);
+    for (Database::State* layer : layers) {
+      const std::optional<LocalKey> local =
+          local_key(layer->db, {row.workload, row.machine, row.features, row.threads});
+      if (!local) continue;
+      Query found =
+          layer->db.query("SELECT id FROM trial WHERE workload = ?1 AND machine = ?2 AND target = ?3 AND threads = ?4",
+                          local->workload, local->machine, local->target, row.threads);
+      while (found.step()) rivals.insert(found.text(0));
+    }
+    break;
+  }
+  int64_t newest = -1;
+  for (Database::State* layer : layers)
+    for (const std::string& id : rivals)
+      for (const StoredRow& mark : marks_on(*layer, id)) newest = std::max(newest, std::get<Mark>(mark.row).unix_ms);
+  return newest;
+}
+
 std::vector<Record> find_records(LayerSpan layers, std::string_view workload, std::string_view schedule) {
   Field field;
   for (size_t i = 0; i < layers.size(); ++i) {

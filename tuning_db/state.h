@@ -70,7 +70,8 @@ using LayerSpan = std::span<Database::State* const>;
                                                     const Serves& serves = {});
 [[nodiscard]] std::optional<LookupResult> find_near(LayerSpan layers, const Key& key, std::string_view build,
                                                     const Serves& serves = {});
-// Layers::records and contested.
+// Layers::newest_mark, records and contested.
+[[nodiscard]] int64_t find_newest_mark(LayerSpan layers, std::string_view trial);
 [[nodiscard]] std::vector<Record> find_records(LayerSpan layers, std::string_view workload, std::string_view schedule);
 [[nodiscard]] std::vector<Record> find_records(LayerSpan layers, const Key& key, std::string_view build);
 [[nodiscard]] std::vector<std::string> find_contested(LayerSpan layers, std::string_view machine,

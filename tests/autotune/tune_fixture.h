@@ -73,9 +73,15 @@ class Tune : public ::testing::Test {
     return settled(matmul_task("a", 64, 96, 80).kernel, target, schedule);
   }
   [[nodiscard]] Database team_database() const { return Database::open(folder.path() / "team.db", OpenMode::create); }
+  // As if somebody with this build had measured it on such a machine.
+  void commit_for_team(const TuneTask& task, const Schedule& schedule, int64_t nanoseconds, Rise rise) const {
+    Database team = team_database();
+    Journal(team, nullptr, target, 1, "").commit(task.kernel, schedule, {.samples_ns = {nanoseconds}}, rise);
+  }
+  [[nodiscard]] Database user_database() const { return Database::open(folder.path() / "user.db", OpenMode::create); }
   // From here on the user's database is a file, too, and looked up together with the team's.
   [[nodiscard]] Layers shared() {
-    database = Database::open(folder.path() / "user.db", OpenMode::create);
+    database = user_database();
     return open_layers({.user = folder.path() / "user.db", .teams = {folder.path() / "team.db"}});
   }
   [[nodiscard]] Schedule compiled(const Layers& layers, const TuneTask& task) const {

@@ -136,6 +136,87 @@ TEST_F(TuneRecord, WhatATeamMarkedAndSawFailCountsHere) {
   EXPECT_NE(run({task}).tasks[0].best, parse_schedule(best->trial.schedule)) << "it is no incumbent any more";
 }
 
+TEST_F(TuneRecord, AnImpossibleTimeInADatabaseOfOthersSettlesNothing) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  Schedule slow = first_default();
+  slow.values["unroll.k"] = 8;
+  slow = settled(task.kernel, target, slow);
+  commit_for_team(task, slow, 1, Rise::won);
+  const Layers known = shared();
+  ASSERT_EQ(compiled(known, task), slow);
+  options.layers = &known;
+  const TuneReport report = run({task});
+  EXPECT_EQ(report.trials, 60);
+  EXPECT_EQ(measurer.measured.at(0).second, print_schedule(slow));
+  EXPECT_EQ(trials().at(0).samples_ns.at(0), std::llround(formula(task.kernel, slow)));
+  EXPECT_LT(formula(task.kernel, *report.tasks[0].best), formula(task.kernel, first_default()));
+  EXPECT_EQ(compiled(known, task), report.tasks[0].best);
+}
+
+TEST_F(TuneRecord, TimesOfAFasterHostAreNoBarHere) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  commit_for_team(task, first_default(), std::llround(formula(task.kernel, first_default()) / 4), Rise::unopposed);
+  const Layers known = shared();
+  options.layers = &known;
+  const TuneReport report = run({task});
+  EXPECT_GT(measurer.duels, 0);
+  EXPECT_LT(formula(task.kernel, *report.tasks[0].best), formula(task.kernel, first_default()));
+  EXPECT_EQ(compiled(known, task), report.tasks[0].best);
+}
+
+TEST_F(TuneRecord, AFastTrialOfOthersIsCheckedHereBeforeItIsConfirmed) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  for (const TrialStatus status : {TrialStatus::wrong_result, TrialStatus::ok}) {
+    std::filesystem::remove(folder.path() / "user.db");
+    std::filesystem::remove(folder.path() / "team.db");
+    commit_for_team(task, good(), 1, Rise::none);
+    const Layers known = shared();
+    options.trials = 1;
+    ASSERT_EQ(run({task}).tasks[0].best, first_default());
+    options.layers = &known;
+    measurer.status = [&](const Schedule& s) { return s == good() ? status : TrialStatus::ok; };
+    measurer.measured.clear();
+    const TuneReport report = run({task});
+    EXPECT_THAT(measurer.measured, ::testing::ElementsAre(::testing::Pair(::testing::_, print_schedule(good()))));
+    const Schedule expected = status == TrialStatus::ok ? good() : first_default();
+    EXPECT_EQ(report.tasks[0].best, expected);
+    EXPECT_EQ(compiled(known, task), expected);
+    options.layers = nullptr;
+  }
+}
+
+TEST_F(TuneRecord, AWinnerOfOthersThatIsSlowerHereIsBeatenHere) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  // Ours is at its limit: nothing else is left to time.
+  measurer.time = [](const Kernel& kernel, const Schedule& s) { return kernel.flops / (s["tile.m"] == 5 ? 99 : 50); };
+  Journal(database = user_database(), nullptr, target, 1, "")
+      .commit(task.kernel, good(), {.samples_ns = {std::llround(task.kernel.flops / 99)}}, Rise::won);
+  commit_for_team(task, first_default(), 1, Rise::won);
+  const Layers known = shared();
+  ASSERT_EQ(compiled(known, task), first_default());
+  options.layers = &known;
+  const TuneReport report = run({task});
+  EXPECT_EQ(report.trials, 1);
+  EXPECT_EQ(report.tasks[0].state, TaskState::near_limit);
+  EXPECT_EQ(report.tasks[0].best, good());
+  EXPECT_EQ(compiled(known, task), good());
+}
+
+TEST_F(TuneRecord, AWinHereOutranksOneOfAFastClock) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  {
+    Database team = team_database();
+    Journal(team, nullptr, target, 1, "").commit(task.kernel, first_default(), {.samples_ns = {1}}, Rise::none);
+    const Trial slow = team.trials_of(key(task)).at(0);
+    team.add_mark({MarkKind::confirm, row_id(slow), unix_ms_now() + INT64_C(12) * 3600 * 1000, ""});
+  }
+  const Layers known = shared();
+  options.layers = &known;
+  const TuneReport report = run({task});
+  ASSERT_NE(report.tasks[0].best, first_default());
+  EXPECT_EQ(compiled(known, task), report.tasks[0].best);
+}
+
 TEST_F(TuneRecord, AShortRunElsewhereDoesNotOutrankAWinner) {
   const TuneTask task = matmul_task("a", 64, 96, 80);
   const Schedule winner = *run({task}).tasks[0].best;
@@ -166,6 +247,27 @@ TEST_F(TuneRecord, WhatAnotherTunerFoundMeanwhileIsTheOneToBeat) {
   EXPECT_TRUE(wrote);
   EXPECT_EQ(report.tasks[0].best, found);
   EXPECT_EQ(parse_schedule(database.best(key(task), current_build_id())->trial.schedule), found);
+}
+
+TEST_F(TuneRecord, WhatAnotherTunerFoundIsTheOneForAChallengerOnRecordToBeat) {
+  const TuneTask task = matmul_task("a", 64, 96, 80);
+  Schedule best = good();
+  best.values["unroll.k"] = 1;
+  best = settled(task.kernel, target, best);
+  ASSERT_NE(best, good());
+  const auto nanoseconds = [&](const Schedule& s) { return s == best ? 1e4 : s == good() ? 2e4 : 3e4; };
+  Journal other(database, nullptr, target, 1, "Ada");
+  other.commit(task.kernel, first_default(), {.samples_ns = {30'000}}, Rise::won);
+  other.commit(task.kernel, good(), {.samples_ns = {20'000}}, Rise::none);
+  measurer.time = [&](const Kernel& kernel, const Schedule& s) {
+    if (database.stats().trials == 2)  // while the duel between those two is fought
+      other.commit(kernel, best, {.samples_ns = {10'000}}, Rise::won);
+    return nanoseconds(s);
+  };
+  options.stop = [&] { return measurer.duels > 0; };
+  EXPECT_EQ(run({task}).tasks[0].best, best);
+  EXPECT_EQ(measurer.duels, 1);
+  EXPECT_EQ(parse_schedule(database.best(key(task), current_build_id())->trial.schedule), best);
 }
 
 TEST_F(TuneRecord, APinOfAnotherBuildLeavesUsOurIncumbent) {

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 
 import pytest
 from harness import CLS, CLS_SHAPE, ROOT, content_hash, opencompiler, resigned
@@ -147,6 +148,22 @@ def test_trials_of_other_databases_can_be_marked(tmp_path):
         assert (done.returncode, done.stderr) == (0, "")
         assert marks_of(mine, trial) == [("quarantine", "")]
     assert marks_of(team, shared) == []
+
+
+def test_a_mark_is_later_than_those_of_a_fast_clock(tmp_path):
+    """A team pinned the trial twelve hours from now; what is decided here afterwards holds."""
+    lines, team = tmp_path / "trials.jsonl", tmp_path / "team.db"
+    trial = json.loads(list(trials_of_three_products())[1])["id"]
+    ahead = int((time.time() + 12 * 3600) * 1000)
+    pin = {"kind": "mark", "mark": "pin", "trial": trial, "unix_ms": ahead}
+    lines.write_text("".join(trials_of_three_products()) + resigned(pin))
+    assert opencompiler("db", "import", lines, "--db", team).returncode == 0
+    assert marks_of(team, trial) == [("pin", "")]
+    mine = tmp_path / "mine.db"
+    done = mark("quarantine", trial, "--db", mine, "--team-db", team)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert opencompiler("db", "merge", team, "--db", mine).returncode == 0
+    assert marks_of(mine, trial) == [("pin", ""), ("quarantine", "")]
 
 
 def page_of_rows(database, content, table):

@@ -435,3 +435,32 @@ def test_hostile_schedules_of_others_are_passed_over(
     done = tune(model, database, "--trials", "6")
     assert done.returncode == 0, done.stderr
     assert query(database, of_the_contraction)[0][0] >= before + 2
+
+
+def test_an_impossible_time_of_others_settles_nothing(model, tmp_path):
+    """A schedule that works, said to have won in a nanosecond: it is timed here, and the search goes on."""
+    team, lines = tmp_path / "team.db", tmp_path / "lines.jsonl"
+    assert tune(model, team, "--trials", "2").returncode == 0
+    assert opencompiler("db", "export", lines, "--db", team).returncode == 0
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    trial = next(r for r in rows if r.get("schedule", "").startswith("contraction"))
+    trial |= {"samples_ns": [1], "unix_ms": trial["unix_ms"] + 1}
+    lie = resigned(trial)
+    mark = {"kind": "mark", "mark": "confirm", "trial": trial["id"]}
+    mark["unix_ms"] = int(time.time() * 1000)
+    lines.write_text(lie + resigned(mark))
+    done = opencompiler("db", "import", lines, "--db", team)
+    assert (done.returncode, done.stdout) == (0, "added 2, known 0, skipped 0\n")
+
+    mine = tmp_path / "mine.db"
+    done = tune(model, mine, "--team-db", team, "--no-shipped", "--trials", "8")
+    assert done.returncode == 0, done.stderr
+    timed = query(
+        mine,
+        "select schedule.text, median_ns from trial join schedule on schedule.key = trial.schedule"
+        " join workload on workload.key = trial.workload"
+        f" where workload.hash = '{trial['workload']}' order by unix_ms",
+    )
+    assert len(timed) > 2
+    assert timed[0][0] == trial["schedule"]
+    assert timed[0][1] > 100

@@ -101,6 +101,24 @@ TEST_F(LayersTest, OfMarksOfOneMomentAllAgreeWhichIsLater) {
   EXPECT_EQ(quarantined(std::vector{&team, &user}, id), out);
 }
 
+TEST_F(LayersTest, TheNewestMarkOfAKeyIsFoundWhereverItAndTheTrialsLie) {
+  constexpr int64_t kHourMs = 3600 * 1000;
+  const int64_t now = unix_ms_now();
+  const std::string user = add(*paths.user, sample_trial("user")), team = add(paths.teams[0], sample_trial("team")),
+                    shipped = add_system(sample_trial("system")),
+                    other = add(paths.teams[0], sample_trial("team", {1}, sample_key(2)));
+  const auto newest = [&](const std::string& trial) { return open_layers(paths).newest_mark(trial); };
+  EXPECT_EQ(newest(user), -1);
+  Database::open(*paths.user, OpenMode::read_write).add_mark({MarkKind::clear, shipped, 3, ""});
+  for (const std::string& trial : {user, team, shipped}) EXPECT_EQ(newest(trial), 3);
+  Database theirs = Database::open(paths.teams[0], OpenMode::read_write);
+  theirs.add_mark({MarkKind::pin, team, now + 12 * kHourMs, ""});
+  theirs.add_mark({MarkKind::pin, other, now + 13 * kHourMs, ""});
+  for (const std::string& trial : {user, team, shipped}) EXPECT_EQ(newest(trial), now + 12 * kHourMs);
+  theirs.add_mark({MarkKind::pin, team, now + 48 * kHourMs, ""});
+  EXPECT_EQ(newest(user), now + 12 * kHourMs) << "one that does not count";
+}
+
 TEST_F(LayersTest, TrialsAreFoundByTheFirstDigitsOfTheirIds) {
   std::set<std::string> all;
   for (int i = 0; i < 40; ++i) {

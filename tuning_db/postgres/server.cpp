@@ -62,17 +62,22 @@ int our_version() {
   return server_migrations().back().version;
 }
 
-void require_our_version(pqxx::transaction_base& transaction) {
+// Returns it. All versions up to ours hold their lines alike.
+int require_readable_version(pqxx::transaction_base& transaction) {
   const int version = server_version(transaction);
   if (version == 0) user_error("the tuning server has no tables yet: `opencompiler db push --migrate` makes them");
-  if (version < our_version())
+  if (version > our_version())
+    user_error("the tuning server's tables are of version {}, this program knows {}: use a newer OpenCompiler", version,
+               our_version());
+  return version;
+}
+
+void require_our_version(pqxx::transaction_base& transaction) {
+  if (const int version = require_readable_version(transaction); version < our_version())
     user_error(
         "the tuning server's tables are of version {}, this program's of {}: `opencompiler db push --migrate` renews "
         "them",
         version, our_version());
-  if (version > our_version())
-    user_error("the tuning server's tables are of version {}, this program knows {}: use a newer OpenCompiler", version,
-               our_version());
 }
 
 // Lines of one kind, written in batches. They hold no newline, so newlines part them.
@@ -182,7 +187,7 @@ ImportReport TeamServer::pull(Database& into) {
   translated("the role opencompiler_reader", [&] {
     std::ofstream out(file, std::ios::binary);
     pqxx::transaction<pqxx::repeatable_read, pqxx::read_only> transaction(connection_->pq);
-    require_our_version(transaction);
+    (void)require_readable_version(transaction);
     for (const ServerTable& table : kServerTables) {
       pqxx::icursorstream rows(transaction, fmt::format("SELECT line FROM opencompiler.{}", table.name), "lines",
                                kRowsAtOnce);

@@ -31,7 +31,8 @@ class TeamServer {
   void migrate();
   // All rows or, after a failure, none. Needs the role opencompiler_writer.
   PushReport push(const Database& from);
-  // Every row of the server as of one moment, checked like any foreign row. Needs the role opencompiler_reader.
+  // Every row of the server as of one moment, checked like any foreign row. Needs the role opencompiler_reader; tables
+  // of an older version are read as they are, since who reads may not renew them.
   ImportReport pull(Database& into);
 
  private:
