@@ -34,13 +34,16 @@ def test_models_do_not_depend_on_threads(name):
 
 
 def test_long_sums_are_cut_for_more_threads_unless_forbidden():
-    shapes = {"a": (16, 65536), "b": (65536, 16)}
+    shapes = {
+        "a": (12, 65568),
+        "b": (65568, 16),
+    }  # whole tiles of vectors of 8 and of 16
     node = helper.make_node("MatMul", ["a", "b"], ["y"])
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in shapes.items()
     ]
-    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, (16, 16))
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, (12, 16))
     graph = helper.make_graph([node], "sums", inputs, [output])
     model = helper.make_model(graph).SerializeToString()
     random = np.random.default_rng(0)
