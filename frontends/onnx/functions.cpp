@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "frontends/onnx/model.h"
 #include "frontends/onnx/names.h"
 
 namespace oc::from_onnx {

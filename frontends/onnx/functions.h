@@ -5,14 +5,13 @@
 
 #include <deque>
 #include <map>
-#include <string>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
 
-namespace oc::from_onnx {
+#include "frontends/onnx/model.h"
 
-using Opsets = std::map<std::string, int64_t, std::less<>>;  // by domain, "" = ai.onnx
+namespace oc::from_onnx {
 
 struct Function {
   const ::onnx::FunctionProto& proto;

@@ -227,9 +227,8 @@ void check_ir_version(const ::onnx::ModelProto& model) {
                model.ir_version(), static_cast<int64_t>(::onnx::IR_VERSION));
 }
 
-std::map<std::string, int64_t, std::less<>> checked_opsets(
-    const ::google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>& imports) {
-  std::map<std::string, int64_t, std::less<>> opsets;
+Opsets checked_opsets(const ::google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>& imports) {
+  Opsets opsets;
   for (const auto& opset : imports)
     if (!opsets.emplace(canonical_domain(opset.domain()), opset.version()).second)
       user_error("imports the opset of domain '{}' twice", printable(opset.domain()));

@@ -41,9 +41,9 @@ struct DeclaredType {
 
 // The domain's usual name: "" for ai.onnx.
 [[nodiscard]] std::string_view canonical_domain(std::string_view domain);
-// Opset versions by domain. UserError on a domain listed twice or an unsupported ai.onnx version.
-[[nodiscard]] std::map<std::string, int64_t, std::less<>> checked_opsets(
-    const ::google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>& imports);
+using Opsets = std::map<std::string, int64_t, std::less<>>;  // by domain, "" = ai.onnx
+// UserError on a domain listed twice or an unsupported ai.onnx version.
+[[nodiscard]] Opsets checked_opsets(const ::google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>& imports);
 // UserError on an unknown one.
 void check_ir_version(const ::onnx::ModelProto& model);
 

@@ -448,11 +448,6 @@ TUNE = ("tune", "…/relu.onnx", "--db", "…/t.db", "--time", "1s")
 
 
 def newer(path):
-    subprocess.run(
-        [CLI, "db", "import", "/dev/null", "--db", path],
-        check=False,
-        capture_output=True,
-    )
     empty = path.with_suffix(".jsonl")
     empty.write_text("")
     subprocess.run(
@@ -498,7 +493,7 @@ def answer(make) -> tuple[int, str]:
         )
         said = done.stderr.decode(errors="replace").strip().replace(str(folder), "…")
         lines = [each.strip() for each in said.splitlines()] or [""]
-        return done.returncode, " ".join(lines[: 2 if lines[0][-1:] != "." else 1])
+        return done.returncode, " ".join(lines[:2])
 
 
 def row(what, code, text) -> str:

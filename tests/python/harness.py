@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 import onnxruntime
+import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build/release"
@@ -110,6 +111,20 @@ def wait_for_a_trial(tuner, database, known):
         assert tuner.poll() is None, "it ended by itself"
         assert time.monotonic() < deadline, "no trial in five minutes"
         time.sleep(0.02)
+
+
+# Before a command: in a namespace of its own, where it may mount what nobody else sees.
+NAMESPACE = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
+
+
+def small_disk(folder) -> pathlib.Path:
+    """Where a command in a NAMESPACE may mount a small file system; skips the test where that is not allowed."""
+    disk = folder / "disk"
+    disk.mkdir()
+    trial = [*NAMESPACE, "mount", "-t", "tmpfs", "tmpfs", str(disk)]
+    if subprocess.run(trial, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this system lets nobody mount a small file system here")
+    return disk
 
 
 def runtime_program(folder, source, *flags) -> pathlib.Path:

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import onnx
 import pytest
-from harness import CLI, run
+from harness import CLI, NAMESPACE, run
 from onnx import TensorProto, helper, numpy_helper
 
 CPUS = len(os.sched_getaffinity(0))
@@ -233,7 +233,7 @@ QUOTA = """mount -t tmpfs none /sys/fs/cgroup && echo "$0" > /sys/fs/cgroup/cpu.
     [("50000 100000", 1), ("150000 100000", 2), ("max 100000", CPUS)],
 )
 def test_a_quota_of_processor_time_is_a_number_of_threads(program, quota, threads):
-    within = ["unshare", "--mount", "sh", "-c", QUOTA, quota]
+    within = [*NAMESPACE, "sh", "-c", QUOTA, quota]
     if subprocess.run([*within, "true"], check=False, capture_output=True).returncode:
         pytest.skip("may not mount anything")
     assert numbers(program, "count", 0, before=within) == [OK, min(threads, CPUS, 256)]

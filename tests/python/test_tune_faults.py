@@ -20,9 +20,11 @@ from harness import (
     CLI,
     CLS,
     CLS_SHAPE,
+    NAMESPACE,
     committed,
     opencompiler,
     resigned,
+    small_disk,
     wait_for_a_trial,
 )
 from onnx import TensorProto, helper, numpy_helper
@@ -205,13 +207,8 @@ mount -o remount,size=16m {disk}
 
 def test_a_full_disk_keeps_what_was_committed(tmp_path):
     """A small file system of the test's own; mounting it takes a namespace."""
-    namespace = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
-    disk, out = tmp_path / "disk", tmp_path / "out"
-    disk.mkdir()
+    disk, out = small_disk(tmp_path), tmp_path / "out"
     out.mkdir()
-    trial = [*namespace, "mount", "-t", "tmpfs", "tmpfs", str(disk)]
-    if subprocess.run(trial, check=False, capture_output=True).returncode != 0:
-        pytest.skip("this system lets nobody mount a small file system here")
     database = disk / "tuning.db"
     script = FULL_DISK.format(
         disk=disk,
@@ -220,7 +217,7 @@ def test_a_full_disk_keeps_what_was_committed(tmp_path):
         cli=CLI,
         tune=shlex.join(command(CLS, database)),
     )
-    subprocess.run([*namespace, "sh", "-c", script], check=True)
+    subprocess.run([*NAMESPACE, "sh", "-c", script], check=True)
     assert (out / "status").read_text() == "1\n"
     assert (out / "complaint").read_text().splitlines()[-1] == (
         f"error: tuning database {database}: the disk is full; free some space, then run this again"
@@ -252,13 +249,8 @@ rm {disk}/filler
 
 
 def test_no_room_for_temporary_files_is_no_fault_of_schedules(tmp_path):
-    namespace = ["unshare", "-m"] if os.getuid() == 0 else ["unshare", "-Urm"]
-    disk, out = tmp_path / "disk", tmp_path / "out"
-    disk.mkdir()
+    disk, out = small_disk(tmp_path), tmp_path / "out"
     out.mkdir()
-    trial = [*namespace, "mount", "-t", "tmpfs", "tmpfs", str(disk)]
-    if subprocess.run(trial, check=False, capture_output=True).returncode != 0:
-        pytest.skip("this system lets nobody mount a small file system here")
     database = tmp_path / "tuning.db"
     rows = "select count(*) from trial"
     count = f"import sqlite3; print(*sqlite3.connect('{database}').execute('{rows}').fetchone())"
@@ -268,7 +260,7 @@ def test_no_room_for_temporary_files_is_no_fault_of_schedules(tmp_path):
         tune=shlex.join(command(CLS, database)),
         count=shlex.join([sys.executable, "-c", count]),
     )
-    subprocess.run([*namespace, "sh", "-c", script], check=True, timeout=300)
+    subprocess.run([*NAMESPACE, "sh", "-c", script], check=True, timeout=300)
     assert (out / "status").read_text() == "1\n"
     complaint = (out / "complaint").read_text().splitlines()[-1]
     assert complaint.startswith(
