@@ -244,7 +244,8 @@ def disagreement(outputs, reference) -> float:
 
 def open_all(stack, arguments, shapes, folder, threads, untuned, openings=1):
     """Ours, the untuned one where it is asked for, the peers; the stack closes them. What is said of their first answers
-    are medians over so many processes each, in turns: memory that nobody has used for long is slow to get."""
+    are medians over so many processes each, in turns that another begins each time: memory that nobody has used for long
+    is slow to get, and who begins gets it."""
     ways = {}
     for name in ("opencompiler", "untuned") if untuned else ("opencompiler",):
         library = compile_library(arguments, shapes, threads, name == "untuned")
@@ -257,8 +258,10 @@ def open_all(stack, arguments, shapes, folder, threads, untuned, openings=1):
         return Contestant(name, kind, arguments, folder, threads, **paths)
 
     first = {name: [] for name in ways}
-    for _ in range(openings - 1):
-        for name in ways:
+    names = list(ways)
+    for turn in range(1, openings):
+        first_of_turn = turn % len(names)
+        for name in names[first_of_turn:] + names[:first_of_turn]:
             passing = open_one(name)
             passing.close()
             first[name].append(passing.about)
