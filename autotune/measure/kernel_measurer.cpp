@@ -47,6 +47,12 @@ struct Building {
   Child child;
 };
 
+// Of a candidate's function. Object files sort names by their ends, which are alike here: what its key is must not
+// change the order.
+std::string candidate_symbol(const std::string& key) {
+  return artifact_symbol(key) + "_candidate";
+}
+
 // Of an object file with its own name blanked: equal code under different schedules compares equal.
 std::string code_hash(std::string object, const std::string& symbol) {
   for (size_t at = 0; (at = object.find(symbol, at)) != std::string::npos; at += symbol.size())
@@ -115,7 +121,7 @@ class KernelMeasurer final : public Measurer {
     const std::string key = artifact_key(kernel.workload, schedule, target_);
     if (built_.contains(key) || std::ranges::any_of(building_, [&](const Building& b) { return b.key == key; })) return;
     while (building_.size() >= static_cast<size_t>(std::max(1, options_.jobs))) collect(building_.front().key);
-    building_.push_back({key, start(kernel, schedule, artifact_symbol(key))});
+    building_.push_back({key, start(kernel, schedule, candidate_symbol(key))});
   }
 
   Measurement measure(const Kernel& kernel, const Schedule& schedule, std::optional<double> hopeless_ns) override {
@@ -234,7 +240,7 @@ class KernelMeasurer final : public Measurer {
     Built built{.status = result.status};
     if (built.status == ChildStatus::ok) {
       const size_t digits = content_hash({}).size();
-      built.kernel = {artifact_symbol(key), result.result.substr(digits)};
+      built.kernel = {candidate_symbol(key), result.result.substr(digits)};
       built.code = result.result.substr(0, digits);
     } else {
       require_able_machine();
