@@ -86,6 +86,12 @@ TEST(EndToEnd, EqualCodeIsTimedOnce) {
   const Measurement again = measurer->measure(kernel, settles, std::nullopt);
   EXPECT_TRUE(again.repeated);
   EXPECT_EQ(again.samples_ns, first.samples_ns);
+  // Each has another key, and so another name, in its object file.
+  for (const int64_t unused : {2, 4, 8, 16, 32, 48, 96, 128}) {
+    written.values["block.m"] = unused;
+    ASSERT_EQ(settled(kernel, target, written), settles);
+    EXPECT_TRUE(measurer->measure(kernel, written, std::nullopt).repeated) << unused;
+  }
   const Measurement others = measurer->measure(kernel, other, std::nullopt);
   EXPECT_TRUE(others.ok()) << others.message;
   EXPECT_FALSE(others.repeated);
