@@ -1,10 +1,8 @@
 """The cases of ONNX's backend suites, and what comes of running one on a session."""
 
-import concurrent.futures
 import dataclasses
 import glob
 import json
-import multiprocessing
 import pathlib
 import re
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from onnx.backend.test.runner import Runner
 from onnx.reference import ReferenceEvaluator
 from opencompiler import Refusal
 from opencompiler.backend import Backend
+from outcome import Outcome
 
 HERE = pathlib.Path(__file__).parent
 SUITES = ("node", "light", "simple", "pytorch-converted", "pytorch-operator")
@@ -24,7 +23,6 @@ EXCLUDED = json.loads((HERE / "excluded.json").read_text())  # name → why
 # Where rounding of the stored values is more than the suite allows: name → rtol, atol, why.
 TOLERANCES = json.loads((HERE / "tolerances.json").read_text())
 PASSING = HERE / "passing.txt"
-SECONDS = 120  # that one case may take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +37,6 @@ class Case:
     @property
     def full_name(self) -> str:
         return f"{self.suite}/{self.name}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """status: passed, refused (`detail` says why it cannot be compiled) or wrong (anything else)."""
-
-    status: str
-    detail: str = ""
 
 
 def _array(value):
@@ -146,7 +136,7 @@ def _held(values):
     return lengths, tensors
 
 
-def outcome(case: Case) -> Outcome:
+def judge(case: Case) -> Outcome:
     model, data = case.load()
     try:
         prepared = Backend.prepare(model)
@@ -163,32 +153,3 @@ def outcome(case: Case) -> Outcome:
     except AssertionError as error:
         return Outcome("wrong", str(error))
     return Outcome("passed")
-
-
-def _send(connection, case):
-    connection.send(outcome(case))
-
-
-def isolated_outcome(case: Case) -> Outcome:
-    """The same from a process of its own: a crash or a hang is this case's alone."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(sender, case))
-    process.start()
-    sender.close()
-    try:
-        if receiver.poll(SECONDS):
-            return receiver.recv()
-        return Outcome("wrong", f"no answer after {SECONDS} s")
-    except EOFError:
-        process.join()
-        return Outcome("wrong", f"the process ended with {process.exitcode}")
-    finally:
-        process.kill()
-        process.join()
-
-
-def outcomes(cases: list[Case], jobs: int):
-    """The cases with their outcomes, in order, `jobs` at once."""
-    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        yield from zip(cases, pool.map(isolated_outcome, cases), strict=True)

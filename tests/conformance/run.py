@@ -6,6 +6,7 @@ With --only nothing is written: it prints what does not pass.
 
 import argparse
 import collections
+import contextlib
 import os
 import pathlib
 import re
@@ -103,15 +104,17 @@ def main() -> int:
     os.environ["OPENCOMPILER_DB"] = str(CACHE / "none.db")
     os.environ["OPENCOMPILER_NUM_THREADS"] = "1"
     import onnx
-    from cases import EXCLUDED, PASSING, TOLERANCES, all_cases, outcomes, passing
+    from cases import EXCLUDED, PASSING, TOLERANCES, all_cases, judge, passing
+    from outcome import outcomes
 
     cases = [c for c in all_cases() if re.search(options.only or "", c.full_name)]
     results = []
-    for result in outcomes(cases, options.jobs):
-        results.append(result)
-        if sys.stderr.isatty():
-            end = "\n" if len(results) == len(cases) else ""
-            print(f"\r{len(results)} of {len(cases)}", end=end, file=sys.stderr)
+    with contextlib.closing(outcomes(judge, cases, options.jobs)) as finished:
+        for result in finished:
+            results.append(result)
+            if sys.stderr.isatty():
+                end = "\n" if len(results) == len(cases) else ""
+                print(f"\r{len(results)} of {len(cases)}", end=end, file=sys.stderr)
     counts = collections.Counter(outcome.status for _, outcome in results)
     for case, outcome in results:
         if outcome.status == "wrong" or (options.only and outcome.status == "refused"):

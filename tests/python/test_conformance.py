@@ -4,7 +4,8 @@ import os
 import re
 
 import pytest
-from cases import EXCLUDED, all_cases, outcomes, passing
+from cases import EXCLUDED, all_cases, judge, passing
+from outcome import outcomes
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def test_what_passed_passes(cases, tmp_path, monkeypatch):
     jobs = len(os.sched_getaffinity(0))
     failed = [
         f"{case.full_name} {result.status}: {result.detail}"
-        for case, result in outcomes(list(first.values()), jobs)
+        for case, result in outcomes(judge, list(first.values()), jobs)
         if result.status != "passed"
     ]
     assert not failed, "\n".join(failed)
@@ -40,7 +41,7 @@ def test_the_lists_name_cases_that_there_are(cases):
 def test_a_refusal_names_node_op_and_reason(cases):
     name = "node/test_maxpool_with_argmax_2d_precomputed_pads"
     case = next(c for c in cases if c.full_name == name)
-    [(_, result)] = outcomes([case], 1)
+    [(_, result)] = outcomes(judge, [case], 1)
     assert result.status == "refused"
     what = r"node #0 \(MaxPool\): its output Indices is not supported"
     assert re.fullmatch(rf"error: \S+/model\.onnx: {what}", result.detail)
