@@ -23,7 +23,7 @@ struct Flags {
   ModelFlags model;
   std::string out, name;
   std::vector<std::string> emit, locks, schedules;
-  bool cache = false, json = false;
+  bool cache = false, vary = false, json = false;
   int jobs = 0;
 };
 
@@ -46,6 +46,7 @@ std::set<Emit> parse_emit(const std::vector<std::string>& words) {
 CompileOptions compile_options(const Flags& flags) {
   CompileOptions options = flags.model.compile_options();
   options.name = flags.name;
+  options.vary = flags.vary;
   if (flags.jobs > 0) options.jobs = flags.jobs;
   for (const std::string& text : flags.schedules) {
     const auto [kernel, file] = parse_file_assignment(text, "--schedule");
@@ -176,6 +177,14 @@ std::function<int()> add_compile(CLI::App& app) {
   add_list(*verb, "--schedule", flags->schedules, "KERNEL=FILE: force a schedule; KERNEL is a hash from `explain`");
   verb->add_option("--jobs", flags->jobs, "Kernel builds at once; 0: one a core")->check(CLI::Range(0, 1024));
   verb->add_flag("--cache", flags->cache, "Only make the shared library in the cache, as `run` does");
+  verb->add_flag(
+          "--vary", flags->vary,
+          "With --cache: where an earlier compile of the model so had other shapes, build kernels for extents that "
+          "vary, and use those again that fit")
+      ->needs("--cache")
+      ->excludes("--lock")
+      ->excludes("--schedule")
+      ->excludes("--deterministic");
   verb->add_flag("--json", flags->json, "Print the result as JSON");
   return [flags] { return run_compile(*flags); };
 }

@@ -11,6 +11,8 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "compiler/module_cache.h"
+#include "compiler/variants.h"
+#include "dsl/varying.h"
 #include "generators/disassemble.h"
 #include "generators/embedded_runtime.h"
 #include "generators/interface.h"
@@ -52,11 +54,15 @@ Lock read_lock(const fs::path& file, const CompileOptions& options, std::vector<
   return lock;
 }
 
+// A kernel whose extents vary cannot be built: those of the model's own extents are to be.
+struct VaryingFailed {};
+
 // A pick whose build failed: one the user asked for is the user's mistake, the formula's is ours. What a database said
 // is replaced by the formula's.
 void give_up(CompileResult& result, size_t k, const CompileOptions& options, const std::string& fault) {
   Pick& pick = result.picks[k];
   const Kernel& kernel = result.model.kernels[k];
+  if (!kernel.symbols.empty()) throw VaryingFailed{};  // another schedule's tiles may not fit into the extents
   const std::string hash = kernel.workload.hash();
   switch (pick.origin) {
     case Pick::Origin::forced:
@@ -118,8 +124,17 @@ std::vector<Artifact> build_all(CompileResult& result, const OpTable& ops, const
 std::string cache_key(const fs::path& file, const CompileResult& result, const CompileOptions& options) {
   std::string runtime;
   for (const EmbeddedObject& object : embedded_runtime(options.target.arch)) runtime += content_hash(object.bytes);
+  std::string symbols;
+  for (const Kernel& kernel : result.model.kernels) symbols += print_symbols(kernel) + "\n";
   return program_key(fmt::format("{}\n{}\n{}\n{}\n{}", runtime, content_hash(read_file(file)), print_lock(result.lock),
-                                 print_graph(result.model.graph), options.default_threads));
+                                 print_graph(result.model.graph) + symbols, options.default_threads));
+}
+
+// Of the model, whatever its shapes.
+fs::path variants_file(const fs::path& file, const CompileOptions& options) {
+  const std::string key = fmt::format("{}\n{}\n{}\n{}", content_hash(read_file(file)), options.target.name(),
+                                      options.threads, options.deterministic);
+  return options.cache / "variants" / (content_hash(key) + ".json");
 }
 
 // Texts of single kernels by file name: "<name>.<first digits of the workload's hash>.s" and ".stmt".
@@ -171,6 +186,7 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
       binding.symbol = artifacts[k].symbol;
       binding.packings = packings[k];
       binding.in_place_ok = result.model.kernels[k].family == Family::elementwise;
+      if (!result.model.sizes_of.empty()) binding.sizes = result.model.sizes_of[g];
       binding.reads_part = result.model.kernels[k].family == Family::movement && reads_part(result.model.graph, group);
     }
     bindings.push_back(std::move(binding));
@@ -202,7 +218,7 @@ std::string name_of(const fs::path& file, const CompileOptions& options) {
 
 // The rest of plan_compile. `sources` says what is forced or locked, the layers come last.
 CompileResult plan(Model model, const OpTable& ops, const CompileOptions& options, int threads, PickSources sources,
-                   std::vector<std::string> warnings) {
+                   std::vector<std::string> warnings, Variants* variants = nullptr) {
   CompileResult result{.model = std::move(model), .warnings = std::move(warnings)};
   const Layers layers = open_layers(options.layers);
   sources.forced = options.forced;
@@ -210,8 +226,14 @@ CompileResult plan(Model model, const OpTable& ops, const CompileOptions& option
   sources.trials.emplace(layers, current_build_id());
   if (options.transfer) sources.trials->transfer = &ops;
   result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
-  result.picks =
-      pick_schedules(result.model.kernels, options.target, host_machine(), threads, sources, result.warnings);
+  const auto pick = [&](const std::vector<Kernel>& kernels, std::vector<std::string>& said) {
+    return pick_schedules(kernels, options.target, host_machine(), threads, sources, said);
+  };
+  if (variants != nullptr) {
+    std::vector<std::string> unheard;  // kernels that are taken are picked for once more
+    variants->apply(result.model, options.target, [&](const Kernel& kernel) { return pick({kernel}, unheard)[0]; });
+  }
+  result.picks = pick(result.model.kernels, result.warnings);
   result.warnings.insert(result.warnings.end(), layers.warnings().begin(), layers.warnings().end());
   result.lock = make_lock(result, options.target, threads);
   return result;
@@ -241,7 +263,17 @@ CompileResult compile_model(const fs::path& file, const OpTable& ops, const Comp
 
 CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const CompileOptions& options,
                                const BuildProgress& progress) {
-  return compile_to_cache(plan_compile(file, ops, options), file, ops, options, progress);
+  if (!options.vary) return compile_to_cache(plan_compile(file, ops, options), file, ops, options, progress);
+  Variants variants(variants_file(file, options), ops);
+  Model model = load_model(file, ops, options.target, options.model);
+  try {
+    CompileResult varied = plan(model, ops, options, options.threads, {}, {}, &variants);
+    varied = compile_to_cache(std::move(varied), file, ops, options, progress);
+    variants.save();
+    return varied;
+  } catch (const VaryingFailed&) {
+    return compile_to_cache(plan_compile(std::move(model), ops, options), file, ops, options, progress);
+  }
 }
 
 CompileResult compile_to_cache(CompileResult result, const fs::path& file, const OpTable& ops,

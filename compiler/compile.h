@@ -27,6 +27,7 @@ struct CompileOptions {
   bool deterministic = false;  // kernels do not depend on `threads`: PickSources
   std::map<std::string, ForcedSchedule> forced;  // by kernel hash or its first digits
   std::optional<std::filesystem::path> lock;
+  bool vary = false;            // of compile_to_cache: kernels for extents that vary, see variants.h
   int jobs = 1;                 // kernel builds at once
   std::filesystem::path cache;  // of kernel objects and, for compile_to_cache, libraries
 };

@@ -31,6 +31,8 @@ struct Model {
   std::vector<Kernel> kernels;    // distinct workloads, in order of first use
   std::vector<size_t> kernel_of;  // per group: index into kernels, or kNoKernel
   std::vector<int> uses;          // per kernel: how many groups run it
+  // Per group: what its kernel, which does not know extents, is to be told: GroupBinding::sizes. Empty: nothing varies.
+  std::vector<std::vector<Extents>> sizes_of = {};
   std::vector<std::string> warnings;
 };
 

@@ -32,6 +32,7 @@ struct Axis {
   std::string name;  // "m", "n", "k"; "n", "c", "y", "x", "ci", "ky", "kx"; for others "d0", "d1" … and "r0" …
   Role role = Role::spatial;
   int64_t extent = 1;
+  bool varies = false;  // the extent is an example: another is known when the kernel runs
   bool operator==(const Axis&) const = default;
 };
 

@@ -52,11 +52,17 @@ const Stage& OpCall::stage(std::string name, std::vector<Halide::Var> vars, cons
   return stages.back();
 }
 
-const Stage& OpCall::reduce(std::string name, std::vector<Halide::Var> vars, const std::vector<int64_t>& extents,
+std::vector<Halide::Expr> known_sizes(const Extents& extents) {
+  std::vector<Halide::Expr> sizes;
+  for (const int64_t extent : extents) sizes.emplace_back(static_cast<int>(extent));
+  return sizes;
+}
+
+const Stage& OpCall::reduce(std::string name, std::vector<Halide::Var> vars, const std::vector<Halide::Expr>& extents,
                             const Halide::Expr& init,
                             const std::function<Halide::Expr(const Halide::Expr& self, const Index& r)>& combine) {
   Halide::Region region;
-  for (int64_t extent : reversed(extents)) region.emplace_back(0, static_cast<int>(extent));
+  for (const Halide::Expr& extent : reversed(extents)) region.emplace_back(0, extent);
   const Halide::RDom domain(region, name + "_r");
   Index r;
   for (size_t i = extents.size(); i-- > 0;) r.emplace_back(domain[static_cast<int>(i)]);

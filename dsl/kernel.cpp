@@ -64,9 +64,9 @@ bool Kernel::is_weight(size_t i) const {
   return graph[graph.inputs[i]].kind == ValueKind::constant;
 }
 
-int64_t Kernel::extent(std::string_view name) const {
+const Axis& Kernel::axis(std::string_view name) const {
   for (const Axis& axis : axes)
-    if (axis.name == name) return axis.extent;
+    if (axis.name == name) return axis;
   internal_error("a {} kernel has no axis '{}'", anchor_node().op, name);
 }
 

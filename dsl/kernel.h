@@ -24,13 +24,22 @@ struct Kernel {
   std::vector<Axis> axes;  // of the anchor
   double flops = 0;        // of the whole group
   int64_t bytes = 0;       // read and written once each
+  // By value and dim: the number of the symbol that the extent is, or kFixed; dims of one symbol are equal whenever the
+  // kernel runs, the workload's extents are an example. Empty: all are fixed. See varying.h.
+  std::vector<std::vector<int>> symbols = {};
 
+  static constexpr int kFixed = -1;
+  [[nodiscard]] int symbol(ValueId value, size_t dim) const {
+    return symbols.empty() ? kFixed : symbols[value.index][dim];
+  }
+  [[nodiscard]] bool varies(ValueId value, size_t dim) const { return symbol(value, dim) != kFixed; }
   [[nodiscard]] const Node& anchor_node() const { return graph[anchor]; }
   [[nodiscard]] const Type& output() const { return graph[graph.outputs[0]].type; }
   [[nodiscard]] const Type& input(size_t i) const { return graph[graph.inputs[i]].type; }
   [[nodiscard]] bool is_weight(size_t i) const;
-  // Extent of the axis called `name`; InternalError if there is none.
-  [[nodiscard]] int64_t extent(std::string_view name) const;
+  // The axis called `name`; InternalError if there is none.
+  [[nodiscard]] const Axis& axis(std::string_view name) const;
+  [[nodiscard]] int64_t extent(std::string_view name) const { return axis(name).extent; }
   // Position among graph.inputs of the anchor's operand i; -1 if it is made inside the group or inline.
   [[nodiscard]] int input_of_anchor(size_t operand) const;
 };

@@ -54,18 +54,43 @@ std::vector<Expr> reversed(Index index) {
   return index;
 }
 
-// Fixes extents and strides, so that the kernel reads nothing of the buffer but its host pointer.
+// Fixes extents and strides: of a buffer the kernel reads its host pointer, and extents that vary where a symbol is met
+// first.
 template <class Param>
-void fix_dims(Param& param, const Extents& physical) {
-  int64_t stride = 1;
+void fix_dims(Param& param, const std::vector<Expr>& physical) {
+  Expr stride = 1;
   for (size_t i = physical.size(); i-- > 0;) {
-    param.dim(static_cast<int>(physical.size() - 1 - i))
-        .set_bounds(0, static_cast<int>(physical[i]))
-        .set_stride(static_cast<int>(stride));
-    stride *= physical[i];
+    param.dim(static_cast<int>(physical.size() - 1 - i)).set_bounds(0, physical[i]).set_stride(stride);
+    stride = Halide::Internal::simplify(stride * physical[i]);
   }
-  if (stride > std::numeric_limits<int32_t>::max())
-    user_error("a tensor of {} elements: kernels address at most 2^31 - 1", stride);
+}
+
+void check_elements(const Extents& physical) {
+  const int64_t elements = element_count(physical);
+  if (elements > std::numeric_limits<int32_t>::max())
+    user_error("a tensor of {} elements: kernels address at most 2^31 - 1", elements);
+}
+
+// The physical dims, outermost first, of the sizes of a type; those that vary have no blocks. `logical` empty: as the
+// type says.
+std::vector<Expr> physical_sizes(const Type& type, const std::vector<Expr>& logical) {
+  const Extents physical = physical_extents(type.layout, type.extents());
+  std::vector<Expr> result;
+  for (size_t i = 0; i < physical.size(); ++i) {
+    const size_t dim =
+        type.layout.plain() ? i : static_cast<size_t>(i < type.layout.order.size() ? type.layout.order[i] : 0);
+    const bool whole = i < type.shape.size() && type.layout.block(static_cast<int>(dim)) == 1;
+    result.push_back(whole && !logical.empty() ? logical[dim] : Expr(static_cast<int>(physical[i])));
+  }
+  return result;
+}
+
+// Halide's number of the loop over logical dim `dim`, around its blocks.
+int loop_of(const Type& type, size_t dim) {
+  const size_t rank = type.shape.size();
+  if (type.layout.plain()) return static_cast<int>(rank - 1 - dim);
+  const auto at = std::ranges::find(type.layout.order, static_cast<int>(dim)) - type.layout.order.begin();
+  return static_cast<int>(rank + type.layout.blocks.size() - 1) - static_cast<int>(at);
 }
 
 int64_t padded_extent(const Type& type, size_t dim) {
@@ -109,12 +134,16 @@ Extents index_limits(const Kernel& kernel, size_t input, const Type& type) {
   return limits;
 }
 
-Operand buffer_operand(const ImageParam& param, Type type, const Extents& limits) {
+// `sizes`: of what varies; empty: as the type says.
+Operand buffer_operand(const ImageParam& param, Type type, const Extents& limits, const std::vector<Expr>& sizes) {
   const bool is_bool = type.dtype == DType::boolean;
-  auto at = [param, type, limits, is_bool](const Index& index) {
+  auto at = [param, type, limits, sizes, is_bool](const Index& index) {
     Index safe = index;
     for (size_t d = 0; d < safe.size(); ++d)
-      if (limits[d] >= 0) safe[d] = Halide::clamp(safe[d], 0, static_cast<int>(limits[d]));
+      if (limits[d] >= 0) {
+        const bool fixed = sizes.empty() || Halide::Internal::as_const_int(sizes[d]).has_value();
+        safe[d] = Halide::clamp(safe[d], 0, fixed ? Expr(static_cast<int>(limits[d])) : sizes[d] - 1);
+      }
     const Expr value = param(reversed(physical_index(type.layout, safe)));
     return is_bool ? value != 0 : value;
   };
@@ -172,6 +201,23 @@ struct Lowering {
   const KnobValues& knobs;
   Lowered result;
   std::vector<Operand> operands;  // by value
+  std::map<int, Expr> symbols;    // what those that an input has are
+
+  // By dim; what the extents are when the kernel runs. `own` is the buffer's of the value, asked where a symbol is new.
+  std::vector<Expr> sizes(ValueId value, const Type& type, const std::function<Expr(size_t)>& own) {
+    std::vector<Expr> result;
+    for (size_t d = 0; d < type.shape.size(); ++d) {
+      const int symbol = kernel.symbol(value, d);
+      if (symbol == Kernel::kFixed) {
+        result.emplace_back(static_cast<int>(type.shape[d].extent));
+        continue;
+      }
+      const auto [known, fresh] = symbols.try_emplace(symbol);
+      if (fresh) known->second = own(d);
+      result.push_back(known->second);
+    }
+    return result;
+  }
 
   void add_inputs(const Packings& packings) {
     operands.resize(kernel.graph.values.size());
@@ -180,11 +226,17 @@ struct Lowering {
       const Packing* packing = packing_of(packings, i);
       if (packing != nullptr) type = packed_type(type, *packing);
       const Extents physical = physical_extents(type.layout, type.extents());
+      check_elements(physical);
       ImageParam param(halide_type(type.dtype), static_cast<int>(physical.size()), fmt::format("in{}", i));
-      fix_dims(param, physical);
+      const ValueId value = kernel.graph.inputs[i];
+      const std::vector<Expr> logical =
+          packing != nullptr ? std::vector<Expr>()
+                             : sizes(value, type, [&](size_t d) { return param.dim(loop_of(type, d)).extent(); });
+      fix_dims(param, physical_sizes(type, logical));
       result.inputs.push_back(param);
-      Operand& operand = operands[kernel.graph.inputs[i].index];
-      operand = buffer_operand(param, type, index_limits(kernel, i, type));
+      Operand& operand = operands[value.index];
+      operand = buffer_operand(param, type, index_limits(kernel, i, type), logical);
+      operand.sizes = logical;
       if (packing != nullptr) operand.transform = packing->transform;
     }
     for (size_t v = 0; v < operands.size(); ++v)
@@ -218,6 +270,10 @@ struct Lowering {
     Func func(fmt::format("v{}", out.index));
     func(std::vector<Var>(call.vars.rbegin(), call.vars.rend())) = value;
     operands[out.index] = {type, [func](const Index& index) { return Expr(func(reversed(index))); }};
+    // A symbol that no input has is known of the output's buffer only, which no op asks.
+    const auto unknown = [](size_t) { return Expr(); };
+    operands[out.index].sizes = sizes(out, type, unknown);
+    std::erase_if(symbols, [](const auto& symbol) { return !symbol.second.defined(); });
   }
 
   // out(args) = value; where there are tiles, with the tile's place for args and tile · size + position in value.
@@ -256,7 +312,8 @@ struct Lowering {
     auto add_var = [&](int dim, int64_t step, bool block, int64_t extent) {
       Var var(block ? fmt::format("b{}", dim) : fmt::format("d{}", dim));
       index[dim] += step == 1 ? Expr(var) : var * static_cast<int>(step);
-      result.output_vars.push_back({var, dim, block, extent});
+      const bool varies = !block && kernel.varies(out, static_cast<size_t>(dim));
+      result.output_vars.push_back({var, dim, block, extent, varies, Expr()});
     };
     std::vector<int64_t> remaining(shape.size());
     for (size_t d = 0; d < shape.size(); ++d) remaining[d] = layout.block(static_cast<int>(d));
@@ -277,9 +334,15 @@ struct Lowering {
       if (shape[d] % layout.block(static_cast<int>(d)) != 0)
         value = Halide::select(index[d] < static_cast<int>(shape[d]), value, Halide::Internal::make_zero(value.type()));
     define_output(value);
+    check_elements(physical);
     auto buffer = result.output.output_buffer();
-    fix_dims(buffer, physical);
-    for (const OutputVar& v : result.output_vars) result.output.bound(v.var, 0, static_cast<int>(v.extent));
+    const std::vector<Expr> loops =
+        physical_sizes(type, sizes(out, type, [&](size_t d) { return buffer.dim(loop_of(type, d)).extent(); }));
+    fix_dims(buffer, loops);
+    for (size_t i = 0; i < loops.size(); ++i) {
+      result.output_vars[i].size = loops[i];
+      result.output.bound(result.output_vars[i].var, 0, loops[i]);
+    }
   }
 };
 
@@ -296,6 +359,7 @@ Lowered lower(const Kernel& kernel, const OpTable& ops, const Packings& packings
   lowering.add_inputs(packings);
   for (const Node& node : kernel.graph.nodes) lowering.add_node(node);
   lowering.add_output();
+  lowering.result.varies = !kernel.symbols.empty();
   return std::move(lowering.result);
 }
 

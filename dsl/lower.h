@@ -17,6 +17,8 @@ struct OutputVar {
   int dim = 0;         // logical dim it walks
   bool block = false;  // an inner block of that dim (innermost vars)
   int64_t extent = 1;
+  bool varies = false;  // the extent is an example of `size`
+  Halide::Expr size;
 };
 
 // The loops over the output's tiles along a dim, and over the positions of a tile.
@@ -31,6 +33,7 @@ struct Lowered {
   std::vector<Tiles> tiles;                // of the output, which then is an update over these
   std::vector<TileVars> tile_vars;         // by tiles
   std::deque<Stage> stages;                // producers first; everything else is inlined
+  bool varies = false;                     // some extents are those of the buffers it is run with
   [[nodiscard]] const Stage* stage(std::string_view name) const;  // null if there is none
 };
 

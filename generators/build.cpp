@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "dsl/varying.h"
 #include "generators/source_stamp.h"
 #include "schedules/apply.h"
 
@@ -31,8 +32,8 @@ Halide::Target halide_target(const Target& target) {
 
 std::string key_of(const BuildJob& job, const Target& target) {
   const std::string schedule = job.schedule ? print_schedule(*job.schedule) : "unscheduled";
-  return content_hash(
-      fmt::format("{}\n{}\n{}\n{}", job.kernel->workload.text, schedule, target.name(), toolchain_id()));
+  return content_hash(fmt::format("{}{}\n{}\n{}\n{}", job.kernel->workload.text, print_symbols(*job.kernel), schedule,
+                                  target.name(), toolchain_id()));
 }
 
 struct Running {

@@ -164,13 +164,24 @@ class Writer {
     return rows;
   }
 
+  Constant* dims(const Extents& sizes) {
+    std::vector<Constant*> rows;
+    uint64_t stride = 1;
+    for (size_t i = sizes.size(); i-- > 0;) {
+      rows.push_back(record<oc_dim>({u32(0), u32(static_cast<uint64_t>(sizes[i])), u32(stride), u32(0)}));
+      stride *= static_cast<uint64_t>(sizes[i]);
+    }
+    return table<oc_dim>(rows, "");
+  }
+
   // The number of a location in the table of buffers.
   uint32_t buffer(const Location& location) {
-    const auto key = std::tuple(location.place, location.index, location.offset);
+    const auto key = std::tuple(location.place, location.index, location.offset, location.sizes);
     const auto [at, fresh] = buffers_.emplace(key, static_cast<uint32_t>(locations_.size()));
     if (fresh)
       locations_.push_back(record<oc_location>({u32(static_cast<uint32_t>(location.place)), u32(location.index),
-                                                u64(static_cast<uint64_t>(location.offset))}));
+                                                u64(static_cast<uint64_t>(location.offset)), dims(location.sizes),
+                                                u64(location.sizes.size())}));
     return at->second;
   }
 
@@ -204,7 +215,7 @@ class Writer {
   const DataObjectRequest& request_;
   llvm::PointerType* pointer_;
   std::map<std::string, Constant*> texts_;
-  std::map<std::tuple<Place, uint32_t, int64_t>, uint32_t> buffers_;
+  std::map<std::tuple<Place, uint32_t, int64_t, Extents>, uint32_t> buffers_;
   std::vector<Constant*> locations_, args_;
 };
 

@@ -23,6 +23,9 @@ struct GroupBinding {
   // The output may stand in the memory of an input of equal type that dies here: every element is written once, after
   // the same element of the inputs was read (so no ShiftInwards tails).
   bool in_place_ok = false;
+  // For a kernel that does not know extents: those of its buffers in memory, outermost first, the output's last. Empty
+  // for others.
+  std::vector<Extents> sizes = {};
   // Reads less than half of its weights, as rows of an embedding.
   bool reads_part = false;
 };

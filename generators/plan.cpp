@@ -275,6 +275,7 @@ class Planner {
         step.args.push_back(offset >= 0 ? Location{Place::weights, 0, offset, 0} : locate(binding.inputs[i]));
       }
       step.args.push_back(locate(partition_.groups[g].output));
+      for (size_t i = 0; i < binding.sizes.size(); ++i) step.args[i].sizes = binding.sizes[i];
       add(std::move(step));
     }
     for (uint32_t o : output_copies_) {

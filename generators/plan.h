@@ -17,6 +17,7 @@ struct Location {
   uint32_t index = 0;  // of the graph input or output
   int64_t offset = 0;  // bytes
   int64_t bytes = 0;
+  Extents sizes = {};  // outermost first, for a kernel that does not know them; empty for others
   bool operator==(const Location&) const = default;
 };
 

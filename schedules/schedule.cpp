@@ -255,6 +255,21 @@ Schedule shared_among(const Kernel& kernel, const Target& target, int threads, S
   return why_illegal(kernel, target, shared).empty() ? shared : schedule;
 }
 
+bool can_vary(const Kernel& varying) {
+  const auto allowed = family_info(varying.family).can_vary;
+  return allowed == nullptr ||
+         std::ranges::all_of(varying.axes, [&](const Axis& axis) { return !axis.varies || allowed(axis); });
+}
+
+bool serves(const Kernel& varying, const Target& target, const Schedule& schedule, const Kernel& actual) {
+  const auto least_extents = family_info(varying.family).least_extents;
+  if (least_extents == nullptr) return true;
+  const std::vector<int64_t> least = least_extents(varying, target, schedule);
+  for (size_t i = 0; i < least.size(); ++i)
+    if (varying.axes[i].varies && actual.axes[i].extent < least[i]) return false;
+  return true;
+}
+
 double least_flops(const Kernel& kernel) {
   const FamilyInfo& info = family_info(kernel.family);
   return info.least_flops == nullptr ? kernel.flops : info.least_flops(kernel);

@@ -85,7 +85,12 @@ struct FamilyInfo {
   std::vector<Nest> (*nests)(const Kernel&, const Target&, const Schedule&);
   // Null: the kernel's own. Operations of the algorithm with the fewest among those that schedules choose from.
   double (*least_flops)(const Kernel&) = nullptr;
+  // Null: yes. May the extent of an axis be known only when the kernel runs?
+  bool (*can_vary)(const Axis&) = nullptr;
+  // Of a kernel whose extents vary: by axis, the least extent that the schedule's tiles fit into. Null: 1.
+  std::vector<int64_t> (*least_extents)(const Kernel&, const Target&, const Schedule&) = nullptr;
 };
+inline constexpr int64_t kNoExtent = INT64_MAX;  // of least_extents: none will do
 
 [[nodiscard]] const FamilyInfo& family_info(Family family);
 
@@ -115,6 +120,10 @@ inline constexpr Family kFamilies[] = {
 [[nodiscard]] std::optional<Schedule> fitting_schedule(const Kernel& kernel, const Target& target,
                                                        std::string_view text);
 [[nodiscard]] double least_flops(const Kernel& kernel);
+// Does the family have schedules for a kernel whose axes vary so?
+[[nodiscard]] bool can_vary(const Kernel& varying);
+// May a kernel that varies, built under `schedule`, run with the extents of `actual`, the same kernel at other extents?
+[[nodiscard]] bool serves(const Kernel& varying, const Target& target, const Schedule& schedule, const Kernel& actual);
 // What `schedule`, which fits the kernel, makes of its loops; at least one nest.
 [[nodiscard]] std::vector<Nest> loop_nests(const Kernel& kernel, const Target& target, const Schedule& schedule);
 // Whether a schedule found for another number of threads shares the work where the formula would for this one, and only

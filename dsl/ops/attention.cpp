@@ -112,8 +112,8 @@ struct Attention {
   }
 
   // Extent of dim d of the transposed operand.
-  [[nodiscard]] int64_t extent(size_t i, size_t d) const {
-    return call.inputs[i].extent(static_cast<size_t>(call.attrs().integers(kPerms[i])[d]));
+  [[nodiscard]] Expr size(size_t i, size_t d) const {
+    return call.inputs[i].size(static_cast<size_t>(call.attrs().integers(kPerms[i])[d]));
   }
 
   Expr define();
@@ -134,32 +134,32 @@ Expr Attention::define() {
   for (size_t d = 0; d + 2 < rank; ++d) batch.emplace_back(fmt::format("b{}", d));
   const Index at_batch(batch.begin(), batch.end());
   const Var m("m"), n("n"), d("d"), e("e");
-  const Expr row = Halide::clamp(m, 0, static_cast<int>(extent(0, rank - 2)) - 1);
+  const Expr row = Halide::clamp(m, 0, size(0, rank - 2) - 1);
   const Expr q = operand(0, with(at_batch, row, d));
   const Halide::Type type = q.type();
   const auto number = [&](double value) { return Halide::Internal::make_const(type, value); };
   const Stage& query = call.stage("query", with(batch, m, d), q * number(call.attrs().number("scale", 1)));
   const Stage& product = call.reduce(
-      "product", with(batch, m, n), {extent(0, rank - 1)}, number(0), [&](const Expr& self, const Index& r) {
+      "product", with(batch, m, n), std::vector{size(0, rank - 1)}, number(0), [&](const Expr& self, const Index& r) {
         return self + query.at(with(at_batch, m, r[0])) * operand(1, with(at_batch, n, r[0]));
       });
   Expr score = product.at(with(at_batch, m, n));
   if (call.has(3)) score = score + mask(with(at_batch, row, n));
   const Stage& scores = call.stage("scores", with(batch, m, n), score);
-  const int64_t keys = extent(1, rank - 2);
+  const std::vector<Expr> keys{size(1, rank - 2)};
   std::vector<Var> row_vars = batch;
   row_vars.push_back(m);
   const Index at_row(row_vars.begin(), row_vars.end());
   // The maximum need not keep NaN: the sum does.
   const Stage& max = call.reduce(
-      "max", row_vars, {keys}, number(-std::numeric_limits<double>::infinity()),
+      "max", row_vars, keys, number(-std::numeric_limits<double>::infinity()),
       [&](const Expr& self, const Index& r) { return Halide::max(self, scores.at(with(at_batch, m, r[0]))); });
   const Stage& exp =
       call.stage("exp", with(batch, m, n), exp_of_nonpositive(scores.at(with(at_batch, m, n)) - max.at(at_row)));
-  const Stage& sum = call.reduce("sum", row_vars, {keys}, number(0), [&](const Expr& self, const Index& r) {
+  const Stage& sum = call.reduce("sum", row_vars, keys, number(0), [&](const Expr& self, const Index& r) {
     return self + exp.at(with(at_batch, m, r[0]));
   });
-  const Stage& acc = call.reduce("acc", with(batch, m, e), {keys}, number(0), [&](const Expr& self, const Index& r) {
+  const Stage& acc = call.reduce("acc", with(batch, m, e), keys, number(0), [&](const Expr& self, const Index& r) {
     return self + exp.at(with(at_batch, m, r[0])) * operand(2, with(at_batch, r[0], e));
   });
   const Index at = unpermuted(call.index, call.attrs().integers("out_perm"));  // before the output's transposition
@@ -196,6 +196,7 @@ const OpInfo& op_attention() {
     op.axes = axes;
     op.flops = flops;
     op.family = Family::attention;
+    op.takes_sizes = true;
     op.define = [](OpCall& call) { return Attention{call}.define(); };
     const Extents as_is{0, 1, 2, 3}, heads_inside{0, 2, 1, 3};
     for (int64_t n : {1, 2, 3, 7, 15, 17, 31, 33, 127})

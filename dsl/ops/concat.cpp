@@ -28,19 +28,18 @@ std::vector<Type> infer(const NodeView& node) {
 
 Halide::Expr define(OpCall& call) {
   const auto axis = static_cast<size_t>(call.attrs().integer("axis"));
+  std::vector<Halide::Expr> begins{0};
+  for (const Operand& input : call.inputs)
+    begins.push_back(Halide::Internal::simplify(begins.back() + input.size(axis)));
   Halide::Expr value;
-  int64_t end = call.out.shape[axis].extent;
   for (size_t i = call.inputs.size(); i-- > 0;) {
-    const int64_t extent = call.inputs[i].extent(axis);
-    const int64_t begin = end - extent;
-    if (extent > 0) {
-      Index at = call.index;
-      // Not taken branches are computed too: keep them inside their tensor.
-      at[axis] = Halide::clamp(at[axis] - static_cast<int>(begin), 0, static_cast<int>(extent) - 1);
-      const Halide::Expr part = call.inputs[i].at(at);
-      value = value.defined() ? Halide::select(call.index[axis] >= static_cast<int>(end), value, part) : part;
-    }
-    end = begin;
+    const Operand& input = call.inputs[i];
+    if (input.extent(axis) == 0) continue;
+    Index at = call.index;
+    // Not taken branches are computed too: keep them inside their tensor.
+    at[axis] = Halide::clamp(at[axis] - begins[i], 0, input.size(axis) - 1);
+    const Halide::Expr part = input.at(at);
+    value = value.defined() ? Halide::select(call.index[axis] >= begins[i + 1], value, part) : part;
   }
   return value;
 }
@@ -70,6 +69,7 @@ const OpInfo& op_concat() {
         LayoutRule::same;  // on channels only where every part is a multiple of the block; the layout pass sees to it
     op.attrs = {{"axis", AttrSpec::Type::integer, true}};
     op.infer = infer;
+    op.takes_sizes = true;
     op.define = define;
     op.evaluate = evaluate;
     op.cases.push_back({.inputs = {{.shape = {3, 5}}, {.shape = {3, 17}}, {.shape = {3, 1}}},

@@ -79,12 +79,13 @@ Halide::Expr define(OpCall& call) {
   const SummedChannels summed = summed_channels(call.inputs[0], ci);
   std::vector<int64_t> extents = summed.extents;
   extents.insert(extents.end(), window.kernel.begin(), window.kernel.end());
-  const Stage& acc = call.reduce("acc", call.vars, extents, init, [&](const Halide::Expr& self, const Index& r) {
-    const Halide::Expr in_group = in_per_group == 1 ? Halide::Expr(0) : summed.at(r);
-    const Halide::Expr channel = group == 1 ? in_group : o[kC] / out_per_group * in_per_group + in_group;
-    const Halide::Expr &ky = r[r.size() - 2], &kx = r[r.size() - 1];
-    return self + widened(x.at(o[kN], channel, o[kY], o[kX], ky, kx)) * weight({o[kC], in_group, ky, kx});
-  });
+  const Stage& acc =
+      call.reduce("acc", call.vars, known_sizes(extents), init, [&](const Halide::Expr& self, const Index& r) {
+        const Halide::Expr in_group = in_per_group == 1 ? Halide::Expr(0) : summed.at(r);
+        const Halide::Expr channel = group == 1 ? in_group : o[kC] / out_per_group * in_per_group + in_group;
+        const Halide::Expr &ky = r[r.size() - 2], &kx = r[r.size() - 1];
+        return self + widened(x.at(o[kN], channel, o[kY], o[kX], ky, kx)) * weight({o[kC], in_group, ky, kx});
+      });
   return acc.at(o);
 }
 
@@ -158,6 +159,7 @@ const OpInfo& op_conv() {
     op.collapsible = collapsible;
     op.flops = flops;
     op.family = Family::window;
+    op.takes_sizes = true;
     op.define = define;
     op.axes = axes;
     op.cases = cases();

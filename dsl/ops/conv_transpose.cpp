@@ -124,16 +124,17 @@ Halide::Expr define(OpCall& call) {
   const SummedChannels summed = summed_channels(x, ci);
   std::vector<int64_t> extents = summed.extents;
   extents.insert(extents.end(), {taps(window, 0), taps(window, 1)});
-  const Stage& acc = call.reduce("acc", call.vars, extents, init, [&](const Halide::Expr& self, const Index& r) {
-    const Halide::Expr g = group == 1 ? Halide::Expr(0) : o[kC] / out_per_group;
-    const Halide::Expr channel = group == 1 ? summed.at(r) : g * in_per_group + summed.at(r);
-    const Tap y = tap_at(window, 0, o[kY], r[r.size() - 2], x.extent(kY), extra[0]),
-              col = tap_at(window, 1, o[kX], r[r.size() - 1], x.extent(kX), extra[1]);
-    const Halide::Expr product =
-        widened(x.at({o[kN], channel, y.input, col.input})) *
-        widened(w.at({channel, group == 1 ? o[kC] : o[kC] % out_per_group, y.weight, col.weight}));
-    return self + Halide::select(y.valid && col.valid, product, Halide::Internal::make_zero(product.type()));
-  });
+  const Stage& acc =
+      call.reduce("acc", call.vars, known_sizes(extents), init, [&](const Halide::Expr& self, const Index& r) {
+        const Halide::Expr g = group == 1 ? Halide::Expr(0) : o[kC] / out_per_group;
+        const Halide::Expr channel = group == 1 ? summed.at(r) : g * in_per_group + summed.at(r);
+        const Tap y = tap_at(window, 0, o[kY], r[r.size() - 2], x.extent(kY), extra[0]),
+                  col = tap_at(window, 1, o[kX], r[r.size() - 1], x.extent(kX), extra[1]);
+        const Halide::Expr product =
+            widened(x.at({o[kN], channel, y.input, col.input})) *
+            widened(w.at({channel, group == 1 ? o[kC] : o[kC] % out_per_group, y.weight, col.weight}));
+        return self + Halide::select(y.valid && col.valid, product, Halide::Internal::make_zero(product.type()));
+      });
   return acc.at(o);
 }
 

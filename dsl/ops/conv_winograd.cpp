@@ -67,11 +67,11 @@ Expr output_row(const Matrix& matrix, size_t which, const Terms& term) {
 // The tiles along one axis.
 struct Tiling {
   int m, outputs, dilation;
-  int count;
-  Tiling(const MinimalFilter& filter, int64_t dilation_, int64_t extent)
+  Expr count;
+  Tiling(const MinimalFilter& filter, int64_t dilation_, const Expr& extent)
       : m(filter.m), outputs(filter.outputs()), dilation(static_cast<int>(dilation_)) {
-    const auto group = static_cast<int64_t>(outputs) * dilation;
-    count = static_cast<int>((extent + group - 1) / group) * dilation;
+    const int group = outputs * dilation;
+    count = Halide::Internal::simplify((extent + (group - 1)) / group * dilation);
   }
   [[nodiscard]] Expr tile(const Expr& output) const {
     return output / (outputs * dilation) * dilation + output % dilation;
@@ -88,8 +88,13 @@ Expr define_winograd(OpCall& call, const Window& window, const Winograd& form) {
   const Operand& w = call.inputs[1];
   const int in_block = static_cast<int>(call.inputs[0].type.layout.block(1));
   const int out_block = static_cast<int>(call.out.layout.block(1));
-  const Tiling down(form.y, window.dilations[0], call.out.shape[kY].extent);
-  const Tiling across(form.x, window.dilations[1], call.out.shape[kX].extent);
+  const bool transposed = form.y.up > 1 || form.x.up > 1;
+  // Extents of what is transposed do not vary.
+  const std::array<Expr, 2> out = transposed ? std::array<Expr, 2>{static_cast<int>(call.out.shape[kY].extent),
+                                                                   static_cast<int>(call.out.shape[kX].extent)}
+                                             : window_output_size(call.inputs[0], window);
+  const Tiling down(form.y, window.dilations[0], out[0]);
+  const Tiling across(form.x, window.dilations[1], out[1]);
   const FilterMatrices y = filter_matrices(form.y), x = filter_matrices(form.x);
   const int n = form.x.products();
   const PaddedInput in = padded_input(call, window, 0, Reach::beyond_output);
@@ -112,14 +117,13 @@ Expr define_winograd(OpCall& call, const Window& window, const Winograd& form) {
   const Stage& input =
       call.stage("input", {image, f, b, t, l},
                  input_rows(x.input, form.x.stride, f % n, [&](int r) { return rows.at({image, b, t, r, f / n, l}); }));
-  const bool transposed = form.y.up > 1 || form.x.up > 1;
   const int64_t blocks = call.inputs[0].padded_extent(kC) / in_block;
-  const Stage& acc =
-      call.reduce("acc", {image, f, b, t, l}, {blocks, in_block}, 0.0f, [&](const Expr& self, const Index& r) {
-        Expr from = r[0] * in_block + r[1], to = b * out_block + l;
-        if (transposed) std::swap(from, to);
-        return self + input.at({image, f, r[0], t, r[1]}) * w.at({to, from, f});
-      });
+  const Stage& acc = call.reduce("acc", {image, f, b, t, l}, known_sizes({blocks, in_block}), 0.0f,
+                                 [&](const Expr& self, const Index& r) {
+                                   Expr from = r[0] * in_block + r[1], to = b * out_block + l;
+                                   if (transposed) std::swap(from, to);
+                                   return self + input.at({image, f, r[0], t, r[1]}) * w.at({to, from, f});
+                                 });
   const Stage& product = call.stage("product", {image, f, b, t, l}, acc.at({image, f, b, t, l}));
   const Stage& columns = call.stage("columns", {image, b, ty, tx, k, j, l}, output_rows(y.output, j, [&](int r) {
                                       return product.at({image, r * n + k, b, ty * across.count + tx, l});

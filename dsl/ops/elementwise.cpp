@@ -11,6 +11,10 @@ Expr constant_of(Halide::Type type, double value) {
   return value < 0 ? type.min() : type.max();
 }
 
+Expr mean_of(const Expr& sum, const Expr& count) {
+  return Halide::strict_float(sum / Halide::cast(sum.type(), count));
+}
+
 // The bits' minimum with all but the last of the NaNs: that one becomes another NaN, the rest stay.
 Expr opaque(const Expr& narrow) {
   const Expr x = widened(narrow);
@@ -58,6 +62,7 @@ OpInfo elementwise_op(std::string name, int inputs) {
   op.layout = LayoutRule::same;
   op.min_inputs = op.max_inputs = inputs;
   op.family = Family::elementwise;
+  op.takes_sizes = true;
   return op;
 }
 

@@ -33,6 +33,10 @@ namespace oc {
 // `value` in the type; of integers the nearest value there is.
 [[nodiscard]] Halide::Expr constant_of(Halide::Type type, double value);
 
+// sum / count of a floating sum and a positive integer, divided and not multiplied by a reciprocal: the mean of equal
+// numbers is that number, so that nothing is left of a constant row less its mean.
+[[nodiscard]] Halide::Expr mean_of(const Halide::Expr& sum, const Halide::Expr& count);
+
 // x, widened, for tests and comparisons. Halide tells LLVM that no arithmetic gives NaN or infinity, so that LLVM
 // answers is_nan(a − b) with false; what comes out of integers it knows nothing of. Costs one instruction; a float as
 // it is else.

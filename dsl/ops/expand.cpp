@@ -23,6 +23,8 @@ const OpInfo& op_expand() {
     op.reads_once = false;
     op.attrs = {{"shape", AttrSpec::Type::integers, true}};
     op.infer = infer;
+    op.takes_sizes = true;
+    op.alike = [](const NodeView&, const NodeView&) { return true; };  // the shape is the output's
     op.define = [](OpCall& call) { return call.in(0); };
     op.evaluate = [](const NodeView& node) {
       return evaluate_movement(node, infer(node)[0],

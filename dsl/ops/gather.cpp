@@ -28,7 +28,7 @@ Halide::Expr define(OpCall& call) {
   const Operand &x = call.inputs[0], &indices = call.inputs[1];
   const auto axis = static_cast<std::ptrdiff_t>(call.attrs().integer("axis", 0));
   const auto rank = static_cast<std::ptrdiff_t>(indices.rank());
-  const int extent = static_cast<int>(x.extent(static_cast<size_t>(axis)));
+  const Halide::Expr extent = x.size(static_cast<size_t>(axis));
   const auto begin = call.index.begin();
   const Halide::Expr raw = indices.at(Index(begin + axis, begin + axis + rank));
   const Halide::Expr wrapped = Halide::select(raw < 0, raw + Halide::cast(raw.type(), extent), raw);
@@ -66,6 +66,7 @@ const OpInfo& op_gather() {
     OpInfo op = movement_op("gather", 2, 2);
     op.attrs = {{"axis", AttrSpec::Type::integer, false}};
     op.infer = infer;
+    op.takes_sizes = true;
     op.define = define;
     op.evaluate = evaluate;
     for (int64_t n : {1, 3, 17, 33}) {

@@ -74,7 +74,9 @@ Index operand_index(const Operand& operand, const Index& out, Halide::Expr row, 
 Operand operand_of(const OpCall& call, size_t i, const Extents& dims) {
   Type type = call.inputs[i].type;
   type.shape = permuted(type.shape, dims);
-  return {type, [at = call.inputs[i].at, dims](const Index& index) { return at(unpermuted(index, dims)); }};
+  Operand operand{type, [at = call.inputs[i].at, dims](const Index& index) { return at(unpermuted(index, dims)); }};
+  for (const int64_t dim : dims) operand.sizes.push_back(call.inputs[i].size(static_cast<size_t>(dim)));
+  return operand;
 }
 
 // b as a stage, which a schedule may store: a copy of what a tile reads, contiguous.
@@ -92,8 +94,8 @@ Halide::Expr define(OpCall& call) {
   const Operand b = staged(call, operand_of(call, 1, operand_dims(node, 1)));
   const size_t rank = call.index.size();
   const Halide::Expr zero = Halide::Internal::make_zero(widened(a.at(operand_index(a, call.index, 0, 0))).type());
-  const Stage& acc =
-      call.reduce("acc", call.vars, {a.extent(a.rank() - 1)}, zero, [&](const Halide::Expr& self, const Index& r) {
+  const Stage& acc = call.reduce(
+      "acc", call.vars, std::vector{a.size(a.rank() - 1)}, zero, [&](const Halide::Expr& self, const Index& r) {
         return self + widened(a.at(operand_index(a, call.index, call.index[rank - 2], r[0]))) *
                           widened(b.at(operand_index(b, call.index, r[0], call.index[rank - 1])));
       });
@@ -120,6 +122,7 @@ const OpInfo& op_matmul() {
     op.collapsible = collapsible;
     op.flops = flops;
     op.family = Family::contraction;
+    op.takes_sizes = true;
     op.define = define;
     op.axes = axes;
     for (int64_t n : {1, 2, 3, 7, 15, 17, 31, 33, 127}) op.cases.push_back(product({n, n}, {n, n}, n % 2 == 1));

@@ -50,8 +50,8 @@ struct Row {
     return result;
   }
   Expr reduce(const char* name, const Expr& init, const std::function<Expr(const Expr&, const Index&)>& combine) {
-    std::vector<int64_t> extents;
-    for (size_t d = first; d <= last; ++d) extents.push_back(call.inputs[0].extent(d));
+    std::vector<Expr> extents;
+    for (size_t d = first; d <= last; ++d) extents.push_back(call.inputs[0].size(d));
     const Stage& stage = call.reduce(name, kept_vars(), extents, init, [&](const Expr& self, const Index& r) {
       Index at = call.index;
       for (size_t d = first; d <= last; ++d) at[d] = r[d - first];
@@ -92,6 +92,7 @@ OpInfo make_row_op(std::string name, int min_inputs, int max_inputs) {
   op.max_inputs = max_inputs;
   op.attrs = {{"axis", AttrSpec::Type::integer, true}};
   op.family = Family::reduction;
+  op.takes_sizes = true;
   op.flops = [](const NodeView& node) { return 8.0 * static_cast<double>(element_count(node.in(0).extents())); };
   return op;
 }
@@ -129,17 +130,20 @@ Expr define_norm(OpCall& call, bool centred) {
   const auto number = [&](double value) { return Halide::Internal::make_const(type, value); };
   const auto axis = static_cast<size_t>(call.attrs().integer("axis"));
   Row row{call, axis, call.index.size() - 1};
-  int64_t count = 1;
-  for (size_t d = axis; d < call.index.size(); ++d) count *= call.inputs[0].extent(d);
-  const Expr share = number(1.0 / static_cast<double>(count));
+  Expr count = 1;
+  for (size_t d = axis; d < call.index.size(); ++d) count *= call.inputs[0].size(d);
+  const auto sum = [&](const char* name, const std::function<Expr(const Index&)>& term) {
+    return row.reduce(name, number(0), [&](const Expr& self, const Index& at) { return self + term(at); });
+  };
   Expr mean;
-  if (centred)
-    mean = row.reduce("sum", number(0), [&](const Expr& self, const Index& at) { return self + x(at); }) * share;
+  if (centred) mean = call.stage("mean", row.kept_vars(), mean_of(sum("sum", x), count)).at(row.kept(call.index));
   const auto deviation = [&](const Index& at) { return centred ? x(at) - mean : x(at); };
-  const Expr variance = row.reduce("squares", number(0), [&](const Expr& self, const Index& at) {
-    const Expr d = deviation(at);
-    return self + d * d;
-  }) * share;
+  const Expr variance = mean_of(sum("squares",
+                                    [&](const Index& at) {
+                                      const Expr d = deviation(at);
+                                      return d * d;
+                                    }),
+                                count);
   const Expr epsilon = number(call.attrs().number("epsilon", 1e-5));
   const Stage& inverse = call.stage("inverse", row.kept_vars(), number(1) / Halide::sqrt(variance + epsilon));
   Expr value = deviation(call.index) * inverse.at(row.kept(call.index));

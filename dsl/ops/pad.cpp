@@ -40,8 +40,8 @@ std::vector<Type> infer(const NodeView& node) {
   return {out};
 }
 
-Halide::Expr reflect(const Halide::Expr& i, int extent) {
-  if (extent == 1) return 0;
+// A dim of one element is not reflected into more.
+Halide::Expr reflect(const Halide::Expr& i, const Halide::Expr& extent) {
   const Halide::Expr a = Halide::abs(i);
   return Halide::cast<int>(Halide::min(a, Halide::abs(2 * (extent - 1) - Halide::cast<int>(a))));
 }
@@ -53,7 +53,7 @@ Halide::Expr define(OpCall& call) {
   Index at;
   Halide::Expr inside = Halide::Internal::const_true();
   for (size_t d = 0; d < x.rank(); ++d) {
-    const int extent = static_cast<int>(x.extent(d));
+    const Halide::Expr extent = x.size(d);
     Halide::Expr i = call.index[d] - static_cast<int>(pads[d]);
     const bool leaves = pads[d] > 0 || pads[d + x.rank()] > 0;
     if (mode == "reflect" && leaves) i = reflect(i, extent);
@@ -103,6 +103,7 @@ const OpInfo& op_pad() {
                 {"mode", AttrSpec::Type::text, false},
                 {"value", AttrSpec::Type::number, false}};
     op.infer = infer;
+    op.takes_sizes = true;
     op.define = define;
     op.evaluate = evaluate;
     for (const char* mode : {"constant", "edge", "reflect"})

@@ -49,7 +49,7 @@ Halide::Expr define_max(OpCall& call) {
   };
   const Halide::Type type = value_at(0, 0).type();
   const Stage& acc =
-      call.reduce("acc", call.vars, window.kernel, constant_of(type, kLowest),
+      call.reduce("acc", call.vars, known_sizes(window.kernel), constant_of(type, kLowest),
                   [&](const Halide::Expr& self, const Index& r) -> Halide::Expr {
                     const Halide::Expr value = value_at(r[0], r[1]);
                     if (!type.is_float()) return Halide::max(self, value);
@@ -59,12 +59,12 @@ Halide::Expr define_max(OpCall& call) {
 }
 
 // How many positions of the window count along spatial axis i for output coordinate `o`.
-Halide::Expr counted(const Window& window, size_t i, const Halide::Expr& o, int64_t extent, bool include_pad,
-                     int64_t ceil_pad) {
+Halide::Expr counted(const Window& window, size_t i, const Halide::Expr& o, const Halide::Expr& extent,
+                     bool include_pad, int64_t ceil_pad) {
   const int stride = static_cast<int>(window.strides[i]), dilation = static_cast<int>(window.dilations[i]);
   const int kernel = static_cast<int>(window.kernel[i]), pad = static_cast<int>(window.pads[i]);
   const int low = include_pad ? -pad : 0;
-  const int high = static_cast<int>(extent + (include_pad ? window.pads[i + 2] - ceil_pad : 0));  // exclusive
+  const Halide::Expr high = extent + static_cast<int>(include_pad ? window.pads[i + 2] - ceil_pad : 0);  // exclusive
   const Halide::Expr start = o * stride - pad;
   // Positions start + j·dilation within [low, high), 0 ≤ j < kernel.
   const Halide::Expr first = Halide::max(0, (low - start + dilation - 1) / dilation);
@@ -80,15 +80,15 @@ Halide::Expr define_average(OpCall& call) {
     return widened(x.at(o[kN], o[kC], o[kY], o[kX], ky, kx));
   };
   const Halide::Type type = value_at(0, 0).type();
-  const Stage& acc = call.reduce("acc", call.vars, window.kernel, constant_of(type, 0),
+  const Stage& acc = call.reduce("acc", call.vars, known_sizes(window.kernel), constant_of(type, 0),
                                  [&](const Halide::Expr& self, const Index& r) { return self + value_at(r[0], r[1]); });
   if (std::ranges::all_of(window.pads, [](int64_t pad) { return pad == 0; }))
     return acc.at(o) * constant_of(type, 1.0 / static_cast<double>(window.kernel[0] * window.kernel[1]));
   const bool include = call.attrs().integer("count_include_pad", 0) != 0;
   const std::vector<int64_t> ceil_pads = call.attrs().integers("ceil_pads", Extents{0, 0});
   const Operand& in = call.inputs[0];
-  const Halide::Expr count = counted(window, 0, o[kY], in.extent(kY), include, ceil_pads[0]) *
-                             counted(window, 1, o[kX], in.extent(kX), include, ceil_pads[1]);
+  const Halide::Expr count = counted(window, 0, o[kY], in.size(kY), include, ceil_pads[0]) *
+                             counted(window, 1, o[kX], in.size(kX), include, ceil_pads[1]);
   return acc.at(o) / Halide::cast(type, count);
 }
 
@@ -102,6 +102,7 @@ OpInfo make_pool(std::string name, Halide::Expr (*define)(OpCall&)) {
   op.infer = infer;
   op.flops = flops;
   op.family = Family::window;
+  op.takes_sizes = true;
   op.define = define;
   op.axes = axes;
   for (const char* layout : {"", "aBcd8b"}) {

@@ -126,8 +126,7 @@ Expr unordered(const Expr& key) {
   return Halide::reinterpret(key.type().with_code(Halide::Type::Float), flip(key));
 }
 
-Expr reduced(OpCall& call, const ReduceRow& row, const std::vector<int64_t>& axes,
-             const std::vector<int64_t>& extents) {
+Expr reduced(OpCall& call, const ReduceRow& row, const std::vector<int64_t>& axes, const std::vector<Expr>& extents) {
   const Operand& x = call.inputs[0];
   const Halide::Type type = widened(x.at(Index(x.rank(), Expr(0)))).type();
   const bool by_order = row.ordered() && type.is_float(), is_max = row.kind == Kind::max;
@@ -149,17 +148,17 @@ Expr reduced(OpCall& call, const ReduceRow& row, const std::vector<int64_t>& axe
 
 Expr define(OpCall& call, const ReduceRow& row) {
   const std::vector<int64_t> axes = call.attrs().integers("axes");
-  std::vector<int64_t> extents;
-  int64_t count = 1;
+  std::vector<Expr> extents;
+  Expr count = 1;
   for (int64_t axis : axes) {
-    extents.push_back(call.inputs[0].extent(static_cast<size_t>(axis)));
+    extents.push_back(call.inputs[0].size(static_cast<size_t>(axis)));
     count *= extents.back();
   }
   const Expr value = reduced(call, row, axes, extents);
   if (row.kind != Kind::mean) return value;
   const Halide::Type type = value.type();
-  if (type.is_float()) return value * Halide::Internal::make_const(type, 1.0 / static_cast<double>(count));
-  return truncated_quotient(value, Halide::Internal::make_const(type, count));
+  if (type.is_float()) return mean_of(value, count);
+  return truncated_quotient(value, Halide::cast(type, count));
 }
 
 OpInfo make_reduce(std::string name, const ReduceRow& row) {
@@ -174,6 +173,7 @@ OpInfo make_reduce(std::string name, const ReduceRow& row) {
   op.collapsible = collapsible;
   op.flops = [](const NodeView& node) { return static_cast<double>(element_count(node.in(0).extents())); };
   op.family = Family::reduction;
+  op.takes_sizes = true;
   op.define = [row](OpCall& call) { return define(call, row); };
   op.axes = axes;
   auto add = [&](Extents shape, Extents axes_attr, std::string layout = {}) {

@@ -84,17 +84,25 @@ Taps linear_taps(const Resize& r, size_t d, const Halide::Expr& out, int64_t in_
           weight(out)};
 }
 
-// An integer factor with an aligned grid is a division, which schedules can see through; else a table.
-Halide::Expr nearest_index(const Resize& r, size_t d, const Halide::Expr& out, int64_t in_extent) {
+int64_t nearest_of(const Resize& r, size_t d, int64_t out, int64_t in_extent) {
+  return nearest_source(r, source_coordinate(r, d, out, in_extent), in_extent);
+}
+
+// The factor of a dim where an element is element i / factor of the source, else 0.
+int64_t whole_factor(const Resize& r, size_t d, int64_t in_extent) {
   const int64_t factor = in_extent > 0 && r.sizes[d] % in_extent == 0 ? r.sizes[d] / in_extent : 0;
+  if (r.mode != "nearest" || factor == 0) return 0;
+  for (int64_t i = 0; i < r.sizes[d]; ++i)
+    if (nearest_of(r, d, i, in_extent) != i / factor) return 0;
+  return factor;
+}
+
+// A division is what schedules can see through; else a table.
+Halide::Expr nearest_index(const Resize& r, size_t d, const Halide::Expr& out, int64_t in_extent) {
+  if (const int64_t factor = whole_factor(r, d, in_extent); factor > 0) return out / static_cast<int>(factor);
   const auto count = static_cast<int>(r.sizes[d]);
   Halide::Buffer<int32_t> table(count);
-  bool divides = factor > 0;
-  for (int i = 0; i < count; ++i) {
-    table(i) = static_cast<int32_t>(nearest_source(r, source_coordinate(r, d, i, in_extent), in_extent));
-    divides = divides && table(i) == i / factor;
-  }
-  if (divides) return out / static_cast<int>(factor);
+  for (int i = 0; i < count; ++i) table(i) = static_cast<int32_t>(nearest_of(r, d, i, in_extent));
   return Halide::unsafe_promise_clamped(table(out), 0, static_cast<int>(in_extent) - 1);
 }
 
@@ -125,6 +133,16 @@ Halide::Expr define(OpCall& call) {
   return Halide::cast(call.inputs[0].at(call.index).type(), blend(0));
 }
 
+// Factors are all that a kernel knows of sizes; elsewhere it has tables of them.
+bool alike(const NodeView& a, const NodeView& b) {
+  const Resize first = resize_of(a), second = resize_of(b);
+  for (size_t d = 0; d < first.sizes.size(); ++d) {
+    const int64_t factor = whole_factor(first, d, a.in(0).shape[d].extent);
+    if (factor == 0 || factor != whole_factor(second, d, b.in(0).shape[d].extent)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 const OpInfo& op_resize() {
@@ -139,6 +157,8 @@ const OpInfo& op_resize() {
                 {"coordinate", text, false},
                 {"nearest", text, false}};
     op.infer = infer;
+    op.takes_sizes = true;
+    op.alike = alike;
     op.define = define;
     auto add = [&](Extents in, Extents out, const char* mode, const char* coordinate, std::string layout) {
       op.cases.push_back(

@@ -47,6 +47,7 @@ const OpInfo& op_select() {
     OpInfo op = movement_op("select", 1, 3);
     op.reads_once = false;
     op.infer = infer;
+    op.takes_sizes = true;
     op.define = define;
     op.evaluate = evaluate;
     for (int64_t n : {1, 3, 17, 33})

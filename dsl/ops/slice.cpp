@@ -41,6 +41,11 @@ const OpInfo& op_slice() {
                 {"sizes", AttrSpec::Type::integers, true},
                 {"steps", AttrSpec::Type::integers, true}};
     op.infer = infer;
+    op.takes_sizes = true;
+    op.alike = [](const NodeView& a, const NodeView& b) {
+      const auto same = [&](const char* name) { return a.attrs().integers(name) == b.attrs().integers(name); };
+      return same("starts") && same("steps");
+    };
     op.define = [](OpCall& call) {
       const auto starts = call.attrs().integers("starts"), steps = call.attrs().integers("steps");
       Index at;

@@ -20,6 +20,7 @@ const OpInfo& op_transpose() {
     OpInfo op = movement_op("transpose", 1, 1);
     op.attrs = {{"perm", AttrSpec::Type::integers, true}};
     op.infer = infer;
+    op.takes_sizes = true;
     op.define = [](OpCall& call) { return call.inputs[0].at(unpermuted(call.index, call.attrs().integers("perm"))); };
     op.evaluate = [](const NodeView& node) {
       const Extents perm = perm_of(node);

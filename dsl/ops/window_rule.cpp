@@ -54,6 +54,17 @@ std::array<Dim, 2> window_output(const Shape& x, const Window& window) {
   return out;
 }
 
+std::array<Halide::Expr, 2> window_output_size(const Operand& x, const Window& window) {
+  std::array<Halide::Expr, 2> out;
+  for (size_t i = 0; i < 2; ++i) {
+    const int64_t reach = window.dilations[i] * (window.kernel[i] - 1) + 1;
+    const int more = static_cast<int>(window.pads[i] + window.pads[i + 2] - reach);
+    const int stride = static_cast<int>(window.strides[i]);
+    out[i] = Halide::Internal::simplify((x.size(kY + i) + more) / stride + 1);
+  }
+  return out;
+}
+
 Halide::Expr PaddedInput::at(const Halide::Expr& n, const Halide::Expr& c, const Halide::Expr& oy,
                              const Halide::Expr& ox, const Halide::Expr& ky, const Halide::Expr& kx) const {
   auto coordinate = [&](size_t i, const Halide::Expr& o, const Halide::Expr& k) {
@@ -70,7 +81,7 @@ PaddedInput padded_input(OpCall& call, const Window& window, double fill, Reach 
   if (!pads && reach == Reach::output) return result;
   const Halide::Var n("d0"), c("d1"), y("d2"), x("d3");
   const Operand& in = call.inputs[0];
-  const int height = static_cast<int>(in.extent(kY)), width = static_cast<int>(in.extent(kX));
+  const Halide::Expr height = in.size(kY), width = in.size(kX);
   const Halide::Expr value = in.at({n, c, Halide::clamp(y, 0, height - 1), Halide::clamp(x, 0, width - 1)});
   const Halide::Expr inside = Halide::likely(y >= 0 && y < height) && Halide::likely(x >= 0 && x < width);
   result.stage = &call.stage("pad", {n, c, y, x}, Halide::select(inside, value, constant_of(value.type(), fill)));

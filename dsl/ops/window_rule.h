@@ -22,6 +22,9 @@ struct Window {
 // is larger than the padded input.
 [[nodiscard]] std::array<Dim, 2> window_output(const Shape& x, const Window& window);
 
+// The same of an operand whose extents may vary.
+[[nodiscard]] std::array<Halide::Expr, 2> window_output_size(const Operand& x, const Window& window);
+
 // Operand 0 of a window op, extended by `fill` (of integers the nearest value there is) beyond its borders: a stage
 // "pad" unless no window leaves the input.
 struct PaddedInput {

@@ -51,13 +51,15 @@ class SessionOptions:
     """`intra_op_num_threads` 0: what $OPENCOMPILER_NUM_THREADS says, else one per usable core.
 
     `database` and `target` are the command line's `--db` and `--target`. `use_deterministic_compute`: results are the
-    same to the bit for any number of threads.
+    same to the bit for any number of threads. `share_kernels`: kernels for extents that vary between the shapes that the
+    model is run with, built once, serve them all; else each shape has its own.
     """
 
     intra_op_num_threads: int = 0
     database: str | None = None
     target: str = "host"
     use_deterministic_compute: bool = False
+    share_kernels: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +231,7 @@ class InferenceSession:
         self._inputs = [_Declared(*each) for each in declared["inputs"]]
         self._outputs = [_Declared(*each) for each in declared["outputs"]]
         self._compiled: dict[tuple, _Compiled] = {}  # the one used last stands last
+        self.kernels_built = 0  # by this session; the rest came from the cache folder
         # Inputs that are compiled for their values, each with the refusal that asked for them.
         self._fixed: dict[str, str] = {}
         self._values: set[tuple[str, bytes]] = set()  # that it was compiled for
@@ -244,6 +247,9 @@ class InferenceSession:
         threads = self._options.intra_op_num_threads
         command = [command_line(), "compile", str(self._path), "--cache", "--json"]
         command += ["--target", self._options.target, "--threads", str(threads)]
+        # Which kernels there are, and so how sums are rounded, depends on the shapes met before.
+        if self._options.share_kernels and not self._options.use_deterministic_compute:
+            command.append("--vary")
         if self._options.database:
             command += ["--db", self._options.database]
         if self._options.use_deterministic_compute:
@@ -271,6 +277,7 @@ class InferenceSession:
         for line in done.stderr.splitlines():
             if line.startswith("warning:"):
                 print(line, file=sys.stderr)
+        self.kernels_built += answer["built"]
         return _Compiled(answer["library"], threads)
 
     def _check_values(self, arrays: dict[str, np.ndarray]) -> None:

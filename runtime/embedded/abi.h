@@ -10,15 +10,26 @@
 extern "C" {
 #endif
 
-#define OC_ABI_VERSION 3
+#define OC_ABI_VERSION 4
 
 enum { OC_PLACE_ARENA = 0, OC_PLACE_WEIGHTS = 1, OC_PLACE_INPUT = 2, OC_PLACE_OUTPUT = 3 };
 
-// Where a buffer begins; `index` is the number of the graph input or output.
+// halide_dimension_t of HalideRuntime.h.
+typedef struct oc_dim {
+  int32_t min;
+  int32_t extent;
+  int32_t stride;
+  uint32_t flags;
+} oc_dim;
+
+// Where a buffer begins; `index` is the number of the graph input or output. `dims`: innermost first, for a kernel that
+// asks for them, else null.
 typedef struct oc_location {
   uint32_t place;
   uint32_t index;
   uint64_t offset;
+  const oc_dim* dims;
+  uint64_t num_dims;
 } oc_location;
 
 enum {

@@ -9,8 +9,8 @@ enum {
 #undef OC_STATUS
 };
 
-// halide_buffer_t of HalideRuntime.h (tests/generators compares the two). Extents are compiled into the kernels, which
-// read `host` only.
+// halide_buffer_t of HalideRuntime.h (tests/generators compares the two). Most extents are compiled into the kernels,
+// which read `host` only; some kernels read those in `dim`.
 typedef struct buffer {
   uint64_t device;
   const void* device_interface;
@@ -99,6 +99,8 @@ static void build_buffers(oc_instance* m) {
   for (uint32_t b = 0; b < plan->num_buffers; ++b) {
     const oc_location* at = &plan->buffers[b];
     memset(&m->buffers[b], 0, sizeof(buffer));
+    m->buffers[b].dim = (void*)at->dims;
+    m->buffers[b].dimensions = (int32_t)at->num_dims;
     if (at->place == OC_PLACE_ARENA) {
       m->buffers[b].host = m->arena + at->offset;
     } else if (at->place == OC_PLACE_WEIGHTS) {

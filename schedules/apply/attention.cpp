@@ -20,6 +20,7 @@ struct Scheduler {
   Func& out = lowered.output;
   int64_t m = call.kernel.extent("m"), n = call.kernel.extent("n"), d = call.kernel.extent("d"),
           e = call.kernel.extent("e");
+  bool m_varies = call.kernel.axis("m").varies, n_varies = call.kernel.axis("n").varies;
   int64_t lanes = call.target.lanes(static_cast<int>(dtype_size(call.kernel.output().dtype)));
   int64_t block = s["block.queries"];
   int64_t padded = ceil_div(block, lanes) * lanes;  // queries in whole vectors
@@ -39,7 +40,7 @@ struct Scheduler {
     const int rows = to_int(s["values.rows"]), columns = to_int(s["values.vectors"]) * value_lanes;
     const Var row = loop("m").var, column = loop("e").var;
     const Var mo("mo"), mt("mt"), mr("mr"), et("et"), ec("ec"), ev("ev");
-    out.split(row, mo, mr, to_int(block), shift_unless_exact(m, block));
+    out.split(row, mo, mr, to_int(block), shift_unless_exact(m, block, m_varies));
     out.split(mr, mt, mr, rows, shift_unless_exact(block, rows));
     out.split(column, et, ec, columns, shift_unless_exact(e, columns)).split(ec, ec, ev, value_lanes);
     std::vector<VarOrRVar> order{ev, ec, mr, et, mt, mo};
@@ -153,7 +154,7 @@ struct Scheduler {
     Func(scores.func)
         .split(row, mo, row, to_int(vectors * lanes))
         .split(row, row, mv, to_int(lanes))
-        .split(key, no, ni, to_int(keys), shift_unless_exact(n, keys))
+        .split(key, no, ni, to_int(keys), shift_unless_exact(n, keys, n_varies))
         .reorder(mv, row, ni, mo, no)
         .vectorize(mv)
         .unroll(row)
@@ -171,13 +172,13 @@ struct Scheduler {
     const LoopLevel level = schedule_output();
     const Stage scores = stage("scores"), product = stage("product");
     for (const char* name : {"query", "scores", "exp", "max", "sum"}) Func(stage(name).func).compute_at(level);
-    vectorise(stage("query").func, stage("query").vars.back(), d, lanes, 1);
-    vectorise(stage("exp").func, stage("exp").vars.back(), n, lanes, 2);
-    fold_lanes(stage("max"), level, lanes, 2);
-    fold_lanes(stage("sum"), level, lanes, 2);
+    vectorise(stage("query").func, stage("query").vars.back(), d, false, lanes, 1);
+    vectorise(stage("exp").func, stage("exp").vars.back(), n, n_varies, lanes, 2);
+    fold_lanes(stage("max"), level, n, lanes, 2);
+    fold_lanes(stage("sum"), level, n, lanes, 2);
     const int keys = to_int(vector_width(s["scores.keys"], n));
     const Var key = scores.vars.back(), no("no");
-    Func(scores.func).split(key, no, key, keys, shift_unless_exact(n, keys)).vectorize(key);
+    Func(scores.func).split(key, no, key, keys, shift_unless_exact(n, keys, n_varies)).vectorize(key);
     dots(product, LoopLevel(scores.func, no), keys);
   }
 

@@ -36,12 +36,13 @@ Halide::Var run_parallel(Halide::Func& func, const std::vector<Halide::Var>& out
   return run_parallel(Halide::Stage(func), {outermost_first.begin(), outermost_first.end()}, iterations, tasks).var;
 }
 
-void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, int64_t lanes, int64_t unroll) {
+void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, bool varies, int64_t lanes, int64_t unroll) {
   const int64_t width = vector_width(lanes, extent);
   if (width == 1) return;
   unroll = std::max<int64_t>(1, std::min(unroll, extent / width));
   Halide::Var outer("outer"), strip("strip");
-  func.split(var, outer, strip, to_int(width * unroll), shift_unless_exact(extent, width * unroll));
+  const auto tail = varies ? Halide::TailStrategy::GuardWithIf : shift_unless_exact(extent, width * unroll);
+  func.split(var, outer, strip, to_int(width * unroll), tail);
   if (unroll > 1) {
     Halide::Var vector("vector");
     func.split(strip, strip, vector, to_int(width)).unroll(strip).vectorize(vector);
@@ -50,12 +51,10 @@ void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, int64_
   }
 }
 
-void fold_lanes(const Stage& stage, const Halide::LoopLevel& at, int64_t lanes, int64_t unroll) {
+void fold_lanes(const Stage& stage, const Halide::LoopLevel& at, int64_t extent, int64_t lanes, int64_t unroll) {
   Halide::Func func = stage.func;
   const Halide::RVar r = stage.domain[0];
-  const auto extent =
-      Halide::Internal::as_const_int(Halide::Internal::simplify(stage.domain.domain().domain()[0].extent));
-  const int64_t width = extent ? vector_width(lanes * unroll, *extent) : 1;
+  const int64_t width = vector_width(lanes * unroll, extent);
   if (width < 4) return;
   Halide::RVar ro("ro"), ri("ri");
   Halide::Var u("u"), strip("strip"), vector("vector");

@@ -20,19 +20,26 @@ Halide::VarOrRVar run_parallel(Halide::Stage stage, const std::vector<Halide::Va
                                int64_t iterations, int64_t tasks);
 
 // Vectors along the innermost loop of a stage or the output; the last one shifts inwards, which is safe for what does
-// not run in place.
-void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, int64_t lanes, int64_t unroll);
+// not run in place, or, where the extent varies and may be less than a vector, is cut.
+void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, bool varies, int64_t lanes, int64_t unroll);
 
 // A reduced stage whose innermost reduced axis is contiguous: `lanes · unroll` partial results side by side, computed
 // at `at` and folded at the end.
-void fold_lanes(const Stage& stage, const Halide::LoopLevel& at, int64_t lanes, int64_t unroll);
+// `extent`: of that axis, or an example of it.
+void fold_lanes(const Stage& stage, const Halide::LoopLevel& at, int64_t extent, int64_t lanes, int64_t unroll);
 
 // Logical dims of a window kernel's tensors.
 enum Dim4 : int { kN, kC, kY, kX };
 
 // For a Func that does not run in place: the last tile is shifted inwards where tiles do not divide the extent.
-[[nodiscard]] inline Halide::TailStrategy shift_unless_exact(int64_t extent, int64_t tile) {
-  return extent % tile == 0 ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::ShiftInwards;
+[[nodiscard]] inline Halide::TailStrategy shift_unless_exact(int64_t extent, int64_t tile, bool varies = false) {
+  const bool exact = extent % tile == 0 && !varies;
+  return exact ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::ShiftInwards;
+}
+// The same where no iteration may be repeated, or what lies beyond may be neither read nor written.
+[[nodiscard]] inline Halide::TailStrategy guard_unless_exact(int64_t extent, int64_t tile, bool varies) {
+  const bool exact = extent % tile == 0 && !varies;
+  return exact ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf;
 }
 
 // Halide takes ints; extents were checked to fit when the kernel was lowered.

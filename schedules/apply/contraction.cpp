@@ -20,13 +20,14 @@ struct Tiling {
   Var m = call.lowered.output_vars[rank - 2].var, n = call.lowered.output_vars[rank - 1].var;  // of the output
   Var sum_m = acc.vars[rank - 2], sum_n = acc.vars[rank - 1];                                  // of acc
   int lanes = to_int(shape.lanes), rows = to_int(shape.rows), columns = to_int(shape.columns);
+  bool m_varies = call.kernel.axis("m").varies, n_varies = call.kernel.axis("n").varies;
   int block_k = to_int(call.schedule["block.k"]), unroll_k = to_int(call.schedule["unroll.k"]);
 
   [[nodiscard]] bool chosen(std::string_view word) const { return call.schedule[word] != 0; }
   // Panels of packed b start at multiples of the tile, so a ragged last tile is cut at the store; a shifted one would
   // straddle two panels. Unpacked b must not be read past its end, so there the last tile shifts inwards.
   [[nodiscard]] TailStrategy n_tail(int64_t step) const {
-    if (shape.n % step == 0) return TailStrategy::RoundUp;
+    if (shape.n % step == 0 && !n_varies) return TailStrategy::RoundUp;
     return shape.panels ? TailStrategy::GuardWithIf : TailStrategy::ShiftInwards;
   }
 };
@@ -95,9 +96,9 @@ void sum_at_once(const Tiling& t) {
   Func& out = t.out;
   Var no("no"), ni("ni"), nv("nv"), mo("mo"), mi("mi"), moo("moo"), moi("moi");
   out.split(t.n, no, ni, t.columns, t.n_tail(t.columns));
-  out.split(t.m, mo, mi, t.rows, shift_unless_exact(t.shape.m, t.rows));
-  const bool exact = ceil_div(t.shape.m, t.shape.rows) % t.shape.block_m == 0;
-  out.split(mo, moo, moi, to_int(t.shape.block_m), exact ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
+  out.split(t.m, mo, mi, t.rows, shift_unless_exact(t.shape.m, t.rows, t.m_varies));
+  const int64_t tiles = ceil_div(t.shape.m, t.shape.rows);
+  out.split(mo, moo, moi, to_int(t.shape.block_m), guard_unless_exact(tiles, t.shape.block_m, t.m_varies));
   out.split(ni, ni, nv, t.shape.along_k ? 1 : t.lanes).reorder(nv, ni, mi, moi, no, moo);
   out.vectorize(nv).unroll(ni).unroll(mi);
   const Var panel = run_tasks(t, moo, no);
@@ -117,7 +118,7 @@ void sum_in_blocks(const Tiling& t) {
   const int block_m = to_int(t.shape.block_m) * t.rows, block_n = to_int(t.shape.block_n) * t.columns;
   Var no("no"), ni("ni"), nv("nv"), mo("mo"), mi("mi"), block("block");
   out.split(t.n, no, ni, block_n, t.n_tail(block_n));
-  out.split(t.m, mo, mi, block_m, shift_unless_exact(t.shape.m, block_m));
+  out.split(t.m, mo, mi, block_m, shift_unless_exact(t.shape.m, block_m, t.m_varies));
   out.split(ni, ni, nv, t.lanes).reorder(nv, ni, mi, no, mo).vectorize(nv);
   sum.compute_at(out, run_tasks(t, mo, no)).vectorize(t.sum_n, t.lanes);
 

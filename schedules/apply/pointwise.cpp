@@ -15,8 +15,7 @@ void apply_interleaved(const ApplyCall& call) {
   const int64_t lanes = call.target.lanes(4);
   Halide::Var outer("outer"), vector("vector");
   lowered.output.bound_extent(inner.var, to_int(inner.extent))
-      .split(along.var, outer, vector, to_int(lanes),
-             along.extent % lanes == 0 ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf)
+      .split(along.var, outer, vector, to_int(lanes), guard_unless_exact(along.extent, lanes, along.varies))
       .reorder(inner.var, vector)
       .unroll(inner.var)
       .vectorize(vector);
@@ -42,9 +41,8 @@ void apply_pointwise(const ApplyCall& call) {
   const int64_t width = vector_width(call.target.lanes(4), inner.extent);
   const int64_t unroll = std::max<int64_t>(1, std::min(call.schedule["vector.unroll"], inner.extent / width));
   Halide::Var outer("outer"), strip("strip"), vector("vector");
-  const auto tail =
-      inner.extent % (width * unroll) == 0 ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf;
-  out.split(inner.var, outer, strip, to_int(width * unroll), tail);
+  out.split(inner.var, outer, strip, to_int(width * unroll),
+            guard_unless_exact(inner.extent, width * unroll, inner.varies));
   if (unroll > 1) {
     out.split(strip, strip, vector, to_int(width)).unroll(strip).vectorize(vector);
   } else {

@@ -21,20 +21,26 @@ struct Form {
   ProductGrid grid;
   int in_lanes, out_lanes;
   bool im2col;
-  bool exact;     // tiles divide the output
-  bool unrolled;  // both passes of a transform at once
+  bool exact;                    // tiles divide the output
+  bool rows_vary, columns_vary;  // the grid's
+  Halide::Expr columns;          // of im2col: points in a row
+  bool unrolled;                 // both passes of a transform at once
 };
 
 Form form_of(const ApplyCall& call) {
   const Extents out = call.kernel.output().extents();
+  const OutputVar &y = *find_var(call.lowered, kY, false), &x = *find_var(call.lowered, kX, false);
   const ProductGrid grid = product_grid(call.kernel, call.schedule["algorithm.form"]);
   const Type& in = call.kernel.graph[call.kernel.anchor_node().inputs[0]].type;
   return {grid,
           to_int(in.layout.block(1)),
           to_int(call.kernel.output().layout.block(1)),
           call.schedule["algorithm.form"] == kIm2col,
-          out[kY] % (grid.form.y.outputs() * grid.dilations[0]) == 0 &&
+          !y.varies && !x.varies && out[kY] % (grid.form.y.outputs() * grid.dilations[0]) == 0 &&
               out[kX] % (grid.form.x.outputs() * grid.dilations[1]) == 0,
+          grid.by_columns ? x.varies : y.varies,
+          !grid.by_columns && x.varies,
+          grid.by_columns ? Halide::Expr(1) : x.size,
           grid.frequencies <= kMostUnrolledFrequencies};
 }
 
@@ -64,7 +70,7 @@ Var schedule_output(const ApplyCall& call, const Form& form) {
   out.split(y, yo, yi, y_outputs * y_dilation, tail).split(yi, yi, y_phase, y_dilation);
   out.split(x, xo, xi, x_outputs * x_dilation, tail).split(xi, xi, x_phase, x_dilation);
   // A band short of rows is shifted inwards: all bands need as much of the stages, and no more than there is.
-  const TailStrategy shift = shift_unless_exact(grid.rows, s["band.y"]);
+  const TailStrategy shift = shift_unless_exact(grid.rows, s["band.y"], form.rows_vary);
   out.split(grid.by_columns ? xo : yo, band, row, to_int(s["band.y"]), shift);
   const Var& group = grid.by_columns ? row : xo;  // of the tiles of a dilated window that interleave
   if (grid.by_columns) {
@@ -90,7 +96,7 @@ Var schedule_output(const ApplyCall& call, const Form& form) {
     run_parallel(out, {c.var}, c.extent, s["parallel.tasks"]);
     return band;
   }
-  return run_parallel(out, {n.var, band}, n.extent * ceil_div(grid.rows, s["band.y"]), s["parallel.tasks"]);
+  return share_bands(call, n, band, ceil_div(grid.rows, s["band.y"]), form.rows_vary);
 }
 
 // Of im2col: bands of rows; in each, one tile of channel blocks after the other is summed for all points and stored.
@@ -106,7 +112,7 @@ Im2colLoops schedule_points(const ApplyCall& call, const Form& form) {
   const Var y = find_var(lowered, kY, false)->var, x = find_var(lowered, kX, false)->var;
   const Var lane = find_var(lowered, kC, true)->var;
   Var band("band"), row("row"), channels("channels"), block("block");
-  const TailStrategy shift = shift_unless_exact(form.grid.rows, s["band.y"]);
+  const TailStrategy shift = shift_unless_exact(form.grid.rows, s["band.y"], form.rows_vary);
   out.split(form.grid.by_columns ? x : y, band, row, to_int(s["band.y"]), shift);
   out.split(c.var, channels, block, to_int(s["tile.c"]), shift_unless_exact(c.extent, s["tile.c"])).vectorize(lane);
   if (form.grid.by_columns) {
@@ -117,7 +123,7 @@ Im2colLoops schedule_points(const ApplyCall& call, const Form& form) {
   if (over_channels(s)) {
     channels = run_parallel(out, {channels}, ceil_div(c.extent, s["tile.c"]), s["parallel.tasks"]);
   } else {
-    band = run_parallel(out, {n.var, band}, n.extent * ceil_div(form.grid.rows, s["band.y"]), s["parallel.tasks"]);
+    band = share_bands(call, n, band, ceil_div(form.grid.rows, s["band.y"]), form.rows_vary);
   }
   return {band, channels};
 }
@@ -133,8 +139,8 @@ void schedule_product(const ApplyCall& call, const Form& form, const Var& at) {
   const int64_t points = s["band.y"] * form.grid.points;
   places.compute_at(call.lowered.output, at).bound_extent(f, to_int(form.grid.frequencies)).bound_extent(n, 1);
   places.bound(l, 0, form.out_lanes);
-  if (form.im2col) places.bound_extent(b, to_int(s["tile.c"])).bound_extent(t, to_int(points));
-  places.split(t, to, ti, to_int(s["tile.x"]), shift_unless_exact(points, s["tile.x"]));
+  if (form.im2col) places.bound_extent(b, to_int(s["tile.c"])).bound_extent(t, to_int(s["band.y"]) * form.columns);
+  places.split(t, to, ti, to_int(s["tile.x"]), shift_unless_exact(points, s["tile.x"], form.columns_vary));
   places.split(b, bo, bi, to_int(s["tile.c"]), shift_unless_exact(form.grid.out_blocks, s["tile.c"]));
   places.reorder(l, ti, bi, to, bo, f, n).vectorize(l).unroll(ti).unroll(bi);
   if (over_channels(s)) run_parallel(places, {f}, form.grid.frequencies, s["parallel.tasks"]);
@@ -175,8 +181,7 @@ void schedule_input(const ApplyCall& call, const Form& form, const Var& band) {
   if (form.im2col) {
     all.vectorize(l).reorder(f, b);
     // By rows: the place in one needs no division.
-    const int columns = to_int(form.grid.points);
-    if (!form.grid.by_columns) all.align_bounds(t, columns).split(t, outer, inner, columns);
+    if (!form.grid.by_columns) all.align_bounds(t, form.columns).split(t, outer, inner, form.columns);
   } else {
     all.split(f, outer, inner, form.grid.form.x.products()).reorder(l, inner, outer, t, b, n);
     schedule_pass(form, all, l, inner, outer);

@@ -8,5 +8,9 @@ namespace oc {
 void apply_products(const ApplyCall& call);
 // The stage "pad" of a window kernel, inside loop `band` of the output or at root.
 void schedule_padding(const ApplyCall& call, const Halide::Var& band);
+// Images and the bands of rows in each as tasks; returns the loop over bands. `vary`: the number of bands is an
+// example, and the two are not one loop: dividing by what is not known, Halide finds no bounds of what a padded input
+// is to hold.
+Halide::Var share_bands(const ApplyCall& call, const OutputVar& n, const Halide::Var& band, int64_t bands, bool vary);
 
 }  // namespace oc

@@ -13,7 +13,8 @@ using Halide::TailStrategy;
 using Halide::Var;
 using Halide::VarOrRVar;
 
-void reduce_along_rows(const ApplyCall& call, int64_t lanes, int64_t iterations) {
+// `row`: numbers along the last axis of a row.
+void reduce_along_rows(const ApplyCall& call, int64_t lanes, int64_t row, int64_t iterations) {
   Lowered& lowered = call.lowered;
   Func& out = lowered.output;
   const int64_t unroll = call.schedule["vector.unroll"];
@@ -30,16 +31,16 @@ void reduce_along_rows(const ApplyCall& call, int64_t lanes, int64_t iterations)
   for (size_t i = kept.size(); i-- > 0;) order.push_back(kept[i]);
   out.reorder(order);
   const OutputVar& inner = lowered.output_vars.back();
-  vectorise(out, inner.var, inner.extent, lanes, unroll);
+  vectorise(out, inner.var, inner.extent, inner.varies, lanes, unroll);
   const LoopLevel at = kept.empty()
                            ? LoopLevel::root()
                            : LoopLevel(out, run_parallel(out, kept, iterations, call.schedule["parallel.tasks"]));
   for (Stage& stage : lowered.stages) {
     stage.func.compute_at(at);
     if (stage.domain.defined()) {
-      fold_lanes(stage, at, lanes, unroll);
+      fold_lanes(stage, at, row, lanes, unroll);
     } else if (stage.vars.size() == call.kernel.output().shape.size()) {
-      vectorise(stage.func, stage.vars.back(), inner.extent, lanes, unroll);
+      vectorise(stage.func, stage.vars.back(), inner.extent, inner.varies, lanes, unroll);
     }
   }
 }
@@ -50,8 +51,7 @@ void reduce_across_rows(const ApplyCall& call, int64_t lanes, int64_t iterations
   const OutputVar& inner = lowered.output_vars.back();
   const int64_t width = vector_width(lanes, inner.extent);
   Var outer("outer"), vector("vector");
-  out.split(inner.var, outer, vector, to_int(width),
-            inner.extent % width == 0 ? TailStrategy::RoundUp : TailStrategy::ShiftInwards);
+  out.split(inner.var, outer, vector, to_int(width), shift_unless_exact(inner.extent, width, inner.varies));
   std::vector<VarOrRVar> order{vector};
   std::vector<Var> kept;
   for (size_t i = lowered.output_vars.size() - 1; i-- > 0;) {
@@ -94,7 +94,7 @@ void apply_reduction(const ApplyCall& call) {
   if (call.lowered.output_vars.empty()) {
     for (Stage& stage : call.lowered.stages) stage.func.compute_root();
   } else if (rows.along) {
-    reduce_along_rows(call, lanes, rows.iterations);
+    reduce_along_rows(call, lanes, rows.inner, rows.iterations);
   } else {
     reduce_across_rows(call, lanes, rows.iterations);
   }

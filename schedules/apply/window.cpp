@@ -46,9 +46,9 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   const OutputVar &n = *find_var(lowered, kN, false), &c = *find_var(lowered, kC, false);
   const OutputVar &y = *find_var(lowered, kY, false), &x = *find_var(lowered, kX, false);
   Var xo("xo"), xi("xi"), co("co"), ci("ci"), yi("yi"), vector("vector");
-  out.split(x.var, xo, xi, t.columns, shift_unless_exact(x.extent, t.columns));
+  out.split(x.var, xo, xi, t.columns, shift_unless_exact(x.extent, t.columns, x.varies));
   out.split(c.var, co, ci, t.channels, shift_unless_exact(c.extent, t.channels));
-  out.split(y.var, band, yi, to_int(s["band.y"]), shift_unless_exact(y.extent, s["band.y"]));
+  out.split(y.var, band, yi, to_int(s["band.y"]), shift_unless_exact(y.extent, s["band.y"], y.varies));
   if (t.block > 1) {
     vector = find_var(lowered, kC, true)->var;
   } else {
@@ -62,14 +62,14 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   } else if (parallel && s["parallel.axis"] == kParallelX) {
     out.reorder(vector, xi, ci, yi, co, band, xo, n.var);
     // Fused with the images a task's columns have no bounds that Halide finds: a padded band would be whole rows.
-    const std::vector<Var> shared = n.extent > 1 ? std::vector<Var>{n.var, xo} : std::vector<Var>{xo};
-    const int64_t tiles = n.extent * ceil_div(x.extent, t.columns);
-    xo = run_parallel(out, shared, tiles, s["parallel.tasks"]);
+    const bool fused = n.extent > 1 && !x.varies;
+    const int64_t tiles = (fused ? n.extent : 1) * ceil_div(x.extent, t.columns);
+    xo = run_parallel(out, fused ? std::vector<Var>{n.var, xo} : std::vector<Var>{xo}, tiles, s["parallel.tasks"]);
     if (tiles <= s["parallel.tasks"]) return yi;  // a task has one tile of columns, its loops are in order
     out.reorder(xo, yi, co, band);  // a task walks its columns for each channel tile, whose weights stay near
   } else {
     out.reorder(vector, xi, ci, xo, yi, co, band, n.var);
-    band = run_parallel(out, {n.var, band}, n.extent * ceil_div(y.extent, s["band.y"]), s["parallel.tasks"]);
+    band = share_bands(call, n, band, ceil_div(y.extent, s["band.y"]), y.varies);
   }
   return xo;
 }
@@ -139,6 +139,15 @@ void schedule_accumulator(const ApplyCall& call, const Tiling& t, const Var& at)
 
 }  // namespace
 
+Var share_bands(const ApplyCall& call, const OutputVar& n, const Var& band, int64_t bands, bool vary) {
+  Func& out = call.lowered.output;
+  const int64_t tasks = call.schedule["parallel.tasks"];
+  if (!vary) return run_parallel(out, {n.var, band}, n.extent * bands, tasks);
+  if (n.extent < tasks) return run_parallel(out, {band}, bands, tasks);
+  run_parallel(out, {n.var}, n.extent, tasks);
+  return band;
+}
+
 void schedule_padding(const ApplyCall& call, const Var& band) {
   const Stage* found = call.lowered.stage("pad");
   if (found == nullptr) return;
@@ -160,8 +169,10 @@ void schedule_padding(const ApplyCall& call, const Var& band) {
     pad.func.compute_at(call.lowered.output, band);
   } else {
     pad.func.compute_root();
-    const int64_t rows = in.shape[kN].extent * ceil_div(in.shape[kC].extent, block) * in.shape[kY].extent;
-    run_parallel(pad.func, {n, outer, y}, rows, call.schedule["parallel.tasks"]);
+    const bool y_varies = call.kernel.varies(call.kernel.anchor_node().inputs[0], kY);
+    const int64_t planes = in.shape[kN].extent * ceil_div(in.shape[kC].extent, block);
+    run_parallel(pad.func, y_varies ? std::vector<Var>{n, outer} : std::vector<Var>{n, outer, y},
+                 y_varies ? planes : planes * in.shape[kY].extent, call.schedule["parallel.tasks"]);
   }
 }
 

@@ -234,6 +234,14 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
   return {scores, values};
 }
 
+// Blocks of queries and tiles of keys shift inwards.
+std::vector<int64_t> least_extents(const Kernel& kernel, const Target&, const Schedule& s) {
+  std::vector<int64_t> least;
+  for (const Axis& axis : kernel.axes)
+    least.push_back(axis.name == "m" ? s["block.queries"] : axis.name == "n" ? s["scores.keys"] : 1);
+  return least;
+}
+
 }  // namespace
 
 const FamilyInfo& family_attention() {
@@ -256,6 +264,8 @@ const FamilyInfo& family_attention() {
       .packings = nullptr,
       .settle = settle,
       .nests = nests,
+      .can_vary = [](const Axis& axis) { return axis.name != "d" && axis.name != "e"; },
+      .least_extents = least_extents,
   };
   return info;
 }

@@ -301,6 +301,25 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
   return {nest};
 }
 
+// Tiles, and blocks of them, shift inwards; along n not where b is in panels. Slices of k need tiles that divide.
+std::vector<int64_t> least_extents(const Kernel& kernel, const Target& target, const Schedule& s) {
+  const Contraction c = look_at_contraction(kernel, target, s);
+  const bool blocks = s["block.k"] != 0;
+  std::vector<int64_t> least;
+  for (const Axis& axis : kernel.axes) {
+    if (c.slices > 1) {
+      least.push_back(axis.role == Role::k ? 1 : kNoExtent);
+    } else if (axis.role == Role::m) {
+      least.push_back(c.rows * (blocks ? c.block_m : 1));
+    } else if (axis.role == Role::n) {
+      least.push_back(c.panels ? 1 : c.columns * (blocks ? c.block_n : 1));
+    } else {
+      least.push_back(1);
+    }
+  }
+  return least;
+}
+
 }  // namespace
 
 const FamilyInfo& family_contraction() {
@@ -325,6 +344,7 @@ const FamilyInfo& family_contraction() {
       .packings = packings,
       .settle = settle,
       .nests = nests,
+      .least_extents = least_extents,
   };
   return info;
 }

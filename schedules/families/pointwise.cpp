@@ -38,7 +38,9 @@ int64_t iterations(const Kernel& kernel, const Target& target, int64_t unroll) {
 bool interleaves(const Kernel& kernel, const Target& target) {
   constexpr int64_t kMostInterleaved = 4;
   const Rows rows = rows_of(kernel.output());
-  return rows.inner >= 2 && rows.inner <= kMostInterleaved && rows.along >= target.lanes(4);
+  const Shape& shape = kernel.output().shape;
+  const bool varies = !shape.empty() && kernel.varies(kernel.graph.outputs[0], shape.size() - 1);
+  return !varies && rows.inner >= 2 && rows.inner <= kMostInterleaved && rows.along >= target.lanes(4);
 }
 
 int64_t innermost_extent(const Type& out) {

@@ -68,6 +68,17 @@ Space space(const Kernel& kernel, const Target& target, int threads) {
   return result;
 }
 
+// Vectors over neighbouring rows shift inwards.
+std::vector<int64_t> least_extents(const Kernel& kernel, const Target& target, const Schedule&) {
+  const ReductionRows rows = look_at_rows(kernel, target);
+  const Type& out = kernel.output();
+  std::vector<int64_t> least(kernel.axes.size(), 1);
+  if (rows.along || out.shape.empty()) return least;
+  const int inner = dim_of_loop(out, physical_extents(out.layout, out.extents()).size() - 1);
+  least[static_cast<size_t>(inner)] = rows.lanes;
+  return least;
+}
+
 // Rows are read as often as there are passes over them; that is the same for all schedules.
 std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
   enum : int { kRow, kInner };
@@ -103,7 +114,8 @@ const FamilyInfo& family_reduction() {
                                   .why_illegal = reject,
                                   .packings = nullptr,
                                   .settle = settle,
-                                  .nests = nests};
+                                  .nests = nests,
+                                  .least_extents = least_extents};
   return info;
 }
 

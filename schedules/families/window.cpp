@@ -359,6 +359,27 @@ std::vector<Nest> direct_nests(const Kernel& kernel, const Target& target, const
   return {nest};
 }
 
+// Bands and tiles shift inwards.
+std::vector<int64_t> least_extents(const Kernel& kernel, const Target& target, const Schedule& s) {
+  enum : size_t { kAxisY = 2, kAxisX = 3 };
+  std::vector<int64_t> least(kernel.axes.size(), 1);
+  if (s["algorithm.form"] == kDirect) {
+    least[kAxisY] = s["band.y"];
+    least[kAxisX] = s["tile.x"] * look(kernel, target).column_step;
+    return least;
+  }
+  const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
+  const int64_t down = grid.form.y.outputs() * grid.dilations[0], across = grid.form.x.outputs() * grid.dilations[1];
+  const int64_t interleaved = grid.dilations[0] * grid.dilations[1];
+  if (grid.by_columns) {
+    least[kAxisX] = (s["band.y"] - 1) * across + 1;
+  } else {
+    least[kAxisY] = (s["band.y"] - 1) * down + 1;
+    least[kAxisX] = (ceil_div(s["tile.x"], s["band.y"] * interleaved) - 1) * across + 1;
+  }
+  return least;
+}
+
 std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedule& s) {
   if (s["algorithm.form"] == kDirect) return direct_nests(kernel, target, s);
   Nest product = product_nest(kernel, target, s);
@@ -390,6 +411,8 @@ const FamilyInfo& family_window() {
       .settle = settle,
       .nests = nests,
       .least_flops = winograd_least_flops,
+      .can_vary = [](const Axis& axis) { return axis.name == "n" || axis.name == "y" || axis.name == "x"; },
+      .least_extents = least_extents,
   };
   return info;
 }

@@ -5,7 +5,7 @@
 //
 //   Halide::Expr define_matmul(OpCall& call) {                         // [m, k] × [k, n]
 //     const Operand &a = call.inputs[0], &b = call.inputs[1];
-//     const Stage& acc = call.reduce("acc", call.vars, {a.extent(1)}, 0.0f, [&](const Halide::Expr& self, const Index&
+//     const Stage& acc = call.reduce("acc", call.vars, {a.size(1)}, 0.0f, [&](const Halide::Expr& self, const Index&
 //     r) {
 //       return self + a.at({call.index[0], r[0]}) * b.at({r[0], call.index[1]}); });
 //     return acc.at(call.index);
@@ -41,6 +41,11 @@ struct Operand {
   // zero.
   [[nodiscard]] int64_t padded_extent(size_t dim) const;
   [[nodiscard]] int64_t extent(size_t dim) const { return type.shape[dim].extent; }
+  // Where the kernel's extents vary: by dim, what the extent is when it runs. Empty: as the type says.
+  std::vector<Halide::Expr> sizes = {};
+  [[nodiscard]] Halide::Expr size(size_t dim) const {
+    return sizes.empty() ? Halide::Expr(static_cast<int>(extent(dim))) : sizes[dim];
+  }
   [[nodiscard]] size_t rank() const { return type.shape.size(); }
 };
 
@@ -64,6 +69,9 @@ struct Tiles {
   [[nodiscard]] Halide::Expr start(const Halide::Expr& tile) const;
 };
 
+// Extents that are known, for OpCall::reduce.
+[[nodiscard]] std::vector<Halide::Expr> known_sizes(const Extents& extents);
+
 struct OpCall {
   const Node& node;
   std::vector<Operand> inputs;    // absent optional inputs have no `at`
@@ -86,7 +94,7 @@ struct OpCall {
   // stage(vars) = value(vars): a stage that may be stored (padding, packing, a normalised row).
   const Stage& stage(std::string name, std::vector<Halide::Var> vars, const Halide::Expr& value);
   // stage(vars) = init; stage(vars) = combine(stage(vars), r) over the box `extents` (reduced axes, outermost first).
-  const Stage& reduce(std::string name, std::vector<Halide::Var> vars, const std::vector<int64_t>& extents,
+  const Stage& reduce(std::string name, std::vector<Halide::Var> vars, const std::vector<Halide::Expr>& extents,
                       const Halide::Expr& init,
                       const std::function<Halide::Expr(const Halide::Expr& self, const Index& r)>& combine);
 };
@@ -111,6 +119,12 @@ struct OpInfo : OpTraits {
   std::function<Halide::Expr(OpCall&)> define;
   // Loops of an anchor or movement op; null: one axis d<i> per output dim.
   std::function<std::vector<Axis>(const NodeView&)> axes;
+  // Does `define` ask Operand::size for the extents of activations, so that a kernel may be built before they are
+  // known?
+  bool takes_sizes = false;
+  // Of such an op, whether a kernel for node `a` computes node `b`, whose extents differ and perhaps attributes that
+  // follow from them. Null: if attributes are equal.
+  std::function<bool(const NodeView& a, const NodeView& b)> alike;
   std::vector<OpCase> cases;
 };
 

@@ -1,0 +1,48 @@
+// Kernels for extents that vary, remembered from one compile of a model to the next: the first shape's are built for
+// its extents, a second shape's for extents that vary where the two differ, and others use those again that fit.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/model.h"
+#include "compiler/pick.h"
+
+namespace oc {
+
+class Variants {
+ public:
+  // What `file` holds; nothing when it is missing, damaged or of another program.
+  Variants(std::filesystem::path file, const OpTable& ops);
+
+  // Replaces kernels of `model` by ones that vary, and learns those that are new. `pick` says what a kernel would be
+  // built with; one that was timed with its own extents stays as it is.
+  void apply(Model& model, const Target& target, const std::function<Pick(const Kernel&)>& pick);
+  // Writes what was learned; a folder that cannot be written forgets.
+  void save() const;
+
+ private:
+  struct Known {
+    Kernel kernel;
+    std::string other;  // the workload that says what of it varies; "" when nothing does
+    size_t place = 0;   // among the kernels of its model
+    std::optional<Pick> pick = {};
+  };
+  struct Search {
+    const Target& target;
+    const std::function<Pick(const Kernel&)>& pick;
+  };
+  [[nodiscard]] const Known* serving(const Kernel& wanted, const Search& search);
+  [[nodiscard]] std::optional<Known> made_from(const Kernel& wanted, size_t place) const;
+  [[nodiscard]] bool may_vary(const Kernel& kernel) const;
+
+  std::filesystem::path file_;
+  const OpTable& ops_;
+  std::vector<Known> known_;
+  bool learned_ = false;
+};
+
+}  // namespace oc

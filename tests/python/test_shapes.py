@@ -1,0 +1,176 @@
+"""One session at many shapes: kernels for extents that vary are built once and serve them all."""
+
+import gc
+import os
+import pathlib
+import statistics
+import time
+
+import numpy as np
+import onnxruntime
+import pytest
+from harness import MODELS, TOLERANCE, err
+from onnx import TensorProto, helper, numpy_helper
+from opencompiler import InferenceSession, SessionOptions
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENCOMPILER_CACHE", str(tmp_path / "cache"))
+
+
+def one_thread(**options):
+    return SessionOptions(intra_op_num_threads=1, **options)
+
+
+def model_of(nodes, inputs, outputs, weights):
+    infos = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in inputs.items()
+    ]
+    results = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs
+    ]
+    constants = [
+        numpy_helper.from_array(array, name) for name, array in weights.items()
+    ]
+    graph = helper.make_graph(nodes, "g", infos, results, constants)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10
+    ).SerializeToString()
+
+
+def picture_model():
+    """Convolutions of several forms, a skip, pooling, upsampling by 2."""
+    random = np.random.default_rng(0)
+
+    def weight(*shape):
+        return (random.normal(size=shape) / np.sqrt(np.prod(shape[1:]))).astype(
+            np.float32
+        )
+
+    weights = {
+        "w1": weight(32, 3, 3, 3),
+        "w2": weight(32, 32, 3, 3),
+        "w3": weight(32, 1, 3, 3),
+        "w4": weight(48, 32, 1, 1),
+        "w5": weight(48, 48, 3, 3),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+    }
+    same, half = [1, 1, 1, 1], [2, 2]
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], pads=same, strides=half),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "w2"], ["c"], pads=same),
+        helper.make_node("Add", ["b", "c"], ["d"]),
+        helper.make_node("Conv", ["d", "w3"], ["e"], pads=same, group=32),
+        helper.make_node("Conv", ["e", "w4"], ["f"]),
+        helper.make_node("MaxPool", ["f"], ["p"], kernel_shape=[2, 2], strides=half),
+        helper.make_node("Conv", ["p", "w5"], ["q"], pads=same),
+        helper.make_node("Resize", ["q", "", "scales"], ["u"], mode="nearest",
+                         coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+        helper.make_node("Add", ["u", "f"], ["y"]),
+        helper.make_node("GlobalAveragePool", ["y"], ["z"]),
+    ]  # fmt: skip
+    return model_of(nodes, {"x": ["n", 3, "h", "w"]}, ["y", "z"], weights)
+
+
+def check(session, reference, feeds):
+    for ours, theirs in zip(
+        session.run(None, feeds), reference.run(None, feeds), strict=True
+    ):
+        assert ours.shape == theirs.shape
+        assert err(ours, theirs) < TOLERANCE, {k: v.shape for k, v in feeds.items()}
+
+
+def sentences(random, batch, length):
+    mask = np.ones((batch, length), np.int64)
+    mask[:, length - length // 3 :] = 0
+    return {
+        "input_ids": random.integers(0, 20000, (batch, length)),
+        "attention_mask": mask,
+    }
+
+
+def test_pictures_of_many_sizes_share_kernels():
+    model = picture_model()
+    session = InferenceSession(model, one_thread())
+    reference = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(1)
+    built = []
+    sizes = [
+        (128, 96),
+        (64, 96),
+        (96, 160),
+        (160, 64),
+        (192, 128),
+        (128, 128),
+        (96, 128),
+    ]
+    for height, width in sizes:
+        x = random.normal(size=(1, 3, height, width)).astype(np.float32)
+        check(session, reference, {"x": x})
+        built.append(session.kernels_built)
+    # Tiles must fit into the extents: a narrow picture or a low one may need more.
+    assert built[-1] <= built[2] + 8 < 7 * built[0], built
+    assert built[-1] == built[-2], built
+
+
+def test_sentences_of_many_lengths_share_kernels():
+    file = MODELS / "minilm_l3.onnx"
+    session = InferenceSession(file, one_thread())
+    reference = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(2)
+    built = []
+    for batch, length in [(4, 64), (2, 40), (8, 100), (3, 77), (5, 128), (2, 41)]:
+        check(session, reference, sentences(random, batch, length))
+        built.append(session.kernels_built)
+    assert built[-1] == built[2], "the last shapes build nothing"
+
+
+def resident_mb():
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+@pytest.mark.long
+def test_memory_is_bounded_over_a_thousand_shapes():
+    file = MODELS / "minilm_l3.onnx"
+    session = InferenceSession(file, one_thread())
+    session.MAX_BYTES = 400 << 20
+    reference = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(3)
+    resident = []
+    for _ in range(1000):
+        check(
+            session,
+            reference,
+            sentences(random, int(random.integers(1, 9)), int(random.integers(3, 257))),
+        )
+        gc.collect()
+        resident.append(resident_mb())
+    assert statistics.mean(resident[-100:]) < 1.1 * statistics.mean(resident[100:200])
+    assert session.kernels_built < 200
+
+
+@pytest.mark.perf
+def test_kernels_that_serve_many_shapes_are_as_fast():
+    """As the same shape's own, to 0.85."""
+    file = MODELS / "minilm_l3.onnx"
+    random = np.random.default_rng(4)
+    varied = InferenceSession(file, one_thread())
+    for batch, length in [(4, 100), (2, 64)]:
+        varied.run(None, sentences(random, batch, length))
+    ratios = []
+    for batch, length in [(1, 128), (2, 77), (3, 200), (8, 33), (5, 256)]:
+        feeds = sentences(random, batch, length)
+        alone = InferenceSession(file, one_thread(share_kernels=False))
+        times = {varied: [], alone: []}
+        for _ in range(30):
+            for session, taken in times.items():
+                session.run(None, feeds)
+                started = time.perf_counter()
+                session.run(None, feeds)
+                taken.append(time.perf_counter() - started)
+        ratios.append(statistics.median(np.divide(times[alone], times[varied])))
+    assert min(ratios) > 0.85, ratios
