@@ -1,5 +1,7 @@
 // Quantisation: numbers as small integers with a scale and a zero point, x = (q − zero) · scale. Sums of products are
 // exact: matrix products in i32, convolutions in f64.
+#include "frontends/onnx/ops/quantize.h"
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -122,9 +124,8 @@ Values dequantize_linear(Call& n) {
   return {n.cast(n.emit("mul", {minus_zero(n, x, zero, wide), factor}), to.dtype)};
 }
 
-// Scale and zero point from the range of x, 0 included; of zeros alone the scale is 1.
-Values dynamic_quantize_linear(Call& n) {
-  const ValueId x = n.in(0);
+// Of zeros alone the scale is 1.
+Quantised quantised_by_range(Call& n, ValueId x) {
   const auto bound = [&](std::string_view reduction, std::string_view op) {
     return n.emit(op, {reduce_over(n, reduction, x, axes_from(0, n.rank(x)), false), n.like(x, 0)});
   };
@@ -133,6 +134,21 @@ Values dynamic_quantize_linear(Call& n) {
   const ValueId scale = n.emit("where", {n.emit("equal", {step, n.like(x, 0)}), n.like(x, 1), step});
   const ValueId zero = quantised(n, n.emit("div", {n.emit("neg", {low}), scale}), {}, {DType::u8});
   return {quantised(n, n.emit("div", {x, scale}), zero, {DType::u8}), scale, zero};
+}
+
+ValueId without_zero(Call& n, ValueId values, ValueId zero) {
+  return minus_zero(n, values, zero, DType::i32);
+}
+
+ValueId product_with(Call& n, ValueId rows, const Weights8& weights) {
+  const Quantised q = quantised_by_range(n, rows);
+  const ValueId sums = n.emit("matmul", {without_zero(n, q.values, q.zero), weights.values});
+  return n.emit("mul", {n.cast(sums, DType::f32), n.emit("mul", {q.scale, weights.scale})});
+}
+
+Values dynamic_quantize_linear(Call& n) {
+  const Quantised q = quantised_by_range(n, n.in(0));
+  return {q.values, q.scale, q.zero};
 }
 
 Values matmul_integer(Call& n) {

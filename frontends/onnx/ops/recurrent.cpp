@@ -4,7 +4,9 @@
 #include <functional>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
+#include "frontends/onnx/ops/parts.h"
+#include "frontends/onnx/ops/quantize.h"
+#include "frontends/onnx/ops/reduce.h"
 
 namespace oc::from_onnx {
 namespace {
@@ -27,26 +29,6 @@ ValueId times(Call& n, ValueId a, ValueId b) {
   return n.emit("mul", {a, b});
 }
 
-// `count` positions of dim `d` from `start`.
-ValueId part(Call& n, ValueId x, size_t d, int64_t start, int64_t count) {
-  const Extents shape = n.shape(x);
-  if (count == shape[d]) return x;
-  Extents starts(shape.size(), 0), sizes = shape;
-  starts[d] = start;
-  sizes[d] = count;
-  return n.emit("slice", {x}, {{"starts", starts}, {"sizes", sizes}, {"steps", Extents(shape.size(), 1)}});
-}
-
-// Position i of the first dim, without that dim.
-ValueId row(Call& n, ValueId x, int64_t i) {
-  const Extents shape = n.shape(x);
-  return n.reshape(part(n, x, 0, i, 1), Extents(shape.begin() + 1, shape.end()));
-}
-
-ValueId joined(Call& n, const Values& parts, int64_t axis) {
-  return parts.size() == 1 ? parts[0] : n.emit("concat", parts, {{"axis", axis}});
-}
-
 // What the three ops share, in the layout of sequences first.
 struct Sequence {
   Call& n;
@@ -56,7 +38,8 @@ struct Sequence {
   bool reverse_first;
   ValueId lengths;  // i64 batch × 1; invalid: all sequences have all steps
   std::vector<Function> functions;
-  double clip;  // of what activations are applied to; 0 = none
+  double clip;      // of what activations are applied to; 0 = none
+  bool eight_bits;  // W and R, which are then [directions, k, gates · hidden]
 };
 
 int64_t count_directions(Call& n) {
@@ -99,16 +82,38 @@ bool batch_first(const Call& n) {
   return n.flag("layout", false);
 }
 
-Sequence read_sequence(Call& n, int64_t gates, const std::vector<std::string>& default_activations) {
+void check_weights(Call& n, int64_t directions, int64_t columns, int64_t width, int64_t hidden) {
+  check_shape(n, n.in(1), "W", {directions, columns, width});
+  check_shape(n, n.in(2), "R", {directions, columns, hidden});
+}
+
+// The same for numbers in 8 bits, with a scale and a zero point for each direction, or for each column of it.
+void check_weights8(Call& n, int64_t directions, int64_t columns, int64_t width, int64_t hidden) {
+  check_shape(n, n.in(1), "W", {directions, width, columns});
+  check_shape(n, n.in(2), "R", {directions, hidden, columns});
+  for (size_t i : {size_t{1}, size_t{2}}) {
+    const DType dtype = n.dtype(n.in(i));
+    if (dtype != DType::u8 && dtype != DType::i8)
+      user_error("its weights (input {}) are {}, must be u8 or i8", i, dtype_name(dtype));
+    const size_t scale = 6 + 2 * i, zero = scale + 1;
+    if (n.dtype(n.in(scale)) != DType::f32 || n.dtype(n.in(zero)) != dtype)
+      user_error("its scale and zero point (inputs {} and {}) must be f32 and {}", scale, zero, dtype_name(dtype));
+    for (size_t each : {scale, zero})
+      if (n.shape(n.in(each)) != Extents{directions}) check_shape(n, n.in(each), "scale", {directions, columns});
+  }
+}
+
+Sequence read_sequence(Call& n, int64_t gates, const std::vector<std::string>& default_activations,
+                       bool eight_bits = false) {
   const ValueId given = n.in(0);
   if (n.rank(given) != 3) user_error("its input has rank {}, must be 3", n.rank(given));
   const ValueId x = batch_first(n) ? n.transpose(given, {1, 0, 2}) : given;
   const Extents shape = n.shape(x), recurrence = n.shape(n.in(2));
   if (shape[0] > kMaxSteps)
     user_error("has {} steps; sequences of up to {} are supported, give a shorter --shape", shape[0], kMaxSteps);
-  const int64_t directions = count_directions(n), hidden = recurrence.empty() ? 0 : recurrence.back();
-  check_shape(n, n.in(1), "W", {directions, gates * hidden, shape[2]});
-  check_shape(n, n.in(2), "R", {directions, gates * hidden, hidden});
+  if (recurrence.size() != 3) user_error("its R has rank {}, must be 3", recurrence.size());
+  const int64_t directions = count_directions(n), hidden = recurrence[eight_bits ? 1 : 2];
+  (eight_bits ? check_weights8 : check_weights)(n, directions, gates * hidden, shape[2], hidden);
   if (n.has(3)) check_shape(n, n.in(3), "B", {directions, 2 * gates * hidden});
   if (n.integer("hidden_size", hidden) != hidden)
     user_error("hidden_size is {}, its weights are for {}", n.integer("hidden_size"), hidden);
@@ -123,7 +128,15 @@ Sequence read_sequence(Call& n, int64_t gates, const std::vector<std::string>& d
           .reverse_first = n.text("direction", "forward") == "reverse",
           .lengths = lengths_of(n, shape[0], shape[1]),
           .functions = activations(n, default_activations, directions),
-          .clip = n.number("clip", 0)};
+          .clip = n.number("clip", 0),
+          .eight_bits = eight_bits};
+}
+
+// What rows are multiplied with: floats, which have no scale, or numbers in 8 bits.
+using Factor = Weights8;
+
+ValueId multiplied(Call& n, ValueId rows, const Factor& factor) {
+  return factor.scale.valid() ? product_with(n, rows, factor) : n.emit("matmul", {rows, factor.values});
 }
 
 // One direction's share of what it is given.
@@ -132,16 +145,17 @@ struct Direction {
   int64_t index;
   bool reverse;
   std::span<const Function> functions;
-  Values recurrence = {};  // Rᵀ of the cell's sets of gates, made once for all steps
+  std::vector<Factor> recurrence = {};  // Rᵀ of the cell's sets of gates, made once for all steps
 
   // inputs [directions, …] → […]
-  [[nodiscard]] ValueId own(size_t input) const { return row(s.n, s.n.in(input), index); }
-  // [gates·hidden, k] → [k, count·hidden]: some of the gates.
-  [[nodiscard]] ValueId weights(size_t input, int64_t first, int64_t count) const {
-    return s.n.transpose(part(s.n, own(input), 0, first * s.hidden, count * s.hidden), {1, 0});
+  [[nodiscard]] ValueId own(size_t input) const { return item(s.n, s.n.in(input), 0, index); }
+  // [gates·hidden, k] → [k, count·hidden]: some of the gates. Of numbers in 8 bits always all, [k, gates·hidden].
+  [[nodiscard]] Factor weights(size_t input, int64_t first, int64_t count) const {
+    if (s.eight_bits) return {without_zero(s.n, own(input), own(7 + 2 * input)), own(6 + 2 * input)};
+    return {s.n.transpose(part(s.n, own(input), 0, first * s.hidden, count * s.hidden), {1, 0}), {}};
   }
   // h·Rᵀ for the cell's i-th set of gates.
-  [[nodiscard]] ValueId recur(ValueId h, size_t i) const { return s.n.emit("matmul", {h, recurrence[i]}); }
+  [[nodiscard]] ValueId recur(ValueId h, size_t i) const { return multiplied(s.n, h, recurrence[i]); }
   // B's part for inputs (half 0) or the recurrence (half 1), for some of the gates.
   [[nodiscard]] ValueId bias(int64_t half, int64_t first, int64_t count) const {
     return part(s.n, own(3), 0, (half * s.gates + first) * s.hidden, count * s.hidden);
@@ -149,8 +163,8 @@ struct Direction {
   // steps × batch × gates·hidden: inputs times weights, with the bias of all inputs, and of the recurrence for the
   // first `merged` gates.
   [[nodiscard]] ValueId projected_inputs(int64_t merged) const {
-    const ValueId flat = s.n.reshape(s.x, {s.steps * s.batch, s.width});
-    ValueId result = s.n.emit("matmul", {flat, weights(1, 0, s.gates)});
+    const ValueId flat = s.n.reshape(ranged_inputs(), {s.steps * s.batch, s.width});
+    ValueId result = multiplied(s.n, flat, weights(1, 0, s.gates));
     if (s.n.has(3)) {
       const Extents rest{(s.gates - merged) * s.hidden};
       ValueId recurrent = bias(1, 0, merged);
@@ -159,11 +173,18 @@ struct Direction {
     }
     return s.n.reshape(result, {s.steps, s.batch, s.gates * s.hidden});
   }
+  // Where inputs are quantised, steps behind the end of the longest sequence have no part in their range.
+  [[nodiscard]] ValueId ranged_inputs() const {
+    if (!s.eight_bits || !s.lengths.valid()) return s.x;
+    const ValueId longest = reduce_over(s.n, "reduce_max", s.lengths, {0, 1}, false);
+    const ValueId inside = s.n.emit("less", {positions(s.n, s.steps, 0, 3), longest});
+    return s.n.emit("where", {inside, s.x, s.n.like(s.x, 0)});
+  }
   [[nodiscard]] ValueId initial(size_t input) const {
     if (!s.n.has(input)) return s.n.expand(s.n.like(s.x, 0), {s.batch, s.hidden});
     const ValueId given = batch_first(s.n) ? s.n.transpose(s.n.in(input), {1, 0, 2}) : s.n.in(input);
     check_shape(s.n, given, "initial state", {s.directions, s.batch, s.hidden});
-    return row(s.n, given, index);
+    return item(s.n, given, 0, index);
   }
   [[nodiscard]] ValueId gate(ValueId gates, int64_t i) const { return part(s.n, gates, 1, i * s.hidden, s.hidden); }
   // The i-th activation function, of what `clip` leaves.
@@ -189,14 +210,31 @@ struct Run {
   State last;
 };
 
+// Position t of every sequence, [batch, …], when each is read backwards from its own end; behind it as it is.
+ValueId mirrored(const Sequence& s, ValueId x, int64_t t) {
+  Call& n = s.n;
+  const ValueId at = n.scalar(DType::i64, static_cast<double>(t));
+  const ValueId back = n.emit("sub", {s.lengths, n.scalar(DType::i64, static_cast<double>(t + 1))});
+  const ValueId step = n.emit("where", {n.emit("less", {at, s.lengths}), back, at});
+  const ValueId rows = sum(n, times(n, step, static_cast<double>(s.batch)), positions(n, s.batch, 0, 2));
+  const ValueId flat = n.reshape(x, {s.steps * s.batch, n.shape(x)[2]});
+  return n.emit("gather", {flat, n.reshape(rows, {s.batch})}, {{"axis", int64_t{0}}});
+}
+
 Run unroll(const Direction& d, const Cell& cell) {
   const Sequence& s = d.s;
   Call& n = s.n;
   const ValueId inputs = d.projected_inputs(cell.merged);
   Run run{Values(static_cast<size_t>(s.steps)), {d.initial(5), s.gates == 4 ? d.initial(6) : ValueId()}};
+  // Which states are quantised in one range follows from where sequences begin, and from what is left of those that
+  // are over: with the output Y nothing, else their last.
+  const bool mirror = d.reverse && s.eight_bits && s.lengths.valid();
+  const bool forgets = s.eight_bits && n.proto.output_size() > 0 && !n.proto.output(0).empty();
+  ValueId hidden = run.last.hidden;
   for (int64_t i = 0; i < s.steps; ++i) {
-    const int64_t t = d.reverse ? s.steps - 1 - i : i;
-    State next = cell.step(d, row(n, inputs, t), run.last);
+    const int64_t t = d.reverse && !mirror ? s.steps - 1 - i : i;
+    const ValueId input = mirror ? mirrored(s, inputs, t) : item(n, inputs, 0, t);
+    State next = cell.step(d, input, {hidden, run.last.cell});
     ValueId output = next.hidden;
     if (s.lengths.valid()) {
       const ValueId inside = n.emit("less", {n.scalar(DType::i64, static_cast<double>(t)), s.lengths});
@@ -206,7 +244,11 @@ Run unroll(const Direction& d, const Cell& cell) {
     }
     run.outputs[static_cast<size_t>(t)] = output;
     run.last = next;
+    hidden = forgets ? output : next.hidden;
   }
+  if (!mirror || run.outputs.empty()) return run;
+  const ValueId whole = stacked(n, run.outputs, 0);
+  for (int64_t t = 0; t < s.steps; ++t) run.outputs[static_cast<size_t>(t)] = mirrored(s, whole, t);
   return run;
 }
 
@@ -293,11 +335,25 @@ Values gru(Call& n) {
   return run_all(read_sequence(n, 3, {"Sigmoid", "Tanh"}), cell);
 }
 
-Values lstm(Call& n) {
+namespace {
+
+Values lstm_of(Call& n, bool eight_bits) {
   if (n.flag("input_forget", false)) user_error("input_forget is not supported");
-  const Sequence s = read_sequence(n, 4, {"Sigmoid", "Tanh", "Tanh"});
+  const Sequence s = read_sequence(n, 4, {"Sigmoid", "Tanh", "Tanh"}, eight_bits);
   if (n.has(7)) check_shape(n, n.in(7), "P", {s.directions, 3 * s.hidden});
   return run_all(s, {lstm_step, 4, {{0, 4}}});
+}
+
+}  // namespace
+
+Values lstm(Call& n) {
+  return lstm_of(n, false);
+}
+
+// With weights in 8 bits. The inputs of all steps are quantised at once, the states of a batch at each step, as
+// onnxruntime does it on one thread.
+Values dynamic_quantize_lstm(Call& n) {
+  return lstm_of(n, true);
 }
 
 }  // namespace oc::from_onnx
