@@ -21,6 +21,15 @@ ValueId exact_gelu(Call& n, ValueId x) {
   return n.emit("mul", {times(n, x, 0.5), plus(n, erf, 1)});
 }
 
+// The input and, when there is one, the bias of its last dim.
+ValueId biased(Call& n) {
+  const Extents shape = n.shape(n.in(0));
+  if (!n.has(1)) return n.in(0);
+  if (shape.empty()) user_error("its input must not be a scalar");
+  check_vector(n, 1, "bias", shape.back());
+  return n.emit("add", {n.in(0), n.in(1)});
+}
+
 // x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))
 ValueId tanh_gelu(Call& n, ValueId x) {
   const ValueId inner = plus(n, times(n, n.emit("mul", {x, x}), 0.044715), 1);
@@ -88,8 +97,11 @@ Values gelu(Call& n) {
 }
 
 Values fast_gelu(Call& n) {
-  const ValueId x = n.has(1) ? n.emit("add", {n.in(0), n.in(1)}) : n.in(0);
-  return {tanh_gelu(n, x)};
+  return {tanh_gelu(n, biased(n))};
+}
+Values bias_gelu(Call& n) {
+  static_cast<void>(n.in(1));
+  return {exact_gelu(n, biased(n))};
 }
 
 Values softplus(Call& n) {

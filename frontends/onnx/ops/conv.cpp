@@ -108,6 +108,41 @@ Values conv(Call& n) {
   return {convolution(n, n.in(0), n.in(1), bias_of(n))};
 }
 
+namespace {
+
+// What the attribute `activation` makes of x, with its numbers in `activation_params`; without one x itself.
+ValueId activated(Call& n, ValueId x) {
+  const std::string activation = n.text("activation", "");
+  const auto* attr = n.attribute("activation_params");
+  const auto params = [&](int count) {
+    if (attr == nullptr || attr->floats_size() != count)
+      user_error("activation '{}' needs {} activation_params", activation, count);
+    return std::span(attr->floats().data(), static_cast<size_t>(count));
+  };
+  if (activation.empty()) return x;
+  if (activation == "Relu") return n.emit("relu", {x});
+  if (activation == "Tanh") return n.emit("tanh", {x});
+  if (activation == "Sigmoid") return n.emit("sigmoid", {x});
+  if (activation == "LeakyRelu") return n.emit("leaky_relu", {x}, {{"alpha", double{params(1)[0]}}});
+  if (activation == "Clip") return bounded(n, x, params(2)[0], params(2)[1]);
+  if (activation == "HardSigmoid") return bounded(n, plus(n, times(n, x, params(2)[0]), params(2)[1]), 0, 1);
+  user_error("activation '{}' is not supported; Relu, Tanh, Sigmoid, LeakyRelu, Clip and HardSigmoid are", activation);
+}
+
+}  // namespace
+
+// activation(convolution + z)
+Values fused_conv(Call& n) {
+  ValueId result = convolution(n, n.in(0), n.in(1), bias_of(n));
+  if (n.has(3)) {
+    if (n.shape(n.in(3)) != n.shape(result))
+      user_error("its Z has the shape [{}], must be [{}]", fmt::join(n.shape(n.in(3)), ", "),
+                 fmt::join(n.shape(result), ", "));
+    result = n.emit("add", {result, n.in(3)});
+  }
+  return {activated(n, result)};
+}
+
 // Columns [n, c · taps, positions] added up where each tap lies in the image: a transposed convolution of each
 // channel's taps with filters of a single 1.
 Values col2im(Call& n) {

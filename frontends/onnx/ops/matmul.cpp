@@ -1,4 +1,5 @@
 // MatMul, Gemm and relatives.
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
@@ -34,11 +35,29 @@ Values matmul(Call& n) {
   return {numpy_matmul(n, n.in(0), n.in(1))};
 }
 
+namespace {
+
+// [m, batch …, k] → [batch …, m, k]
+ValueId batch_first(Call& n, ValueId value) {
+  std::vector<int64_t> perm(static_cast<size_t>(n.rank(value)));
+  std::iota(perm.begin(), perm.end(), 0);
+  std::rotate(perm.begin(), perm.begin() + 1, perm.end() - 1);
+  return n.transpose(value, perm);
+}
+
+}  // namespace
+
+// α·A'·B', where transBatch brings the first dim behind those of the batch and trans, after it, swaps the last two.
 Values fused_matmul(Call& n) {
-  if (n.flag("transBatchA", false) || n.flag("transBatchB", false))
-    user_error("transBatchA and transBatchB are not supported");
-  const ValueId a = n.flag("transA", false) ? swap_last(n, n.in(0)) : n.in(0);
-  const ValueId b = n.flag("transB", false) ? swap_last(n, n.in(1)) : n.in(1);
+  const bool batch_a = n.flag("transBatchA", false), batch_b = n.flag("transBatchB", false);
+  ValueId a = n.in(0), b = n.in(1);
+  if ((batch_a || batch_b) && (n.rank(a) < 3 || n.rank(a) != n.rank(b)))
+    user_error("transBatchA and transBatchB need operands of one rank, 3 or more; they have {} and {}", n.rank(a),
+               n.rank(b));
+  if (batch_a) a = batch_first(n, a);
+  if (batch_b) b = batch_first(n, b);
+  if (n.flag("transA", false)) a = swap_last(n, a);
+  if (n.flag("transB", false)) b = swap_last(n, b);
   const ValueId result = numpy_matmul(n, a, b);
   const double alpha = n.number("alpha", 1);
   return {alpha == 1 ? result : n.emit("mul", {result, n.like(result, alpha)})};

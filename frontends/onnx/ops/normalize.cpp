@@ -100,19 +100,46 @@ Values instance_normalization(Call& n) {
   return {scaled(n, unit, per_channel(n, n.in(1), rank), per_channel(n, n.in(2), rank))};
 }
 
-// [n, c, …] → [n, groups, c/groups · …], rows normalised; scale and bias per channel (opset 21) or per group (18).
+namespace {
+
+// [n, c, …] → [n, groups, c/groups · …], rows normalised.
+ValueId normalised_groups(Call& n, ValueId x, int64_t groups, double epsilon) {
+  const Extents shape = n.shape(x);
+  if (shape.size() < 2 || groups < 1 || shape[1] % groups != 0)
+    user_error("{} groups do not divide its channels", groups);
+  const Extents rows{shape[0], groups, product(shape) / std::max<int64_t>(shape[0] * groups, 1)};
+  return normalised(n, moments(n, n.reshape(x, rows), {2}), epsilon);
+}
+
+}  // namespace
+
+// Scale and bias per channel (opset 21) or per group (18).
 Values group_normalization(Call& n) {
   const ValueId x = n.in(0);
   const Extents shape = n.shape(x);
-  const int64_t groups = n.integer("num_groups"), rank = n.rank(x);
-  if (rank < 2 || groups < 1 || shape[1] % groups != 0)
-    user_error("num_groups {} does not divide its channels", groups);
-  const Extents rows{shape[0], groups, product(shape) / std::max<int64_t>(shape[0] * groups, 1)};
-  ValueId unit = normalised(n, moments(n, n.reshape(x, rows), {2}), n.number("epsilon", 1e-5f));
+  const int64_t rank = n.rank(x);
+  ValueId unit = normalised_groups(n, x, n.integer("num_groups"), n.number("epsilon", 1e-5f));
   const bool per_group = n.opset < 21;
   if (per_group) unit = scaled(n, unit, per_channel(n, n.in(1), 3), per_channel(n, n.in(2), 3));
   const ValueId result = n.reshape(unit, shape);
   return {per_group ? result : scaled(n, result, per_channel(n, n.in(1), rank), per_channel(n, n.in(2), rank))};
+}
+
+// That of com.microsoft: pictures with the channels last unless it says otherwise, and a SiLU behind it.
+Values group_norm(Call& n) {
+  if (n.rank(n.in(0)) != 4) user_error("its input has rank {}, must be 4", n.rank(n.in(0)));
+  const bool channels_last = n.flag("channels_last", true), silu = n.flag("activation", false);
+  const ValueId x = channels_last ? n.transpose(n.in(0), {0, 3, 1, 2}) : n.in(0);
+  const Extents shape = n.shape(x);
+  check_vector(n, 1, "gamma", shape[1]);
+  check_vector(n, 2, "beta", shape[1]);
+  const ValueId wide = n.cast(x, DType::f32);  // as gamma and beta are
+  const ValueId unit = normalised_groups(n, wide, n.integer("groups"), n.number("epsilon", 1e-5f));
+  ValueId y = scaled(n, n.reshape(unit, shape), per_channel(n, n.cast(n.in(1), DType::f32), 4),
+                     per_channel(n, n.cast(n.in(2), DType::f32), 4));
+  if (silu) y = n.emit("mul", {y, n.emit("sigmoid", {y})});
+  y = n.cast(y, n.dtype(x));
+  return {channels_last ? n.transpose(y, {0, 2, 3, 1}) : y};
 }
 
 // Outputs Mean and InvStdDev are computed only when read.
@@ -135,6 +162,18 @@ Values rms_normalization(Call& n) {
   const ValueId x = n.in(0);
   const int64_t axis = normal_axis(n.integer("axis", -1), n.rank(x));
   return {n.emit("rms_norm", {x, n.in(1)}, {{"axis", axis}, {"epsilon", double{n.number("epsilon", 1e-5f)}}})};
+}
+
+// RMSNormalization by the name it had before ONNX took it in; its second output is 1 / √(mean of x² + ε).
+Values simplified_layer_normalization(Call& n) {
+  if (n.integer("stash_type", 1) != 1) user_error("stash_type {} is not supported; 1 is", n.integer("stash_type"));
+  Values results = rms_normalization(n);
+  if (!n.wants(1)) return results;
+  const ValueId x = n.cast(n.in(0), DType::f32);
+  const std::vector<int64_t> axes = axes_from(normal_axis(n.integer("axis", -1), n.rank(x)), n.rank(x));
+  const ValueId square = reduce_over(n, "reduce_mean", n.emit("mul", {x, x}), axes);
+  results.push_back(n.emit("reciprocal", {n.emit("sqrt", {plus(n, square, n.number("epsilon", 1e-5f))})}));
+  return results;
 }
 
 Values mean_variance_normalization(Call& n) {
@@ -173,16 +212,6 @@ Values lp_normalization(Call& n) {
   const ValueId norm = p == 1 ? sum : n.emit("sqrt", {sum});
   const ValueId divisor = n.emit("where", {n.emit("equal", {norm, n.like(x, 0)}), n.like(x, 1), norm});
   return {n.emit("div", {x, divisor})};
-}
-
-// layer_norm(input + skip + bias); output 3 is that sum.
-Values skip_layer_normalization(Call& n) {
-  ValueId sum = n.emit("add", {n.in(0), n.in(1)});
-  if (n.has(4)) sum = n.emit("add", {sum, n.in(4)});
-  Values operands{sum, n.in(2)};
-  if (n.has(3)) operands.push_back(n.in(3));
-  const Attrs attrs{{"axis", n.rank(sum) - 1}, {"epsilon", n.number("epsilon", 1e-12f)}};
-  return {n.emit("layer_norm", operands, attrs), {}, {}, sum};
 }
 
 }  // namespace oc::from_onnx

@@ -61,6 +61,11 @@ ValueId stacked(Call& n, const Values& tensors, int64_t axis) {
   return joined(n, with_axis, axis);
 }
 
+void check_vector(const Call& n, size_t i, std::string_view what, int64_t count) {
+  if (n.shape(n.in(i)) != Extents{count})
+    user_error("its {} (input {}) has the shape [{}], must be [{}]", what, i, fmt::join(n.shape(n.in(i)), ", "), count);
+}
+
 void demand_inference(const Call& n) {
   if (n.opset < 7 && !n.flag("is_test", false))
     user_error("is_test is 0, training, which is not supported; export the model for inference");

@@ -20,6 +20,8 @@ namespace oc::from_onnx {
 // The elements of x at `indices` along `axis`, all other coordinates their own (GatherElements); index.cpp has it.
 [[nodiscard]] ValueId take_along(Call& n, ValueId x, ValueId indices, int64_t axis);
 
+// UserError unless input `i` is a vector of so many elements.
+void check_vector(const Call& n, size_t i, std::string_view what, int64_t count);
 // Before opset 7 an attribute says whether a node is to train or to infer; UserError unless it infers.
 void demand_inference(const Call& n);
 
