@@ -110,6 +110,84 @@ CASES = [
 ]
 
 
+def heads(batch, queries, keys, width, values=None, **more):
+    values = values or width
+    bias = (2 * width + values,) if more.pop("bias", True) else None
+    return {
+        "q": (batch, queries, width),
+        "k": (batch, keys, width),
+        "v": (batch, keys, values),
+        "bias": bias,
+        "mask": more.get("mask"),
+        "scores_bias": more.get("scores_bias"),
+        "past_key": more.get("past"),
+        "past_value": more.get("past"),
+    }
+
+
+def packed(batch, sequence, width, columns=None, **more):
+    columns = columns or 3 * width
+    return {
+        "x": (batch, sequence, width),
+        "w": (width, columns),
+        "bias": (columns,) if more.pop("bias", True) else None,
+        "mask": more.get("mask"),
+        "past": more.get("past"),
+        "scores_bias": more.get("scores_bias"),
+    }
+
+
+def mask_of(*shape):
+    """Each row has a key to attend to."""
+    mask = np.random.default_rng(9).integers(0, 2, shape).astype(np.int32)
+    mask[..., 0] = 1
+    return mask
+
+
+PRESENT = ("y", "present_key", "present_value")
+CASES += [
+    Case("MultiHeadAttention", heads(3, 7, 7, 18), {"num_heads": 3}),
+    Case(
+        "MultiHeadAttention",
+        heads(1, 1, 17, 33, 6, bias=False, scores_bias=(1, 3, 1, 17)),
+        {"num_heads": 3, "scale": 0.3},
+    ),
+    Case(
+        "MultiHeadAttention",
+        heads(3, 7, 17, 14, mask=mask_of(3, 17)),
+        {"num_heads": 2, "mask_filter_value": -50.0},
+    ),
+    Case(
+        "MultiHeadAttention",
+        heads(2, 3, 3, 14, past=(2, 2, 5, 7)),
+        {"num_heads": 2, "unidirectional": 1},
+        PRESENT,
+    ),
+    Case("Attention", packed(3, 7, 17, 63), {"num_heads": 3}),
+    Case(
+        "Attention",
+        packed(2, 17, 12, mask=mask_of(2, 17), bias=False),
+        {"num_heads": 3, "scale": 0.2},
+    ),
+    Case(
+        "Attention",
+        packed(2, 7, 12, 36, mask=mask_of(2, 7, 7), scores_bias=(2, 2, 7, 7)),
+        {"num_heads": 2},
+    ),
+    Case(
+        "Attention",
+        packed(1, 7, 33, 40),
+        {"num_heads": 2, "qkv_hidden_sizes": [12, 12, 16], "unidirectional": 1},
+    ),
+    Case(
+        "Attention",
+        packed(2, 3, 14, past=(2, 2, 2, 5, 7)),
+        {"num_heads": 2, "unidirectional": 1},
+        ("y", "present"),
+    ),
+]
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_onnxruntime(case):
     case.check(case.theirs())
@@ -205,6 +283,21 @@ REFUSED = [
         Case("GroupNorm", GROUPS | {"x": (7, 5, 33)}, {"groups": 3, "activation": 0}),
         "rank 3",
     ),
+    (
+        Case("MultiHeadAttention", {"q": (2, 7, 3, 3, 7)}, {"num_heads": 3}),
+        "packed in one input",
+    ),
+    (
+        Case(
+            "MultiHeadAttention",
+            heads(2, 3, 5, 14, mask=np.array([3, 5], np.int32)),
+            {"num_heads": 2},
+        ),
+        "its mask",
+    ),
+    (Case("Attention", packed(2, 3, 14), {"num_heads": 2, "do_rotary": 1}), "do_rot"),
+    (Case("Attention", packed(2, 3, 14), {"num_heads": 3}), "into 3 heads"),
+    (Case("Attention", packed(2, 3, 14, 41), {"num_heads": 2}), "41 columns"),
 ]
 
 

@@ -1,19 +1,15 @@
 // Attention: softmax(Q·Kᵀ·scale + bias)·V with the heads, the mask and the cache around it. The graph passes make one
 // op of its core again.
+#include "frontends/onnx/ops/attention.h"
+
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
-#include "frontends/onnx/call.h"
 #include "frontends/onnx/tensor.h"
 
 namespace oc::from_onnx {
-namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-enum Input : size_t { kQ, kK, kV, kMask, kPastKey, kPastValue, kValidKeys };
-
-// [b, s, heads · d] → [b, heads, s, d]; of rank 4 as it is.
 ValueId split_heads(Call& n, ValueId x, std::string_view attr) {
   const Extents shape = n.shape(x);
   if (shape.size() == 4) return x;
@@ -23,6 +19,24 @@ ValueId split_heads(Call& n, ValueId x, std::string_view attr) {
   return n.transpose(n.reshape(x, {shape[0], shape[1], heads, shape[2] / heads}), {0, 2, 1, 3});
 }
 
+ValueId merge_heads(Call& n, ValueId x) {
+  const Extents s = n.shape(x);
+  return n.reshape(n.transpose(x, {0, 2, 1, 3}), {s[0], s[2], s[1] * s[3]});
+}
+
+ValueId distances(Call& n, int64_t queries, int64_t keys) {
+  n.spend(DType::i64, queries * keys);
+  Tensor result = make_tensor(DType::i64, {queries, keys});
+  for (int64_t i = 0; i < queries; ++i)
+    for (int64_t j = 0; j < keys; ++j) result.as<int64_t>()[static_cast<size_t>(i * keys + j)] = j - i;
+  return n.constant(std::move(result));
+}
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+enum Input : size_t { kQ, kK, kV, kMask, kPastKey, kPastValue, kValidKeys };
+
 // Each head of keys or values serves a group of neighbouring query heads.
 ValueId repeat_heads(Call& n, ValueId x, int64_t heads) {
   const Extents s = n.shape(x);
@@ -31,15 +45,6 @@ ValueId repeat_heads(Call& n, ValueId x, int64_t heads) {
   const int64_t group = heads / s[1];
   return n.reshape(n.expand(n.reshape(x, {s[0], s[1], 1, s[2], s[3]}), {s[0], s[1], group, s[2], s[3]}),
                    {s[0], heads, s[2], s[3]});
-}
-
-// Key j minus query i: [queries, keys].
-ValueId distances(Call& n, int64_t queries, int64_t keys) {
-  n.spend(DType::i64, queries * keys);
-  Tensor result = make_tensor(DType::i64, {queries, keys});
-  for (int64_t i = 0; i < queries; ++i)
-    for (int64_t j = 0; j < keys; ++j) result.as<int64_t>()[static_cast<size_t>(i * keys + j)] = j - i;
-  return n.constant(std::move(result));
 }
 
 ValueId integer(Call& n, int64_t value) {
@@ -137,10 +142,7 @@ Values attention(Call& n) {
   const ValueId weights = weights_of(n, scores, bias.valid());
   stages.push_back(weights);
   ValueId y = n.emit("matmul", {weights, v});
-  if (flat) {
-    const Extents s = n.shape(y);
-    y = n.reshape(n.transpose(y, {0, 2, 1, 3}), {s[0], s[2], s[1] * s[3]});
-  }
+  if (flat) y = merge_heads(n, y);
   const int64_t mode = n.integer("qk_matmul_output_mode", 0);
   if (mode < 0 || mode >= static_cast<int64_t>(stages.size())) user_error("qk_matmul_output_mode {} is unknown", mode);
   return {y, present[0], present[1], stages[static_cast<size_t>(mode)]};
