@@ -221,6 +221,14 @@ ValueId mirrored(const Sequence& s, ValueId x, int64_t t) {
   return n.emit("gather", {flat, n.reshape(rows, {s.batch})}, {{"axis", int64_t{0}}});
 }
 
+// A sequence without steps ends with 0, as in onnxruntime, whatever its initial state.
+void forget_empty(const Sequence& s, State& last) {
+  Call& n = s.n;
+  const ValueId any = n.emit("less", {n.scalar(DType::i64, 0), s.lengths});
+  for (ValueId* state : {&last.hidden, &last.cell})
+    if (state->valid()) *state = n.emit("where", {any, *state, n.like(*state, 0)});
+}
+
 Run unroll(const Direction& d, const Cell& cell) {
   const Sequence& s = d.s;
   Call& n = s.n;
@@ -246,6 +254,7 @@ Run unroll(const Direction& d, const Cell& cell) {
     run.last = next;
     hidden = forgets ? output : next.hidden;
   }
+  if (s.lengths.valid()) forget_empty(s, run.last);
   if (!mirror || run.outputs.empty()) return run;
   const ValueId whole = stacked(n, run.outputs, 0);
   for (int64_t t = 0; t < s.steps; ++t) run.outputs[static_cast<size_t>(t)] = mirrored(s, whole, t);
