@@ -62,7 +62,7 @@ SHAPED = {
 }
 # Those whose inputs are fixed though their nodes take any size. Those of BERT, GPT-2 and Whisper are fixed inside too.
 FIXED = ("ddddocr_det", "efficientnet_lite0", "resnet50")
-QUICK = ("minilm_l3", "silero_vad", "cls")
+QUICK = ("minilm_l3", "silero_vad")
 
 
 def opened(name):
