@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "tuning_db/machine.h"
 
 namespace oc {
@@ -15,32 +16,13 @@ namespace {
 
 using Json = nlohmann::json;  // a sorted map: dump() is canonical
 
-// The length of the well-formed UTF-8 sequence at the front of `text`, 0 if there is none (RFC 3629).
-size_t sequence_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const size_t length = first >= 0xC2 && first < 0xE0   ? 2
-                        : first >= 0xE0 && first < 0xF0 ? 3
-                        : first >= 0xF0 && first < 0xF5 ? 4
-                                                        : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  // Overlong forms, surrogates, and what lies beyond U+10FFFF.
-  if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) > 0x9F) || (first == 0xF0 && byte(1) < 0x90) ||
-      (first == 0xF4 && byte(1) > 0x8F))
-    return 0;
-  return length;
-}
-
 bool is_control(char c) {
   return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F;
 }
 
 bool is_clean(std::string_view text) {
   while (!text.empty()) {
-    const size_t length = sequence_length(text);
+    const size_t length = utf8_length(text);
     if (length == 0 || is_control(text.front())) return false;
     text.remove_prefix(length);
   }
@@ -50,7 +32,7 @@ bool is_clean(std::string_view text) {
 std::string clean_text(std::string_view text, size_t max_bytes) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = sequence_length(text);
+    const size_t length = utf8_length(text);
     const bool keep = length > 0 && !is_control(text.front());
     if (out.size() + std::max<size_t>(length, 1) > max_bytes) break;
     out += keep ? text.substr(0, length) : "?";

@@ -2,32 +2,13 @@
 
 #include <cstdint>
 
+#include "base/utf8.h"
+
 namespace oc::from_onnx {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 constexpr size_t kMaxName = 256;
-
-// Length of the well-formed UTF-8 sequence at the start of `text` (Unicode 15, table 3-7), 0 if there is none.
-size_t sequence_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
-  const uint8_t lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
-                        : (lead & 0xF0) == 0xE0        ? 3
-                        : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                       : 0;
-  if (length == 0 || text.size() < length) return 0;
-  uint8_t low = 0x80, high = 0xBF;
-  if (lead == 0xE0) low = 0xA0;
-  if (lead == 0xED) high = 0x9F;
-  if (lead == 0xF0) low = 0x90;
-  if (lead == 0xF4) high = 0x8F;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < length; ++i)
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  return length;
-}
 
 bool is_control(std::string_view sequence) {
   const auto first = static_cast<uint8_t>(sequence[0]);
@@ -39,7 +20,7 @@ std::string clean(std::string_view text, bool keep_breaks) {
   std::string result;
   result.reserve(text.size());
   while (!text.empty()) {
-    const size_t length = sequence_length(text);
+    const size_t length = utf8_length(text);
     const std::string_view sequence = text.substr(0, length);
     const bool kept_break = keep_breaks && (text[0] == '\n' || text[0] == '\t' || text[0] == '\r');
     if (length == 0 || (is_control(sequence) && !kept_break)) {
