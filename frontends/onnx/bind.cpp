@@ -61,6 +61,13 @@ std::string flag(std::string_view name, const ::onnx::TypeProto::Tensor& tensor)
   return fmt::format("--shape {}={}", printable(name), dims.empty() ? "NxN" : dims);
 }
 
+// What a constant given for strings must be: rows.
+Extents rows_extents(const ::onnx::TypeProto::Tensor& declared_type, const Tensor& given) {
+  if (given.dtype != DType::u8 || given.shape.empty())
+    user_error("the constant given is {}, the model takes strings", dtype_name(given.dtype));
+  return given_extents(declared_type, {given.shape.begin(), given.shape.end() - 1});
+}
+
 std::shared_ptr<const Tensor> given_constant(const ::onnx::TypeProto::Tensor& declared_type, const Tensor& given) {
   const DType dtype = stored_dtype(declared_type.elem_type());
   if (given.dtype != dtype)
@@ -77,6 +84,7 @@ struct Binder {
   Names names = {};         // that something may be given for
   std::string listed = {};  // the same with their shapes
   std::string open = {}, flags = {};
+  std::vector<std::string> strings = {};  // inputs of strings without a constant
 
   void take_name(const std::string& name, const std::string& what) {
     if (!names.insert(name).second) user_error("another input has the name '{}' too", printable(name));
@@ -87,12 +95,19 @@ struct Binder {
     const std::string dims = tensor.has_shape() ? declared(tensor.shape()) : "of unknown rank";
     take_name(name, dims);
     BoundTensor bound{.name = printable(name), .type = {}};
-    bound.type.dtype = stored_dtype(tensor.elem_type());
-    bound.format = find_format(tensor.elem_type());
+    bound.format = declared_format(tensor.elem_type());
+    bound.type.dtype = bound.format != nullptr ? bound.format->stored : stored_dtype(tensor.elem_type());
     const auto given = options.shapes.find(name);
     const auto constant = options.constants.find(name);
     Extents extents;
-    if (constant != options.constants.end()) {
+    if (bound.format == &text_format()) {
+      if (constant == options.constants.end()) {
+        strings.push_back(bound.name);
+        return bound;
+      }
+      extents = rows_extents(tensor, constant->second);
+      bound.constant = std::make_shared<const Tensor>(constant->second);
+    } else if (constant != options.constants.end()) {
       bound.constant = given_constant(tensor, constant->second);
       extents = bound.constant->shape;
     } else if (given != options.shapes.end()) {
@@ -143,6 +158,19 @@ struct Binder {
     return bound;
   }
 
+  void check_strings() const {
+    if (strings.empty()) return;
+    std::string list, hint;
+    for (const std::string& name : strings) {
+      list += fmt::format("{}'{}'", list.empty() ? "" : ", ", name);
+      hint += fmt::format(" --freeze {}=@file.npy", name);
+    }
+    throw ValuesNeeded(
+        fmt::format("takes strings ({}), which are supported as constants only: compile for their values with{}", list,
+                    hint),
+        strings);
+  }
+
   // Shapes and constants are given for inputs only.
   void check_given() const {
     const auto check = [&](std::string_view what, std::string_view name) {
@@ -166,6 +194,7 @@ std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph, const Impor
     if (!initializers.contains(input.name()))
       result.push_back(within(fmt::format("input '{}'", printable(input.name())), [&] { return binder.bind(input); }));
   binder.check_given();
+  binder.check_strings();
   if (!binder.open.empty())
     user_error("the sizes of these inputs are not known:{}\ngive numbers for the unknown dims: {}", binder.open,
                binder.flags);

@@ -16,8 +16,8 @@ struct Format;
 struct BoundTensor {
   std::string name;
   Type type;                                         // static
-  const Format* format = nullptr;                    // of elements that are bytes in the graph (formats.h)
-  std::shared_ptr<const Tensor> constant = nullptr;  // null: the caller of the library gives it
+  const Format* format = nullptr;                    // of elements that are not what the dtype says (formats.h)
+  std::shared_ptr<const Tensor> constant = nullptr;  // null: the caller of the library gives it; of strings their rows
 };
 
 struct BoundInput {
@@ -28,7 +28,8 @@ struct BoundInput {
 };
 
 // The graph's inputs in order, initializers left out. UserError on shapes and constants for unknown inputs, of another
-// type, rank or against a declared extent, and one that lists all inputs whose unknown dims are left open.
+// type, rank or against a declared extent, and one that lists all inputs whose unknown dims are left open; ValuesNeeded
+// for strings that are no constants.
 [[nodiscard]] std::vector<BoundInput> bind_inputs(const ::onnx::GraphProto& graph, const ImportOptions& options);
 
 }  // namespace oc::from_onnx

@@ -8,6 +8,7 @@
 #include "frontends/onnx/import.h"
 #include "frontends/onnx/names.h"
 #include "frontends/onnx/tensor.h"
+#include "frontends/onnx/texts.h"
 #include "graph/fold.h"
 
 namespace oc::from_onnx {
@@ -45,6 +46,10 @@ void check_count(const Import& import) {
     user_error("the model makes more than {} values", import.most_values);
 }
 
+void check_numbers(const Call& n, ValueId value) {
+  if (is_text(n, value)) user_error("takes strings, must be numbers");
+}
+
 bool is_integer(DType dtype) {
   return !dtype_is_float(dtype);
 }
@@ -70,7 +75,9 @@ std::vector<std::string> inputs_behind(const Graph& graph, ValueId value) {
 
 ValueId take_constant(Import& import, ::onnx::TensorProto& proto, const std::string& name) {
   if (const auto found = import.taken.find(&proto); found != import.taken.end()) return found->second;
-  const ValueId value = import.graph.add_constant(name, take_tensor(proto, import.folder));
+  const bool texts = proto.data_type() == ::onnx::TensorProto::STRING;
+  const ValueId value =
+      texts ? take_texts(import, proto, name) : import.graph.add_constant(name, take_tensor(proto, import.folder));
   import.taken.emplace(&proto, value);
   if (const Format* format = find_format(proto.data_type())) import.formats[value.index] = format;
   return value;
@@ -150,6 +157,11 @@ std::string Call::text(std::string_view attr_name, std::optional<std::string> fa
   return attr != nullptr ? printable(attr->s()) : *fallback;
 }
 
+std::string Call::bytes(std::string_view attr_name, const std::string& fallback) const {
+  const auto* attr = typed(*this, attr_name, AttributeProto::STRING, "a text", false);
+  return attr != nullptr ? attr->s() : fallback;
+}
+
 std::vector<int64_t> Call::integers(std::string_view attr_name, std::optional<std::vector<int64_t>> fallback) const {
   const auto* attr = attribute(attr_name);
   if (attr != nullptr && attr->type() == AttributeProto::UNDEFINED && attr->ints_size() == 0) return {};
@@ -165,6 +177,7 @@ bool Call::flag(std::string_view attr_name, bool fallback) const {
 }
 
 std::optional<std::vector<double>> Call::known_numbers(ValueId value) {
+  check_numbers(*this, value);
   if (known(value) == nullptr) return std::nullopt;
   const Tensor* tensor = known(cast(value, DType::f64));
   if (tensor == nullptr) return std::nullopt;
@@ -195,6 +208,7 @@ double Call::demand_number(size_t i, std::string_view what) {
 }
 
 int64_t Call::demand_integer(size_t i, std::string_view what) {
+  check_numbers(*this, in(i));
   static_cast<void>(demand(in(i), what));
   if (dtype_is_float(dtype(in(i))))
     user_error("its {} (input {}) is {}, must be an integer", what, i, dtype_name(dtype(in(i))));
@@ -271,7 +285,7 @@ ValueId Call::expand(ValueId value, const Extents& to) {
   return emit("expand", {value}, {{"shape", to}});
 }
 
-void Call::spend(DType type, int64_t count) {
+void spend(Import& import, DType type, int64_t count) {
   int64_t bytes = 0;
   if (__builtin_mul_overflow(count, static_cast<int64_t>(dtype_size(type)), &bytes) || bytes > import.fold_budget_bytes)
     user_error(

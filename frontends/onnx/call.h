@@ -5,11 +5,13 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "graph/graph.h"
@@ -35,6 +37,28 @@ struct List {
   bool nothing = false;
 };
 
+constexpr uint32_t kEmptyText = 0;  // where "" stands
+
+// The texts that strings of the model are, each once; see texts.h.
+class Texts {
+ public:
+  Texts() { place({}); }
+  Texts(const Texts&) = delete;
+  Texts& operator=(const Texts&) = delete;
+  // Where the text stands, and whether it was not there before.
+  std::pair<uint32_t, bool> place(std::string text) {
+    const auto [at, fresh] = places_.try_emplace(std::move(text), static_cast<uint32_t>(all_.size()));
+    if (fresh) all_.push_back(&at->first);
+    return {at->second, fresh};
+  }
+  [[nodiscard]] const std::string& operator[](uint32_t place) const { return *all_[place]; }
+  [[nodiscard]] size_t size() const { return all_.size(); }
+
+ private:
+  std::map<std::string, uint32_t> places_;
+  std::vector<const std::string*> all_;  // keys of the map, which stay where they are
+};
+
 // What all nodes share.
 struct Import {
   Graph graph;
@@ -42,16 +66,19 @@ struct Import {
   int64_t fold_budget_bytes;
   std::filesystem::path folder;                  // of external data, "" = none
   std::function<void(const std::string&)> warn;  // may be null
-  // Values whose elements are bytes to the graph (formats.h), by value.
+  // Values whose elements are not what their dtype says (formats.h), by value.
   std::unordered_map<uint32_t, const Format*> formats = {};
   // What stands in the graph as a value that no op of ours takes, by value.
   std::unordered_map<uint32_t, List> lists = {};
   // Constants by where the model has them: a body that is imported again shares those of the first time.
   std::unordered_map<const ::onnx::TensorProto*, ValueId> taken = {};
+  Texts texts = {};
   int64_t size_of_bodies = 0;  // Wiring::size of what was imported so far
   size_t most_values = 0;      // that the graph may have: small models can ask for many
 };
 
+// Takes `count` elements of `dtype` out of the folding budget before they are made.
+void spend(Import& import, DType dtype, int64_t count);
 // The constant that the model holds there, its data moved out of it.
 [[nodiscard]] ValueId take_constant(Import& import, ::onnx::TensorProto& proto, const std::string& name = {});
 // A value that stands for these; UserError unless the elements are tensors of one type. Sequences that are made element
@@ -95,7 +122,8 @@ struct Call {
   [[nodiscard]] const ::onnx::AttributeProto* attribute(std::string_view name) const;
   [[nodiscard]] int64_t integer(std::string_view name, std::optional<int64_t> fallback = {}) const;
   [[nodiscard]] double number(std::string_view name, std::optional<double> fallback = {}) const;
-  [[nodiscard]] std::string text(std::string_view name, std::optional<std::string> fallback = {}) const;
+  [[nodiscard]] std::string text(std::string_view name, std::optional<std::string> fallback = {}) const;  // printable
+  [[nodiscard]] std::string bytes(std::string_view name, const std::string& fallback) const;  // as they stand there
   [[nodiscard]] std::vector<int64_t> integers(std::string_view name,
                                               std::optional<std::vector<int64_t>> fallback = {}) const;
   [[nodiscard]] bool flag(std::string_view name, bool fallback) const;  // 0 or 1
@@ -126,8 +154,7 @@ struct Call {
   ValueId reshape(ValueId value, const Extents& shape);  // likewise
   ValueId transpose(ValueId value, const std::vector<int64_t>& perm);
   ValueId expand(ValueId value, const Extents& shape);
-  // Takes `count` elements of `dtype` out of the folding budget before they are made.
-  void spend(DType dtype, int64_t count);
+  void spend(DType dtype, int64_t count) const { from_onnx::spend(import, dtype, count); }
 };
 
 // `axis` from −rank … rank−1 to 0 … rank−1.

@@ -103,6 +103,15 @@ const Format* find_format(int64_t onnx_type) {
   return found == kFormats.end() ? nullptr : &*found;
 }
 
+const Format& text_format() {
+  static constexpr Format kText{TensorProto::STRING, "string", DType::u32, 32};
+  return kText;
+}
+
+const Format* declared_format(int64_t onnx_type) {
+  return onnx_type == TensorProto::STRING ? &text_format() : find_format(onnx_type);
+}
+
 DType stored_dtype(int64_t onnx_type) {
   const Format* format = find_format(onnx_type);
   return format != nullptr ? format->stored : known_dtype(onnx_type);
@@ -142,12 +151,21 @@ bool moves_elements(std::string_view op) {
   return std::ranges::find(kOps, op) != kOps.end();
 }
 
+bool hands_on_formats(std::string_view op) {
+  constexpr std::array<std::string_view, 14> kOps{
+      "ConcatFromSequence", "Constant",       "Loop",        "Optional",          "OptionalGetElement",
+      "OptionalHasElement", "Scan",           "SequenceAt",  "SequenceConstruct", "SequenceErase",
+      "SequenceInsert",     "SequenceLength", "SequenceMap", "SplitToSequence"};
+  return std::ranges::find(kOps, op) != kOps.end();
+}
+
 bool converts_formats(std::string_view op) {
-  constexpr std::array<std::string_view, 18> kOps{
-      "Cast",           "CastLike",    "ConcatFromSequence", "Constant",           "DequantizeLinear",
-      "Loop",           "Optional",    "OptionalGetElement", "OptionalHasElement", "QuantizeLinear",
-      "Scan",           "SequenceAt",  "SequenceConstruct",  "SequenceErase",      "SequenceInsert",
-      "SequenceLength", "SequenceMap", "SplitToSequence"};
+  return op == "Cast" || op == "CastLike" || op == "DequantizeLinear" || op == "QuantizeLinear";
+}
+
+bool takes_texts(std::string_view op) {
+  constexpr std::array<std::string_view, 6> kOps{"Equal",       "LabelEncoder", "StringConcat", "StringNormalizer",
+                                                 "StringSplit", "Where"};
   return std::ranges::find(kOps, op) != kOps.end();
 }
 

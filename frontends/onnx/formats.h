@@ -27,6 +27,10 @@ struct Format {
 
 // Null: the type is none of these.
 [[nodiscard]] const Format* find_format(int64_t onnx_type);
+// Of strings, which texts.h is about: no format of numbers, and none that find_format gives.
+[[nodiscard]] const Format& text_format();
+// What values of a declared type have: one of the above, or null.
+[[nodiscard]] const Format* declared_format(int64_t onnx_type);
 // The dtype that holds elements of the type; UserError when there is none.
 [[nodiscard]] DType stored_dtype(int64_t onnx_type);
 // The elements of a byte string that packs them, the first in the lowest bits; `count` must fit.
@@ -40,7 +44,11 @@ struct Format {
 
 // Do the ops of this name move elements without looking at them, and give what input 0 is?
 [[nodiscard]] bool moves_elements(std::string_view op);
-// Do they know formats?
+// Do they hand values on as they are, whatever their formats?
+[[nodiscard]] bool hands_on_formats(std::string_view op);
+// Do they know formats of numbers?
 [[nodiscard]] bool converts_formats(std::string_view op);
+// Do they know strings?
+[[nodiscard]] bool takes_texts(std::string_view op);
 
 }  // namespace oc::from_onnx

@@ -12,6 +12,7 @@
 #include "frontends/onnx/model.h"
 #include "frontends/onnx/names.h"
 #include "frontends/onnx/tensor.h"
+#include "frontends/onnx/texts.h"
 #include "frontends/onnx/wiring.h"
 #include "graph/pass.h"
 
@@ -44,20 +45,28 @@ struct Unsupported {
   }
 };
 
-// What the results are if the op moves elements that are bytes in the graph; null when its inputs are none or it
-// converts them. UserError when it does neither.
+// What the results are if the op moves elements that are not what their dtype says; null when its inputs are none or
+// it knows them. UserError when it does neither.
 const Format* format_of_inputs(const Call& call) {
   const std::string_view op = call.row.name;
   const Format* first = call.has(0) ? call.format(call.any(0)) : nullptr;
   const Format* any = first;
-  for (size_t i = 1; i < call.inputs.size() && any == nullptr; ++i)
-    if (call.has(i)) any = call.format(call.any(i));
-  if (any == nullptr || converts_formats(op)) return nullptr;
+  bool texts = false;
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    const Format* format = call.has(i) ? call.format(call.any(i)) : nullptr;
+    if (any == nullptr) any = format;
+    texts |= format == &text_format();
+  }
+  if (any == nullptr || hands_on_formats(op) || (texts ? takes_texts(op) : converts_formats(op))) return nullptr;
+  if ((!moves_elements(op) || first == nullptr) && texts)
+    user_error("takes strings, which only Equal, Where, ops that move elements and those for strings do");
   if (!moves_elements(op) || first == nullptr)
     user_error("takes {}, which only Cast, QuantizeLinear, DequantizeLinear and ops that move elements do", any->name);
-  for (size_t i = 1; i < call.inputs.size(); ++i)
-    if (call.has(i) && call.format(call.in(i)) != first && (op == "Concat" || call.format(call.in(i)) != nullptr))
+  for (size_t i = 1; i < call.inputs.size(); ++i) {
+    const Format* format = call.has(i) ? call.format(call.in(i)) : first;
+    if (format != first && (format != nullptr || call.dtype(call.in(i)) == first->stored))
       user_error("its inputs are of different types");
+  }
   return first;
 }
 
@@ -125,14 +134,20 @@ struct Importer {
     user_error("these ops of the model are not supported; export it without them:{}", list);
   }
 
+  ValueId add_input(const BoundTensor& tensor) {
+    if (tensor.format == &text_format())
+      return within(fmt::format("input '{}'", tensor.name),
+                    [&] { return read_rows(import, *tensor.constant, tensor.name); });
+    const ValueId value = tensor.constant == nullptr ? import.graph.add_input(tensor.name, tensor.type)
+                                                     : import.graph.add_constant(tensor.name, tensor.constant);
+    if (tensor.format != nullptr) import.formats[value.index] = tensor.format;
+    return value;
+  }
+
   void add_inputs(Scope& scope, const ImportOptions& options) {
     for (const BoundInput& input : bind_inputs(scope.graph, options)) {
       Values values;
-      for (const BoundTensor& tensor : input.tensors) {
-        values.push_back(tensor.constant == nullptr ? import.graph.add_input(tensor.name, tensor.type)
-                                                    : import.graph.add_constant(tensor.name, tensor.constant));
-        if (tensor.format != nullptr) import.formats[values.back().index] = tensor.format;
-      }
+      for (const BoundTensor& tensor : input.tensors) values.push_back(add_input(tensor));
       scope.values[input.name] = input.is_list ? add_list(import, {std::move(values), input.nothing}) : values.at(0);
     }
   }
@@ -247,6 +262,9 @@ struct Importer {
   // Values carry their outputs' names. One that has a name already (an input or weight returned as it is, a value
   // returned twice) is returned through a reshape to its own shape.
   void add_output(const std::string& name, ValueId id, std::unordered_set<uint32_t>& taken) {
+    if (const auto format = import.formats.find(id.index);
+        format != import.formats.end() && format->second == &text_format())
+      id = within(fmt::format("output '{}'", name), [&] { return make_rows(import, id); });
     const bool free = import.graph[id].kind == ValueKind::node && !taken.contains(id.index);
     if (!free)
       id = add_op(import.graph, import.ops, "reshape", {id}, {{"shape", import.graph[id].type.extents()}}, name);

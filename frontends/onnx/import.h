@@ -31,7 +31,8 @@ struct ImportOptions {
   // The shape of a sequence or an optional is the number of its elements (of an optional 0: it has no value); they are
   // the inputs name[0], name[1], …, each with a shape of its own.
   std::map<std::string, Extents> shapes;
-  // Inputs that are not the caller's to give: constants of the model.
+  // Inputs that are not the caller's to give: constants of the model. One of strings must be among them: u8 with one
+  // more dim, each text a row of UTF-8 filled up with zero bytes.
   std::map<std::string, Tensor> constants;
   // Bytes that folding at import may make in all: constants that a small file can blow up (Expand, Tile, Range …).
   int64_t fold_budget_bytes = int64_t{1} << 30;
@@ -44,7 +45,7 @@ struct ImportOptions {
 // name[1], …; an optional without a value is none. Names of values and nodes and the model's metadata are kept; bytes
 // in them that are no printable UTF-8 become U+FFFD. Weights in other files are read from the model's own folder or
 // below, never through links. Elements of types smaller than a byte, or floats of one, are bytes in the graph
-// (formats.h).
+// (formats.h); strings that it returns are rows of bytes (texts.h).
 [[nodiscard]] Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options = {});
 // `folder_for_external_data` empty: the model may not refer to other files. `display_name` stands for the file in
 // messages.
@@ -54,8 +55,8 @@ struct ImportOptions {
 
 struct ModelInput {
   std::string name;
-  std::optional<DType> dtype;  // none: a type no tensor of ours has (strings, maps …)
-  std::string format;          // ONNX's name of a type whose elements are bytes to us ("int4"), else empty
+  std::optional<DType> dtype;  // none: a type no tensor of ours has (complex numbers, maps …)
+  std::string format;          // ONNX's name of a type that we hold as another ("int4", "string"), else empty
   std::optional<Shape> shape;  // as declared: unknown dims keep their symbols; none: even the rank is unknown
   bool optional = false, sequence = false;  // then the above is of its elements
 };

@@ -147,7 +147,7 @@ ModelInput describe(const ::onnx::ValueInfoProto& info) {
   if (type.tensor == nullptr) return result;
   const auto& tensor = *type.tensor;
   result.dtype = to_dtype(tensor.elem_type());
-  if (const Format* format = find_format(tensor.elem_type())) {
+  if (const Format* format = declared_format(tensor.elem_type())) {
     result.dtype = format->stored;
     result.format = format->name;
   }

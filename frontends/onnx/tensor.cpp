@@ -84,13 +84,6 @@ void copy_typed(const TensorProto& proto, Tensor& tensor) {
   }
 }
 
-Extents checked_shape(const TensorProto& proto) {
-  Extents shape(proto.dims().begin(), proto.dims().end());
-  for (int64_t extent : shape)
-    if (extent < 0) user_error("has the negative dim {}", extent);
-  return shape;
-}
-
 // Frees the data and keeps the name, which others point at. (Clearing a field would keep its capacity.)
 void drop_data(TensorProto& proto) {
   delete proto.release_raw_data();
@@ -138,6 +131,13 @@ void fill_inline(const TensorProto& proto, int64_t elements, int64_t bytes, Tens
 }
 
 }  // namespace
+
+Extents checked_shape(const TensorProto& proto) {
+  Extents shape(proto.dims().begin(), proto.dims().end());
+  for (int64_t extent : shape)
+    if (extent < 0) user_error("has the negative dim {}", extent);
+  return shape;
+}
 
 std::optional<DType> to_dtype(int64_t onnx_type) {
   switch (onnx_type) {

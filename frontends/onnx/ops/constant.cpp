@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "frontends/onnx/formats.h"
 #include "frontends/onnx/tensor.h"
+#include "frontends/onnx/texts.h"
 
 namespace oc::from_onnx {
 namespace {
@@ -84,12 +85,15 @@ Values constant(Call& n) {
       t.as<float>()[0] = attr.f();
       return t;
     }())};
+  if (kind == "value_string") return {add_texts(n.import, {}, [&](int64_t) { return attr.s(); })};
+  if (kind == "value_strings")
+    return {add_texts(n.import, {attr.strings_size()}, [&](int64_t i) { return attr.strings(static_cast<int>(i)); })};
   n.spend(DType::i64, std::max(attr.floats_size(), attr.ints_size()));  // anew in each iteration of a loop
   if (kind == "value_floats") return {n.constant(float_tensor(attr.floats(), {attr.floats_size()}))};
   const int64_t integer = attr.i();
   if (kind == "value_int") return {n.constant(int64_tensor({&integer, 1}, {}))};
   if (kind == "value_ints") return {n.constant(int_tensor(attr.ints(), {attr.ints_size()}))};
-  user_error("a constant given as '{}' is not supported; dense tensors of numbers are", kind);
+  user_error("a constant given as '{}' is not supported; dense tensors are", kind);
 }
 
 Values constant_of_shape(Call& n) {

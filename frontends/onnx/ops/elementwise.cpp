@@ -31,8 +31,23 @@ ValueId second_operand(Call& n) {
 Values binary(Call& n) {
   return {n.emit(n.row.op, {n.in(0), second_operand(n)})};
 }
+
+namespace {
+
+void check_same_format(const Call& n, ValueId a, ValueId b) {
+  if (n.format(a) != n.format(b)) user_error("its inputs are of different types");
+}
+
+}  // namespace
+
+// Equal strings are equal places of texts.
+Values equal_to(Call& n) {
+  check_same_format(n, n.in(0), n.in(1));
+  return binary(n);
+}
 Values where(Call& n) {
-  return {n.emit("where", {n.in(0), n.in(1), n.in(2)})};
+  check_same_format(n, n.in(1), n.in(2));
+  return {n.with_format(n.emit("where", {n.in(0), n.in(1), n.in(2)}), n.format(n.in(1)))};
 }
 
 Values variadic(Call& n) {
