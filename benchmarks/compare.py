@@ -201,7 +201,11 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
     given, frozen, shapes = map(
         assignments, (arguments.input, arguments.freeze, arguments.shape)
     )
-    declared = _opencompiler.read_model(arguments.model)["inputs"]
+    model = _opencompiler.read_model(arguments.model)
+    declared = model["inputs"]
+    for name, dtype, *_ in model["outputs"]:
+        if dtype == "string":
+            raise SystemExit(f"error: output '{name}' is of strings: not compared")
     known = [name for name, *_ in declared]
     refuse_unknown("--input", given, known)
     refuse_unknown("--freeze", frozen, known)
@@ -228,8 +232,9 @@ def make_inputs(arguments) -> dict[str, np.ndarray]:
         elif dtype == "i64":
             inputs[name] = random.integers(0, 1000, shape)
         else:
+            flag = "--freeze" if dtype == "string" else "--input"
             raise SystemExit(
-                f"error: input '{name}' is {dtype}; give --input {name}=@file.npy"
+                f"error: input '{name}' is {dtype}; give {flag} {name}=@file.npy"
             )
     return inputs
 

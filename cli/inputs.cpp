@@ -64,6 +64,23 @@ Tensor parse_tensor(const std::string& name, const std::string& text) {
   return filled_tensor(*dtype, shape, std::string_view(text).substr(equals + 1));
 }
 
+// The input that `name` is, or is an element of: "x[0]" of a sequence "x". Null: none.
+const ModelInput* find_input(const std::vector<ModelInput>& declared, const std::string& name) {
+  for (const ModelInput& input : declared)
+    if (input.name == name || ((input.sequence || input.optional) && name.starts_with(input.name + "["))) return &input;
+  return nullptr;
+}
+
+// "@x.npy", or the text itself of a scalar.
+Tensor parse_texts(const ModelInput& input, const std::string& name, const std::string& value) {
+  if (value.starts_with('@')) return read_npy_texts(value.substr(1));
+  if (!input.shape || !input.shape->empty())
+    user_error("--freeze {0}={1}: '{0}' is of strings: write {0}=@file.npy", name, value);
+  Tensor row = make_tensor(DType::u8, {static_cast<int64_t>(value.size())});
+  std::ranges::copy(value, reinterpret_cast<char*>(row.bytes.data()));
+  return row;
+}
+
 }  // namespace
 
 void add_inputs(CLI::App& verb, std::vector<std::string>& flags) {
@@ -98,9 +115,13 @@ std::map<std::string, Tensor> parse_constants(const std::vector<std::string>& fl
   const std::vector<ModelInput> declared = read_model_inputs(model).inputs;
   for (const std::string& text : flags) {
     const auto [name, value] = parse_file_assignment(text, "--freeze");
-    const auto input = std::ranges::find(declared, name, &ModelInput::name);
+    const ModelInput* input = find_input(declared, name);
+    if (input != nullptr && input->format == "string") {
+      constants[name] = parse_texts(*input, name, value);
+      continue;
+    }
     const bool is_number = !value.starts_with('@') && value.find('=') == std::string::npos;
-    const bool scalar = input != declared.end() && input->dtype && input->shape && input->shape->empty();
+    const bool scalar = input != nullptr && input->dtype && input->shape && input->shape->empty();
     constants[name] = is_number && scalar ? filled_tensor(*input->dtype, {}, value) : parse_tensor(name, value);
   }
   return constants;

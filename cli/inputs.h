@@ -17,7 +17,8 @@ void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 // NAME=@file.npy, NAME=@file.npz (its entry of that name), @file.npz (all its entries), NAME=1x3xf32=0.5. UserError
 // when the number is no value of the type.
 [[nodiscard]] std::map<std::string, Tensor> parse_inputs(const std::vector<std::string>& flags);
-// The values of --freeze: NAME=… as above, or NAME=16000, a number for what `model` declares as a scalar.
+// The values of --freeze: NAME=… as above, or NAME=16000, a number for what `model` declares as a scalar. For strings
+// NAME=@file.npy and, of a scalar, NAME=text; they come as rows of UTF-8.
 [[nodiscard]] std::map<std::string, Tensor> parse_constants(const std::vector<std::string>& flags,
                                                             const std::string& model);
 

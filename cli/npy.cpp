@@ -4,10 +4,12 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <limits>
 #include <optional>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/utf8.h"
 
 namespace oc::cli {
 namespace {
@@ -83,9 +85,12 @@ std::optional<Extents> parse_shape(std::string_view text) {
   return extents;
 }
 
-}  // namespace
+struct Array {
+  std::string_view descr, data;
+  Extents shape;
+};
 
-Tensor parse_npy(std::string_view bytes, std::string_view file) {
+Array parse_header(std::string_view bytes, std::string_view file) {
   if (bytes.size() < 12 || !bytes.starts_with(kMagic)) user_error("{}: no .npy file", file);
   const bool v1 = bytes[6] == 1;
   const size_t header_at = v1 ? 10 : 12;
@@ -98,20 +103,80 @@ Tensor parse_npy(std::string_view bytes, std::string_view file) {
   if (descr.empty() || !shape.starts_with('(')) user_error("{}: the header names no dtype and shape", file);
   if (value_of(header, "fortran_order").starts_with("True"))
     user_error("{}: Fortran order; save it with numpy.ascontiguousarray", file);
-  const auto* row = std::ranges::find(kTypes, descr, &Row::descr);
-  if (row == kTypes.end()) user_error("{}: dtype {} is not supported", file, printable(descr));
   const std::optional<Extents> extents = parse_shape(shape);
   if (!extents) user_error("{}: the header's shape is no list of at most {} extents", file, kMaxRank);
-  // Before memory is taken for it: the file must hold what its header promises.
-  int64_t needed = static_cast<int64_t>(dtype_size(row->dtype));
+  return {descr, data, *extents};
+}
+
+// Before memory is taken for it: the file must hold what its header promises.
+void check_size(const Array& array, int64_t element_bytes, std::string_view file) {
+  int64_t needed = element_bytes;
   bool fits = true;
-  for (const int64_t extent : *extents) fits = !__builtin_mul_overflow(needed, extent, &needed) && fits;
-  if (!fits || static_cast<uint64_t>(needed) != data.size())
-    user_error("{}: {} bytes of data, the shape needs {}", file, data.size(),
+  for (const int64_t extent : array.shape) fits = !__builtin_mul_overflow(needed, extent, &needed) && fits;
+  if (!fits || static_cast<uint64_t>(needed) != array.data.size())
+    user_error("{}: {} bytes of data, the shape needs {}", file, array.data.size(),
                fits ? std::to_string(needed) : "more than there can be");
-  Tensor tensor = make_tensor(row->dtype, *extents);
-  if (!data.empty()) std::memcpy(tensor.bytes.data(), data.data(), data.size());
+}
+
+[[noreturn]] void refuse_dtype(const Array& array, std::string_view file) {
+  user_error("{}: dtype {} is not supported", file, printable(array.descr));
+}
+
+// How many characters each string has room for, each in four bytes.
+int64_t string_length(const Array& array, std::string_view file) {
+  int64_t length = 0;
+  const char* end = array.descr.data() + array.descr.size();
+  if (!array.descr.starts_with("<U")) user_error("{}: dtype {}, must be strings (<U)", file, printable(array.descr));
+  const auto [rest, error] = std::from_chars(array.descr.data() + 2, end, length);
+  if (error != std::errc() || rest != end || length < 1 || length > std::numeric_limits<int32_t>::max())
+    refuse_dtype(array, file);
+  return length;
+}
+
+// The characters up to the last that is not zero.
+std::string to_utf8(std::u32string_view characters, std::string_view file) {
+  characters = characters.substr(0, characters.find_last_not_of(U'\0') + 1);
+  std::string text;
+  for (const char32_t c : characters)
+    if (c == 0 || !append_utf8(text, c))
+      user_error("{}: a string holds {:#x}, which no text has", file, static_cast<uint32_t>(c));
+  return text;
+}
+
+}  // namespace
+
+Tensor parse_npy(std::string_view bytes, std::string_view file) {
+  const Array array = parse_header(bytes, file);
+  const auto* row = std::ranges::find(kTypes, array.descr, &Row::descr);
+  if (row == kTypes.end()) refuse_dtype(array, file);
+  check_size(array, static_cast<int64_t>(dtype_size(row->dtype)), file);
+  Tensor tensor = make_tensor(row->dtype, array.shape);
+  if (!array.data.empty()) std::memcpy(tensor.bytes.data(), array.data.data(), array.data.size());
   return tensor;
+}
+
+Tensor parse_npy_texts(std::string_view bytes, std::string_view file) {
+  const Array array = parse_header(bytes, file);
+  const auto length = static_cast<size_t>(string_length(array, file));
+  check_size(array, static_cast<int64_t>(4 * length), file);
+  std::vector<std::string> texts(static_cast<size_t>(element_count(array.shape)));
+  std::u32string characters(texts.empty() ? 0 : length, 0);
+  size_t longest = 0;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    std::memcpy(characters.data(), array.data.data() + 4 * length * i, 4 * length);
+    texts[i] = to_utf8(characters, file);
+    longest = std::max(longest, texts[i].size());
+  }
+  Extents shape = array.shape;
+  shape.push_back(static_cast<int64_t>(longest));
+  Tensor rows = make_tensor(DType::u8, shape);
+  for (size_t i = 0; i < texts.size(); ++i)
+    std::ranges::copy(texts[i], reinterpret_cast<char*>(rows.bytes.data()) + i * longest);
+  return rows;
+}
+
+Tensor read_npy_texts(const std::filesystem::path& path) {
+  return parse_npy_texts(read_file(path), path.string());
 }
 
 Tensor read_npy(const std::filesystem::path& path) {

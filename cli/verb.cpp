@@ -45,7 +45,7 @@ void ModelFlags::add_to(CLI::App& verb) {
   of_making.push_back(add_list(
       verb, "--freeze", constants,
       "Make an input a constant of the compiled model, NAME=16000, NAME=@file.npy, NAME=@file.npz or NAME=1x3xf32=0.5; "
-      "branches and arithmetic that depend on it alone vanish"));
+      "strings always, NAME=@file.npy or a scalar's text; branches and arithmetic that depend on it alone vanish"));
   of_making.push_back(verb.add_option("--target", target,
                                       "host, an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, …) or a Halide target "
                                       "string")
