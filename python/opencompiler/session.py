@@ -110,6 +110,8 @@ class _Declared(typing.NamedTuple):
 
         def array(name):
             found = arrays[name]
+            if self.dtype == "string":
+                return _texts(found)
             return _restored(found, self.dtype) if self.dtype in _BYTES else found
 
         if self.name in arrays or not (self.sequence or self.optional):
@@ -144,6 +146,31 @@ def _restored(array: np.ndarray, dtype: str) -> np.ndarray:
     return array.astype(wanted) if "int" in dtype else array.view(wanted)
 
 
+def _texts(rows: np.ndarray) -> np.ndarray:
+    """Rows of UTF-8 that end with zero bytes as an array of str."""
+    texts = np.empty(rows.shape[:-1], object)
+    width = rows.shape[-1]
+    texts.flat = [
+        row.tobytes().rstrip(b"\0").decode() for row in rows.reshape(-1, width)
+    ]
+    return texts
+
+
+def _strings(name: str, value) -> np.ndarray:
+    """The same as an array of numpy's strings, as wide as the longest: equal values are equal bytes."""
+    array = np.asarray(value)
+    texts = array.ravel().tolist()
+    if array.dtype.kind not in "OU" or not all(isinstance(each, str) for each in texts):
+        raise ValueError(f"input '{name}' is {array.dtype}, the model takes strings")
+    for text in texts:
+        # numpy's strings end where zeros do.
+        if "\0" in text:
+            raise ValueError(f"input '{name}': the text {text!r} holds a zero")
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValueError(f"input '{name}': the text {text!r} holds a surrogate")
+    return np.array(texts, np.str_).reshape(array.shape)
+
+
 def command_line() -> str:
     """Where the `opencompiler` program is: beside this interpreter, else on PATH."""
     beside = pathlib.Path(sys.executable).with_name("opencompiler")
@@ -162,6 +189,8 @@ class Refusal(ValueError):
 
 def _may_be_fixed(array: np.ndarray) -> bool:
     """Is it sizes, bounds, axes, as shapes follow from, rather than data?"""
+    if array.dtype.kind == "U":  # nothing else can be done with them
+        return True
     if array.dtype == _BFLOAT16:  # which no .npy file holds
         return array.ndim == 0
     return array.ndim <= 1 and array.size <= _MOST_FIXED
@@ -201,10 +230,10 @@ class InferenceSession:
     """Runs an ONNX model. `path_or_bytes` is a path or the model's bytes.
 
     The first `run` with new input shapes compiles for them (seconds, then kept in the cache folder), as the first with
-    new values of an input that gives sizes (Reshape's shape, Slice's bounds). In memory stay the
+    new values of an input that gives sizes (Reshape's shape, Slice's bounds) or is of strings. In memory stay the
     models of the shapes used last, `MAX_BYTES` of them and one at least. `providers` and what else onnxruntime takes is
     ignored: there is one CPU. A mistake in the model or the inputs raises ValueError; `Refusal`, one of them, when it
-    cannot be compiled, as for more than `MAX_VALUES` values of inputs that give sizes: those are data.
+    cannot be compiled, as for more than `MAX_VALUES` values of inputs that give sizes or strings: those are data.
     """
 
     MAX_BYTES = 1 << 30
@@ -314,6 +343,8 @@ class InferenceSession:
         return compiled
 
     def _array(self, name: str, value, dtype: str) -> np.ndarray:
+        if dtype == "string":
+            return _strings(name, value)
         array = np.asarray(value)
         if array.dtype != _numpy_dtype(dtype):
             raise ValueError(
