@@ -215,6 +215,21 @@ TEST(Strings, ThatGrowWithoutEndAreRefused) {
   EXPECT_NE(error.find("left for folding"), std::string::npos) << error;
 }
 
+TEST(Strings, OfDamagedFilesAreTakenOrRefused) {
+  ModelBuilder m = op("StringConcat", {{"ab", "的"}, {"c", "d"}});
+  last(m).node.set_output(0, "t");
+  m.node("StringSplit", {"t"}, {"u", "n"}).text("delimiter", "b").integer("maxsplit", 2);
+  m.node("Gather", {"u", "n"}, {"v"});
+  m.node("Identity", {"v"}, {"y"});
+  const std::string bytes = m.bytes();
+  for (size_t at = 0; at < bytes.size(); ++at)
+    for (const int flip : {0x01, 0x08, 0x80, 0xFF}) {
+      std::string damaged = bytes;
+      damaged[at] = static_cast<char>(damaged[at] ^ flip);
+      static_cast<void>(import_error(damaged));  // any other exception fails the test
+    }
+}
+
 TEST(Strings, SplitAsOftenAsAsked) {
   const auto split = [](const std::string& text, const std::string& delimiter, int64_t most) {
     ModelBuilder m = op("StringSplit", {{text}});
