@@ -6,7 +6,8 @@ import math
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from random_graphs.nodes import FLOATS, INTS, MAKERS, MOST, MOST_RANK, SIZES
+from random_graphs.draw import FLOATS, INTS, MOST, MOST_RANK, SIZES
+from random_graphs.nodes import MAKERS
 
 OPSET = 21
 _CHANCES = np.array([often for often, _ in MAKERS]) / sum(often for often, _ in MAKERS)
