@@ -54,15 +54,17 @@ Lock read_lock(const fs::path& file, const CompileOptions& options, std::vector<
   return lock;
 }
 
-// A kernel whose extents vary cannot be built: those of the model's own extents are to be.
-struct VaryingFailed {};
+// One whose extents vary cannot be built.
+struct VaryingFailed {
+  Kernel kernel;
+};
 
 // A pick whose build failed: one the user asked for is the user's mistake, the formula's is ours. What a database said
 // is replaced by the formula's.
 void give_up(CompileResult& result, size_t k, const CompileOptions& options, const std::string& fault) {
   Pick& pick = result.picks[k];
   const Kernel& kernel = result.model.kernels[k];
-  if (!kernel.symbols.empty()) throw VaryingFailed{};  // another schedule's tiles may not fit into the extents
+  if (!kernel.symbols.empty()) throw VaryingFailed{kernel};  // another schedule's tiles may not fit into the extents
   const std::string hash = kernel.workload.hash();
   switch (pick.origin) {
     case Pick::Origin::forced:
@@ -132,8 +134,8 @@ std::string cache_key(const fs::path& file, const CompileResult& result, const C
 
 // Of the model, whatever its shapes.
 fs::path variants_file(const fs::path& file, const CompileOptions& options) {
-  const std::string key = fmt::format("{}\n{}\n{}\n{}", content_hash(read_file(file)), options.target.name(),
-                                      options.threads, options.deterministic);
+  const std::string key =
+      fmt::format("{}\n{}\n{}", content_hash(read_file(file)), options.target.name(), options.threads);
   return options.cache / "variants" / (content_hash(key) + ".json");
 }
 
@@ -154,6 +156,14 @@ std::map<std::string, std::string> kernel_texts(const CompileResult& result, con
     texts[stem + ".stmt"] = std::move(lowered.result);
   }
   return texts;
+}
+
+std::vector<bool> inputs_that_vary(const Kernel& kernel) {
+  std::vector<bool> result;
+  for (const ValueId input : kernel.graph.inputs)
+    result.push_back(
+        std::ranges::any_of(kernel.symbols[input.index], [](int symbol) { return symbol != Kernel::kFixed; }));
+  return result;
 }
 
 // Does the group, a movement, leave more than half of its weights unread, because its output is so much smaller?
@@ -187,6 +197,7 @@ void emit_library(CompileResult& result, const OpTable& ops, const CompileOption
       binding.packings = packings[k];
       binding.in_place_ok = result.model.kernels[k].family == Family::elementwise;
       if (!result.model.sizes_of.empty()) binding.sizes = result.model.sizes_of[g];
+      if (!binding.sizes.empty()) binding.varying = inputs_that_vary(result.model.kernels[k]);
       binding.reads_part = result.model.kernels[k].family == Family::movement && reads_part(result.model.graph, group);
     }
     bindings.push_back(std::move(binding));
@@ -229,11 +240,12 @@ CompileResult plan(Model model, const OpTable& ops, const CompileOptions& option
   const auto pick = [&](const std::vector<Kernel>& kernels, std::vector<std::string>& said) {
     return pick_schedules(kernels, options.target, host_machine(), threads, sources, said);
   };
-  if (variants != nullptr) {
-    std::vector<std::string> unheard;  // kernels that are taken are picked for once more
-    variants->apply(result.model, options.target, [&](const Kernel& kernel) { return pick({kernel}, unheard)[0]; });
-  }
   result.picks = pick(result.model.kernels, result.warnings);
+  if (variants != nullptr) {
+    std::vector<std::string> unheard;  // of kernels that may not be taken
+    variants->apply(result.model, result.picks, options.target,
+                    [&](const Kernel& kernel) { return pick({kernel}, unheard)[0]; });
+  }
   result.warnings.insert(result.warnings.end(), layers.warnings().begin(), layers.warnings().end());
   result.lock = make_lock(result, options.target, threads);
   return result;
@@ -265,14 +277,16 @@ CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const C
                                const BuildProgress& progress) {
   if (!options.vary) return compile_to_cache(plan_compile(file, ops, options), file, ops, options, progress);
   Variants variants(variants_file(file, options), ops);
-  Model model = load_model(file, ops, options.target, options.model);
-  try {
-    CompileResult varied = plan(model, ops, options, options.threads, {}, {}, &variants);
-    varied = compile_to_cache(std::move(varied), file, ops, options, progress);
-    variants.save();
-    return varied;
-  } catch (const VaryingFailed&) {
-    return compile_to_cache(plan_compile(std::move(model), ops, options), file, ops, options, progress);
+  const Model model = load_model(file, ops, options.target, options.model);
+  while (true) {
+    try {
+      CompileResult varied = plan(model, ops, options, options.threads, {}, {}, &variants);
+      varied = compile_to_cache(std::move(varied), file, ops, options, progress);
+      variants.save();
+      return varied;
+    } catch (const VaryingFailed& failed) {
+      variants.give_up(failed.kernel);
+    }
   }
 }
 

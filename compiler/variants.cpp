@@ -16,8 +16,8 @@ namespace oc {
 namespace {
 
 constexpr size_t kMostKnown = 4096;
-constexpr double kFarthest =
-    8;  // times the work of its example that a kernel may do, or the share: tiles go by extents
+// Times the work of its example that a kernel may do, or the share: tiles go by extents.
+constexpr double kFarthest = 8;
 
 double distance(const Kernel& a, const Kernel& b) {
   return std::abs(std::log((a.flops + 1) / (b.flops + 1)));
@@ -49,6 +49,7 @@ Variants::Variants(std::filesystem::path file, const OpTable& ops) : file_(std::
       Known known{analyse({entry.at(0).get<std::string>()}, ops), entry.at(1).get<std::string>(),
                   entry.at(2).get<size_t>()};
       if (!known.other.empty()) known.kernel = varying(known.kernel, analyse({known.other}, ops), ops).value();
+      if (!can_vary(known.kernel)) user_error("a kernel that cannot vary");
       known_.push_back(std::move(known));
     }
   } catch (const std::exception&) {  // not there, or whatever somebody has written into it
@@ -56,7 +57,7 @@ Variants::Variants(std::filesystem::path file, const OpTable& ops) : file_(std::
   }
 }
 
-bool Variants::may_vary(const Kernel& kernel) const {
+bool Variants::takes_sizes(const Kernel& kernel) const {
   return std::ranges::all_of(kernel.graph.nodes, [&](const Node& node) { return op_info(ops_, node.op).takes_sizes; });
 }
 
@@ -79,7 +80,7 @@ std::optional<Variants::Known> Variants::made_from(const Kernel& wanted, size_t 
   std::pair<bool, ptrdiff_t> best_rank;
   for (const Known& known : known_) {
     std::optional<Kernel> made = varying(wanted, known.kernel, ops_);
-    if (!made || made->symbols.empty() || !can_vary(*made)) continue;
+    if (!made || !can_vary(*made)) continue;
     const std::pair rank(known.place == place, count_symbols(*made));
     if (rank.second == 0 || (best && rank <= best_rank)) continue;
     best_rank = rank;
@@ -88,9 +89,20 @@ std::optional<Variants::Known> Variants::made_from(const Kernel& wanted, size_t 
   return best;
 }
 
-void Variants::apply(Model& model, const Target& target, const std::function<Pick(const Kernel&)>& pick) {
+// What a kernel that none serves becomes: one that varies where its own extents do for that, else itself.
+Variants::Known Variants::learned(const Kernel& wanted, size_t place, const Pick& own, const Search& search) const {
+  if (std::optional<Known> made = made_from(wanted, place)) {
+    made->pick = search.pick(made->kernel);
+    if (serves(made->kernel, search.target, made->pick->schedule, wanted)) return *std::move(made);
+  }
+  return {wanted, "", place, own};
+}
+
+void Variants::apply(Model& model, std::vector<Pick>& picks, const Target& target,
+                     const std::function<Pick(const Kernel&)>& pick) {
   std::map<std::string, size_t> at;
   std::vector<Kernel> kernels;
+  std::vector<Pick> picked;
   std::vector<int> uses;
   std::vector<size_t> becomes;
   std::vector<std::vector<Extents>> sizes;
@@ -100,22 +112,22 @@ void Variants::apply(Model& model, const Target& target, const std::function<Pic
     const auto is_wanted = [&](const Known& known) {
       return known.other.empty() && known.kernel.workload == wanted.workload;
     };
-    Kernel kernel = wanted;
-    const std::string rung = pick(wanted).rung;
-    const bool timed = rung == "exact" || rung == "other_threads";
-    if (!timed && may_vary(wanted) && std::ranges::none_of(known_, is_wanted)) {
-      if (const Known* found = serving(wanted, {target, pick})) {
-        kernel = found->kernel;
+    Known used{wanted, "", k, picks[k]};
+    const bool timed = picks[k].rung == "exact" || picks[k].rung == "other_threads";
+    if (!timed && takes_sizes(wanted) && std::ranges::none_of(known_, is_wanted)) {
+      const Search search{target, pick};
+      if (const Known* found = serving(wanted, search)) {
+        used = *found;
       } else {
-        fresh.push_back(made_from(wanted, k).value_or(Known{wanted, "", k}));
-        kernel = fresh.back().kernel;
+        used = fresh.emplace_back(learned(wanted, k, picks[k], search));
       }
     }
-    sizes.push_back(kernel.symbols.empty() ? std::vector<Extents>() : buffer_sizes(wanted));
-    const auto [found, is_new] = at.emplace(kernel.workload.text + print_symbols(kernel), kernels.size());
+    sizes.push_back(used.kernel.symbols.empty() ? std::vector<Extents>() : buffer_sizes(wanted));
+    const auto [found, is_new] = at.emplace(used.kernel.workload.text + print_symbols(used.kernel), kernels.size());
     becomes.push_back(found->second);
     if (is_new) {
-      kernels.push_back(std::move(kernel));
+      kernels.push_back(std::move(used.kernel));
+      picked.push_back(*std::move(used.pick));
       uses.push_back(0);
     }
     uses[found->second] += model.uses[k];
@@ -126,9 +138,18 @@ void Variants::apply(Model& model, const Target& target, const std::function<Pic
   }
   model.kernels = std::move(kernels);
   model.uses = std::move(uses);
+  picks = std::move(picked);
   learned_ = learned_ || !fresh.empty();
   std::ranges::move(fresh, std::back_inserter(known_));
   if (known_.size() > kMostKnown) known_.erase(known_.begin(), known_.end() - kMostKnown);
+}
+
+void Variants::give_up(const Kernel& kernel) {
+  for (Known& known : known_) {
+    if (known.kernel.workload != kernel.workload) continue;
+    known = {analyse(known.kernel.workload, ops_), "", known.place, {}};
+    learned_ = true;
+  }
 }
 
 void Variants::save() const {

@@ -18,10 +18,13 @@ class Variants {
   // What `file` holds; nothing when it is missing, damaged or of another program.
   Variants(std::filesystem::path file, const OpTable& ops);
 
-  // Replaces kernels of `model` by ones that vary, and learns those that are new. `pick` says what a kernel would be
-  // built with; one that was timed with its own extents stays as it is.
-  void apply(Model& model, const Target& target, const std::function<Pick(const Kernel&)>& pick);
-  // Writes what was learned; a folder that cannot be written forgets.
+  // Replaces kernels of `model` by ones that vary, with their `picks`, and learns those that are new. `pick` says what
+  // a kernel would be built with; one that was timed with its own extents stays as it is and is not learned.
+  void apply(Model& model, std::vector<Pick>& picks, const Target& target,
+             const std::function<Pick(const Kernel&)>& pick);
+  // One that varies cannot be built: its example is to be built as it is from now on.
+  void give_up(const Kernel& kernel);
+  // Writes what was learned. A folder that cannot be written forgets; of two compiles at once the last one is heard.
   void save() const;
 
  private:
@@ -35,9 +38,10 @@ class Variants {
     const Target& target;
     const std::function<Pick(const Kernel&)>& pick;
   };
+  [[nodiscard]] bool takes_sizes(const Kernel& kernel) const;
   [[nodiscard]] const Known* serving(const Kernel& wanted, const Search& search);
   [[nodiscard]] std::optional<Known> made_from(const Kernel& wanted, size_t place) const;
-  [[nodiscard]] bool may_vary(const Kernel& kernel) const;
+  [[nodiscard]] Known learned(const Kernel& wanted, size_t place, const Pick& own, const Search& search) const;
 
   std::filesystem::path file_;
   const OpTable& ops_;

@@ -16,7 +16,7 @@
 namespace oc {
 namespace {
 
-constexpr int kKernelAbi = 1;  // of the calling convention in build.h and of how packed weights are laid out
+constexpr int kKernelAbi = 2;  // of the calling convention in build.h and of how packed weights are laid out
 
 // Halide's warnings are quiet but for the one that announces a pipeline which cannot run; its errors become exceptions.
 struct Reporter : Halide::CompileTimeErrorReporter {

@@ -3,8 +3,8 @@
 // Kernel ABI: `int32_t <symbol>(void* user_context, halide_buffer_t* in…, halide_buffer_t* out)` and
 // `int32_t <symbol>_argv(void** args)` with args[0] = &user_context, args[1…] = the buffers in workload order, the
 // output last. Extents and strides are compiled in: only `host` of a buffer is read, and `dim[…].extent` of what varies
-// (dsl/varying.h). The object needs halide_malloc,
-// halide_free, halide_do_par_for and libc/libm names; runtime/embedded provides the first three.
+// (dsl/varying.h). The object needs halide_malloc, halide_free, halide_do_par_for and libc/libm names; runtime/embedded
+// provides the first three.
 #pragma once
 
 #include <chrono>

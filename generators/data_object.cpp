@@ -71,8 +71,9 @@ class Writer {
                                       table<oc_step>(all_steps, ""),
                                       table<oc_cpu_need>(needs, ""),
                                       metadata,
-                                      embedded ? weights() : null(),
+                                      embedded ? bytes(request_.weights.blob) : null(),
                                       embedded ? null() : text(request_.weights_file),
+                                      bytes(request_.weights.own),
                                       u64(request_.weights.blob.size()),
                                       u64(static_cast<uint64_t>(request_.weights.whole)),
                                       u64(request_.plan.arena_bytes),
@@ -128,11 +129,11 @@ class Writer {
     return known;
   }
 
-  Constant* weights() {
-    const std::string& blob = request_.weights.blob;
-    if (blob.empty()) return null();
+  Constant* bytes(std::string_view contents) {
+    if (contents.empty()) return null();
     llvm::GlobalVariable* global = add_global(
-        llvm::ConstantDataArray::getRaw(llvm::StringRef(blob), blob.size(), llvm::Type::getInt8Ty(context_)), "");
+        llvm::ConstantDataArray::getRaw(llvm::StringRef(contents), contents.size(), llvm::Type::getInt8Ty(context_)),
+        "");
     global->setAlignment(llvm::Align(64));
     return global;
   }
@@ -186,9 +187,10 @@ class Writer {
   }
 
   std::vector<Constant*> steps() {
-    static_assert(
-        static_cast<int>(Place::arena) == OC_PLACE_ARENA && static_cast<int>(Place::weights) == OC_PLACE_WEIGHTS &&
-        static_cast<int>(Place::input) == OC_PLACE_INPUT && static_cast<int>(Place::output) == OC_PLACE_OUTPUT);
+    static_assert(static_cast<int>(Place::arena) == OC_PLACE_ARENA &&
+                  static_cast<int>(Place::weights) == OC_PLACE_WEIGHTS &&
+                  static_cast<int>(Place::input) == OC_PLACE_INPUT &&
+                  static_cast<int>(Place::output) == OC_PLACE_OUTPUT && static_cast<int>(Place::own) == OC_PLACE_OWN);
     static_assert(static_cast<int>(Step::Kind::kernel) == OC_STEP_KERNEL &&
                   static_cast<int>(Step::Kind::copy) == OC_STEP_COPY &&
                   static_cast<int>(Step::Kind::skip_if) == OC_STEP_SKIP_IF &&

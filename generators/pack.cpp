@@ -18,44 +18,53 @@ ValueId constant_root(const Graph& graph, ValueId value) {
   return graph[value].kind == ValueKind::constant ? value : ValueId();
 }
 
-class Packer {
+// Contents one after the other, equal ones once.
+class Blob {
  public:
-  explicit Packer(const Graph& graph) : graph_(graph) {}
-
-  // Offset of the value as `packing` wants it (as it is, if null), -1 for activations.
-  int64_t place(ValueId value, const Packing* packing) {
-    const ValueId root = constant_root(graph_, value);
-    if (!root.valid()) return -1;
-    const auto key =
-        std::tuple(value, packing != nullptr ? print_packing(*packing, graph_[value].type.shape.size()) : "");
-    if (const auto known = placed_.find(key); known != placed_.end()) return known->second;
-    const std::optional<Tensor> tensor = constant_contents(graph_, value);
-    const int64_t offset = append(packing != nullptr ? pack_tensor(*tensor, *packing) : *tensor);
-    placed_[key] = offset;
-    return offset;
-  }
-
-  int64_t size() const { return static_cast<int64_t>(blob_.size()); }
-  void align(int64_t alignment) { blob_.resize(static_cast<size_t>((size() + alignment - 1) / alignment * alignment)); }
-  std::string take_blob() { return std::move(blob_); }
-
- private:
-  int64_t append(const Tensor& tensor) {
-    const std::string_view bytes(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+  int64_t append(std::string_view bytes) {
     auto& same_hash = by_content_[content_hash(bytes)];
-    for (int64_t offset : same_hash)
-      if (std::string_view(blob_).substr(offset).starts_with(bytes)) return offset;
+    for (const int64_t offset : same_hash)
+      if (std::string_view(bytes_).substr(static_cast<size_t>(offset)).starts_with(bytes)) return offset;
     const int64_t offset = size();
-    blob_ += bytes;
+    bytes_ += bytes;
     align(kBufferAlignment);
     same_hash.push_back(offset);
     return offset;
   }
 
-  const Graph& graph_;
-  std::string blob_;
-  std::map<std::tuple<ValueId, std::string>, int64_t> placed_;
+  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(bytes_.size()); }
+  void align(int64_t alignment) {
+    bytes_.resize(static_cast<size_t>((size() + alignment - 1) / alignment * alignment));
+  }
+  std::string take() { return std::move(bytes_); }
+
+ private:
+  std::string bytes_;
   std::unordered_map<std::string, std::vector<int64_t>> by_content_;
+};
+
+class Packer {
+ public:
+  explicit Packer(const Graph& graph) : graph_(graph) {}
+
+  // Where the value is, as `packing` wants it (as it is, if null).
+  PackedWeights::Spot place(ValueId value, const Packing* packing, bool in_own = false) {
+    const ValueId root = constant_root(graph_, value);
+    if (!root.valid()) return {};
+    const auto key =
+        std::tuple(value, packing != nullptr ? print_packing(*packing, graph_[value].type.shape.size()) : "");
+    if (const auto known = placed_.find(key); known != placed_.end()) return known->second;
+    std::optional<Tensor> tensor = constant_contents(graph_, value);
+    if (packing != nullptr) tensor = pack_tensor(*tensor, *packing);
+    const std::string_view bytes(reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size());
+    return placed_[key] = {in_own, (in_own ? own : blob).append(bytes)};
+  }
+
+  Blob own, blob;
+
+ private:
+  const Graph& graph_;
+  std::map<std::tuple<ValueId, std::string>, PackedWeights::Spot> placed_;
 };
 
 }  // namespace
@@ -71,22 +80,24 @@ std::optional<Tensor> constant_contents(const Graph& graph, ValueId value) {
 
 PackedWeights pack(const Graph& graph, std::span<const GroupBinding> groups) {
   Packer packer(graph);
-  PackedWeights packed{.offsets = std::vector<std::vector<int64_t>>(groups.size())};
+  PackedWeights packed{.spots = std::vector<std::vector<PackedWeights::Spot>>(groups.size())};
   const auto place_groups = [&](bool reads_part) {
     for (size_t g = 0; g < groups.size(); ++g) {
       const GroupBinding& group = groups[g];
       if (group.reads_part != reads_part) continue;
       for (size_t i = 0; i < group.inputs.size(); ++i)
-        packed.offsets[g].push_back(packer.place(group.inputs[i], packing_of(group.packings, i)));
+        packed.spots[g].push_back(
+            packer.place(group.inputs[i], packing_of(group.packings, i), !group.varying.empty() && group.varying[i]));
     }
   };
   place_groups(false);
   for (ValueId output : graph.outputs)
-    if (const int64_t offset = packer.place(output, nullptr); offset >= 0) packed.outputs[output] = offset;
-  if (std::ranges::any_of(groups, &GroupBinding::reads_part)) packer.align(kMappedAlignment);
-  packed.whole = packer.size();
+    if (const auto spot = packer.place(output, nullptr); spot.offset >= 0) packed.outputs[output] = spot;
+  if (std::ranges::any_of(groups, &GroupBinding::reads_part)) packer.blob.align(kMappedAlignment);
+  packed.whole = packer.blob.size();
   place_groups(true);
-  packed.blob = packer.take_blob();
+  packed.own = packer.own.take();
+  packed.blob = packer.blob.take();
   return packed;
 }
 

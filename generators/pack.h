@@ -26,17 +26,25 @@ struct GroupBinding {
   // For a kernel that does not know extents: those of its buffers in memory, outermost first, the output's last. Empty
   // for others.
   std::vector<Extents> sizes = {};
+  // Of such a kernel: per input, is it a constant whose extents vary? It stands in the library itself, so that the file
+  // of other weights is the same for all extents.
+  std::vector<bool> varying = {};
   // Reads less than half of its weights, as rows of an embedding.
   bool reads_part = false;
 };
 
 struct PackedWeights {
-  std::string blob;  // entries begin at multiples of 64
+  // Where a constant lies: in `own`, what GroupBinding::varying says, or `blob`.
+  struct Spot {
+    bool own = false;
+    int64_t offset = -1;  // -1: an activation
+  };
+  std::string own, blob;  // entries begin at multiples of 64
   // Bytes from the beginning that a run may read all; what lies behind only groups read that read a part. blob.size(),
   // or a multiple of kMappedAlignment.
   int64_t whole = 0;
-  std::vector<std::vector<int64_t>> offsets;  // per group, per input; -1 = an activation
-  std::map<ValueId, int64_t> outputs;         // graph outputs that are constants
+  std::vector<std::vector<Spot>> spots;  // per group, per input
+  std::map<ValueId, Spot> outputs;       // graph outputs that are constants
 };
 
 // Where a mapping of a file may begin on any target: its largest page.

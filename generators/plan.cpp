@@ -234,6 +234,9 @@ class Planner {
     }
     return {Place::arena, 0, plan_.buffers[buffer_of_.at(root)].offset + offset, size};
   }
+  static Location located(const PackedWeights::Spot& spot, int64_t size) {
+    return {spot.own ? Place::own : Place::weights, 0, spot.offset, size};
+  }
   [[nodiscard]] Location locate(ValueId value) const {
     const Spot spot = find(value);
     return at(spot.root, spot.offset, bytes(value));
@@ -271,8 +274,8 @@ class Planner {
       if (elided_[g]) continue;
       Step step{.symbol = binding.symbol, .label = binding.label};
       for (size_t i = 0; i < binding.inputs.size(); ++i) {
-        const int64_t offset = weights_.offsets[g][i];
-        step.args.push_back(offset >= 0 ? Location{Place::weights, 0, offset, 0} : locate(binding.inputs[i]));
+        const PackedWeights::Spot& spot = weights_.spots[g][i];
+        step.args.push_back(spot.offset >= 0 ? located(spot, 0) : locate(binding.inputs[i]));
       }
       step.args.push_back(locate(partition_.groups[g].output));
       for (size_t i = 0; i < binding.sizes.size(); ++i) step.args[i].sizes = binding.sizes[i];
@@ -281,9 +284,8 @@ class Planner {
     for (uint32_t o : output_copies_) {
       const ValueId value = graph_.outputs[o];
       const auto constant = weights_.outputs.find(value);
-      const Location from = constant != weights_.outputs.end()
-                                ? Location{Place::weights, 0, constant->second, bytes(value)}
-                                : locate(value);
+      const Location from =
+          constant != weights_.outputs.end() ? located(constant->second, bytes(value)) : locate(value);
       guarded_.push_back({{.kind = Step::Kind::copy,
                            .label = "copy to output " + graph_[value].name,
                            .args = {from, {Place::output, o, 0, bytes(value)}}},
@@ -365,7 +367,7 @@ std::vector<bool> groups_without_kernel(const Graph& graph, const Partition& par
 
 Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
                const PackedWeights& weights) {
-  if (bindings.size() != partition.groups.size() || weights.offsets.size() != bindings.size())
+  if (bindings.size() != partition.groups.size() || weights.spots.size() != bindings.size())
     internal_error("a plan needs one binding and one row of weights for each of {} groups", partition.groups.size());
   return Planner(graph, partition, bindings, weights).run();
 }

@@ -10,7 +10,7 @@
 
 namespace oc {
 
-enum class Place : uint8_t { arena, weights, input, output };
+enum class Place : uint8_t { arena, weights, input, output, own };
 
 struct Location {
   Place place = Place::arena;

@@ -125,7 +125,11 @@ NB_MODULE(_opencompiler, m) {
       .def_prop_ro("inputs", [](const opencompiler::Module& self) { return infos(self.inputs()); })
       .def_prop_ro("outputs", [](const opencompiler::Module& self) { return infos(self.outputs()); })
       .def_prop_ro("metadata", [](const opencompiler::Module& self) { return self.metadata(); })
-      .def_prop_ro("arena_bytes", &opencompiler::Module::arena_bytes);
+      .def_prop_ro("arena_bytes", &opencompiler::Module::arena_bytes)
+      // Where they lie, which modules share, and how many bytes.
+      .def_prop_ro("weights", [](const opencompiler::Module& self) {
+        return std::pair(reinterpret_cast<uintptr_t>(self.weights()), self.weights_bytes());
+      });
   nb::class_<PySession>(m, "Session")
       .def(nb::init<const opencompiler::Module&, int>(), "module"_a, "num_threads"_a = 0)
       .def_prop_ro("num_threads", [](const PySession& self) { return self.session.num_threads(); })

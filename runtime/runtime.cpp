@@ -14,8 +14,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <new>
 #include <string>
+#include <tuple>
 
 #include "runtime/embedded/abi.h"
 
@@ -34,17 +38,34 @@ oc_status fail(oc_status status, const char* subject, const char* detail) {
 
 }  // namespace
 
+namespace {
+
+// What a file of weights holds, for all modules in the process that have it: libraries of one model for other shapes
+// are linked to one file.
+struct Weights {
+  using File = std::tuple<dev_t, ino_t, off_t, time_t, long>;  // and when it was written
+  char* memory = nullptr;                                      // pages for munmap
+  size_t bytes = 0;
+  Weights() = default;
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+  ~Weights() {
+    if (memory != nullptr) ::munmap(memory, bytes);
+  }
+};
+
+}  // namespace
+
 struct oc_module {
   std::atomic<int> references{1};
   void* handle = nullptr;
   const oc_library_table* library = nullptr;
-  char* weights = nullptr;  // pages for munmap
+  std::shared_ptr<const Weights> weights;
   std::string path;
 
   [[nodiscard]] const oc_plan& plan() const { return *library->plan; }
   void release() {
     if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-    if (weights != nullptr) ::munmap(weights, plan().weights_bytes);
     if (handle != nullptr) ::dlclose(handle);
     delete this;
   }
@@ -88,22 +109,46 @@ const char* read_exactly(int fd, char* to, size_t bytes) {
 // What every run reads is read into pages of our own, huge ones where there are enough, since small pages would miss
 // the TLB as often as that and no mapping of a file promises others; the rest, of which a run reads little, stays in a
 // mapping. Null, or what went wrong.
-const char* place_weights(oc_module& module, int fd) {
-  const oc_plan& plan = module.plan();
+const char* place_weights(const oc_plan& plan, int fd, Weights& weights) {
   const bool huge = plan.weights_whole >= kHugePage;
-  module.weights = reserve(plan.weights_bytes, huge ? kHugePage : 1);
-  if (module.weights == nullptr) return std::strerror(ENOMEM);
-  if (huge) ::madvise(module.weights, plan.weights_whole, MADV_HUGEPAGE);
-  if (const char* fault = read_exactly(fd, module.weights, plan.weights_whole); fault != nullptr) return fault;
+  weights.bytes = plan.weights_bytes;
+  weights.memory = reserve(plan.weights_bytes, huge ? kHugePage : 1);
+  if (weights.memory == nullptr) return std::strerror(ENOMEM);
+  if (huge) ::madvise(weights.memory, plan.weights_whole, MADV_HUGEPAGE);
+  if (const char* fault = read_exactly(fd, weights.memory, plan.weights_whole); fault != nullptr) return fault;
   const size_t rest = plan.weights_bytes - plan.weights_whole;
   if (rest == 0) return nullptr;
-  char* const at = module.weights + plan.weights_whole;
+  char* const at = weights.memory + plan.weights_whole;
   const auto offset = static_cast<off_t>(plan.weights_whole);
   if (::mmap(at, rest, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, offset) != MAP_FAILED) return nullptr;
   // A file system without mappings. The failed one may have taken the pages away.
   if (::mmap(at, rest, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
     return std::strerror(errno);
   return read_exactly(fd, at, rest);
+}
+
+// Those of open modules by file. Two that open one at the same time read it twice, and share from then on.
+class OpenWeights {
+ public:
+  std::shared_ptr<const Weights> find(const Weights::File& file) {
+    const std::scoped_lock lock(mutex_);
+    const auto found = open_.find(file);
+    return found == open_.end() ? nullptr : found->second.lock();
+  }
+  void add(const Weights::File& file, const std::shared_ptr<const Weights>& weights) {
+    const std::scoped_lock lock(mutex_);
+    std::erase_if(open_, [](const auto& entry) { return entry.second.expired(); });
+    open_.insert_or_assign(file, weights);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Weights::File, std::weak_ptr<const Weights>> open_;
+};
+
+OpenWeights& open_weights() {
+  static auto* const all = new OpenWeights;  // modules may be closed when the process ends
+  return *all;
 }
 
 oc_status read_weights(oc_module& module) {
@@ -118,8 +163,17 @@ oc_status read_weights(oc_module& module) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
   } else if (static_cast<uint64_t>(info.st_size) != plan.weights_bytes) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), "wrong size");
-  } else if (const char* fault = place_weights(module, fd); fault != nullptr) {
-    status = fail(module.weights == nullptr ? OC_OUT_OF_MEMORY : OC_BAD_WEIGHTS, path.c_str(), fault);
+  } else {
+    const Weights::File file(info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    module.weights = open_weights().find(file);
+    if (module.weights == nullptr) {
+      const auto read = std::make_shared<Weights>();
+      const char* fault = place_weights(plan, fd, *read);
+      if (fault != nullptr)
+        status = fail(read->memory == nullptr ? OC_OUT_OF_MEMORY : OC_BAD_WEIGHTS, path.c_str(), fault);
+      module.weights = read;
+      if (fault == nullptr) open_weights().add(file, read);
+    }
   }
   ::close(fd);
   return status;
@@ -236,6 +290,9 @@ size_t oc_module_arena_bytes(const oc_module* module) {
 size_t oc_module_weights_bytes(const oc_module* module) {
   return plan_of(module).weights_bytes;
 }
+const void* oc_module_weights(const oc_module* module) {
+  return module == nullptr || module->weights == nullptr ? nullptr : module->weights->memory;
+}
 size_t oc_module_num_steps(const oc_module* module) {
   return plan_of(module).num_steps;
 }
@@ -267,7 +324,7 @@ const char* oc_module_step(const oc_module* module, size_t index) {
 oc_status oc_session_create(oc_module* module, const oc_session_options* given, oc_session** out) {
   if (module == nullptr || out == nullptr) return fail(OC_NULL_ARGUMENT, "oc_session_create", nullptr);
   *out = nullptr;
-  oc_options options{sizeof(oc_options), 0, nullptr, 0, module->weights};
+  oc_options options{sizeof(oc_options), 0, nullptr, 0, oc_module_weights(module)};
   if (given != nullptr) {
     if (given->size != sizeof(oc_session_options)) return fail(OC_BAD_OPTIONS, "oc_session_create", nullptr);
     options.num_threads = given->num_threads;

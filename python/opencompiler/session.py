@@ -201,12 +201,7 @@ class _Compiled:
 
     def __init__(self, library: str, num_threads: int):
         self.module = _opencompiler.Module(library)
-        weights = pathlib.Path(library).with_suffix(".weights")
-        self.bytes = self.module.arena_bytes + sum(
-            file.stat().st_size
-            for file in (pathlib.Path(library), weights)
-            if file.exists()
-        )
+        self.bytes = self.module.arena_bytes + pathlib.Path(library).stat().st_size
         self.num_threads = num_threads
         self.free = []
         self.lock = threading.Lock()
@@ -330,17 +325,22 @@ class InferenceSession:
         with self._lock:
             self._check_values(arrays)
             compiled = self._compiled.pop(self._key(arrays), None)
-            if compiled is None:
-                compiled = self._compile(arrays)
-                fixed = self._fixed.keys() & arrays.keys()
-                self._values |= {(name, arrays[name].tobytes()) for name in fixed}
+            if compiled is not None:
+                self._compiled[self._key(arrays)] = compiled
+                return compiled
+            compiled = self._compile(arrays)
+            fixed = self._fixed.keys() & arrays.keys()
+            self._values |= {(name, arrays[name].tobytes()) for name in fixed}
             self._compiled[self._key(arrays)] = compiled
-            while (
-                len(self._compiled) > 1
-                and sum(each.bytes for each in self._compiled.values()) > self.MAX_BYTES
-            ):
+            while len(self._compiled) > 1 and self._bytes() > self.MAX_BYTES:
                 del self._compiled[next(iter(self._compiled))]
         return compiled
+
+    def _bytes(self) -> int:
+        """Of all that is compiled; what several share counts once."""
+        compiled = self._compiled.values()
+        shared = dict(each.module.weights for each in compiled)
+        return sum(shared.values()) + sum(each.bytes for each in compiled)
 
     def _array(self, name: str, value, dtype: str) -> np.ndarray:
         if dtype == "string":

@@ -12,7 +12,7 @@ extern "C" {
 
 #define OC_ABI_VERSION 4
 
-enum { OC_PLACE_ARENA = 0, OC_PLACE_WEIGHTS = 1, OC_PLACE_INPUT = 2, OC_PLACE_OUTPUT = 3 };
+enum { OC_PLACE_ARENA = 0, OC_PLACE_WEIGHTS = 1, OC_PLACE_INPUT = 2, OC_PLACE_OUTPUT = 3, OC_PLACE_OWN = 4 };
 
 // halide_dimension_t of HalideRuntime.h.
 typedef struct oc_dim {
@@ -88,6 +88,7 @@ typedef struct oc_plan {
   const oc_pair* metadata;
   const void* weights;       // null when they lie in a file
   const char* weights_file;  // relative to the library; null when embedded
+  const void* own;           // constants that no other library has, beside such a file
   uint64_t weights_bytes;
   // From the beginning: what every run reads. Of the rest, rows of embeddings, a run reads little: at weights_whole,
   // then a multiple of 64 KiB, a mapping of the file may begin.

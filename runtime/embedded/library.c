@@ -105,6 +105,8 @@ static void build_buffers(oc_instance* m) {
       m->buffers[b].host = m->arena + at->offset;
     } else if (at->place == OC_PLACE_WEIGHTS) {
       m->buffers[b].host = (void*)(m->weights + at->offset);
+    } else if (at->place == OC_PLACE_OWN) {
+      m->buffers[b].host = (void*)((const char*)plan->own + at->offset);
     } else {
       m->patches[m->num_patches++] = (patch){b, at->place, at->index, at->offset};
     }

@@ -23,9 +23,8 @@ Halide::VarOrRVar run_parallel(Halide::Stage stage, const std::vector<Halide::Va
 // not run in place, or, where the extent varies and may be less than a vector, is cut.
 void vectorise(Halide::Func func, const Halide::Var& var, int64_t extent, bool varies, int64_t lanes, int64_t unroll);
 
-// A reduced stage whose innermost reduced axis is contiguous: `lanes · unroll` partial results side by side, computed
-// at `at` and folded at the end.
-// `extent`: of that axis, or an example of it.
+// A reduced stage whose innermost reduced axis, of `extent` or with that as an example, is contiguous: `lanes · unroll`
+// partial results side by side, computed at `at` and folded at the end.
 void fold_lanes(const Stage& stage, const Halide::LoopLevel& at, int64_t extent, int64_t lanes, int64_t unroll);
 
 // Logical dims of a window kernel's tensors.

@@ -37,9 +37,13 @@ class VariantsTest : public testing::Test {
   Model compile(const std::vector<Kernel>& kernels, const std::string& rung = "default") {
     Variants variants(file_, builtin_ops());
     Model model = model_of(kernels);
-    variants.apply(model, target_, [&](const Kernel& kernel) {
+    const auto pick = [&](const Kernel& kernel) {
       return Pick{.schedule = default_schedule(kernel, target_, 1), .trial = {}, .rung = rung, .source = {}};
-    });
+    };
+    std::vector<Pick> picks;
+    for (const Kernel& kernel : kernels) picks.push_back(pick(kernel));
+    variants.apply(model, picks, target_, pick);
+    EXPECT_EQ(picks.size(), model.kernels.size());
     variants.save();
     return model;
   }
@@ -90,6 +94,38 @@ TEST_F(VariantsTest, OneThatTwoGroupsShareStandsOnce) {
 TEST_F(VariantsTest, WhatWasTimedWithItsExtentsStays) {
   static_cast<void>(compile({product(64, 32)}));
   EXPECT_TRUE(compile({product(40, 32)}, "exact").kernels[0].symbols.empty());
+}
+
+TEST_F(VariantsTest, WhatCannotBeBuiltIsNotTriedAgain) {
+  static_cast<void>(compile({product(64, 32)}));
+  const Model second = compile({product(40, 32)});
+  Variants variants(file_, builtin_ops());
+  variants.give_up(second.kernels[0]);
+  variants.save();
+  EXPECT_TRUE(compile({product(40, 32)}).kernels[0].symbols.empty());
+  EXPECT_EQ(compile({product(50, 32)}).kernels[0].workload, product(50, 32).workload) << "one of its own";
+}
+
+TEST_F(VariantsTest, AKernelThatDoesNotServeItsOwnExtentsDoesNotVary) {
+  // Slices of a long sum are for one pair of extents.
+  const auto sliced = [](const Kernel& kernel) {
+    Schedule schedule = default_schedule(kernel, parse_target("x86-64-avx2"), 2);
+    schedule.values["block.slices"] = 2;
+    return Pick{.schedule = schedule, .trial = {}, .rung = "default", .source = {}};
+  };
+  for (const int64_t m : {4, 8}) {
+    Graph graph;
+    const ValueId a = graph.add_input("", make_type(DType::f32, {m, 8192}));
+    const ValueId b = graph.add_weight(make_type(DType::f32, {8192, 32}));
+    graph.outputs = {graph.add_node("matmul", {a, b}, {}, make_type(DType::f32, {m, 32}))};
+    const Kernel kernel = analyse({print_graph(graph, {.names = false, .weights = true})}, builtin_ops());
+    Model model = model_of({kernel});
+    std::vector<Pick> picks{sliced(kernel)};
+    Variants variants(file_, builtin_ops());
+    variants.apply(model, picks, target_, sliced);
+    variants.save();
+    EXPECT_TRUE(model.kernels[0].symbols.empty()) << m;
+  }
 }
 
 TEST_F(VariantsTest, AFileThatIsNoneIsAnEmptyOne) {

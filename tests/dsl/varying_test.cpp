@@ -66,7 +66,7 @@ std::vector<Varied> varied() {
        }},
       {"GatherOfMany", "gather",
        [=](int64_t s, int64_t t) {
-         return case_of({x({s, t}), In{.dtype = DType::i64, .shape = {3}, .low = 0, .high = 0}},
+         return case_of({x({s, t}), In{.dtype = DType::i64, .shape = {3}, .low = -1, .high = 0}},
                         {{"axis", int64_t{0}}});
        }},
       {"SumRow", "reduce_sum", [=](int64_t s, int64_t t) { return case_of({x({s, t})}, {{"axes", Extents{1}}}); }},
@@ -176,6 +176,23 @@ std::vector<Varied> varied() {
        [=](int64_t s, int64_t t) {
          OpCase c = blocked(case_of({x({1, 40, s, t}), weight({40, 1, 3, 3}), weight({40})}, window({}, 1, 1)));
          c.attrs["group"] = int64_t{40};
+         return c;
+       }},
+      {"ConvOfImages", "conv",
+       [=](int64_t s, int64_t t) {
+         return blocked(case_of({x({2 + s % 7, 24, t, 20}), weight({24, 24, 3, 3}), weight({24})}, window({}, 1, 1)));
+       }},
+      {"ConvOfRows", "conv",
+       [=](int64_t s, int64_t t) {
+         return blocked(case_of({x({2 + s % 7, 24, 20, t}), weight({24, 24, 3, 3}), weight({24})}, window({}, 1, 1)));
+       }},
+      {"ScoresOfMany", "matmul",
+       [=](int64_t s, int64_t t) { return case_of({x({2 + s % 7, s, 24}), x({2 + s % 7, 24, t})}); }},
+      {"AttentionOfMany", "attention",
+       [=](int64_t s, int64_t t) {
+         const int64_t many = 2 + s % 7;
+         OpCase c = case_of({x({many, s, 3, 20}), x({many, t, 3, 20}), x({many, t, 3, 24}), x({many, 1, 1, t})});
+         c.attrs = {{"q_perm", heads}, {"k_perm", heads}, {"v_perm", heads}, {"out_perm", heads}, {"scale", 0.25}};
          return c;
        }},
       {"Attention", "attention",

@@ -104,6 +104,7 @@ struct Machine {
     switch (l.place) {
       case Place::arena: return arena.data() + l.offset;
       case Place::weights: return reinterpret_cast<std::byte*>(const_cast<char*>(p.weights.blob.data())) + l.offset;
+      case Place::own: return reinterpret_cast<std::byte*>(const_cast<char*>(p.weights.own.data())) + l.offset;
       case Place::input: return inputs[l.index].bytes.data() + l.offset;
       case Place::output: return outputs[l.index].bytes.data() + l.offset;
     }

@@ -75,6 +75,8 @@ OC_API size_t oc_module_num_metadata(const oc_module* module);
 OC_API oc_status oc_module_metadata(const oc_module* module, size_t index, const char** key, const char** value);
 OC_API size_t oc_module_arena_bytes(const oc_module* module);
 OC_API size_t oc_module_weights_bytes(const oc_module* module);
+/* Where weights of a file beside the library lie in memory, which modules with one file share; null without one. */
+OC_API const void* oc_module_weights(const oc_module* module);
 /* Steps of a run, in order: kernels and copies. */
 OC_API size_t oc_module_num_steps(const oc_module* module);
 OC_API const char* oc_module_step(const oc_module* module, size_t index);

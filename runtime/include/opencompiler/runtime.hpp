@@ -65,6 +65,7 @@ class Module {
   }
   [[nodiscard]] size_t arena_bytes() const { return oc_module_arena_bytes(get()); }
   [[nodiscard]] size_t weights_bytes() const { return oc_module_weights_bytes(get()); }
+  [[nodiscard]] const void* weights() const { return oc_module_weights(get()); }
   [[nodiscard]] oc_module* get() const { return module_.get(); }
 
  private:
