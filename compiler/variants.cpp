@@ -145,11 +145,13 @@ void Variants::apply(Model& model, std::vector<Pick>& picks, const Target& targe
 }
 
 void Variants::give_up(const Kernel& kernel) {
+  bool found = false;
   for (Known& known : known_) {
     if (known.kernel.workload != kernel.workload) continue;
     known = {analyse(known.kernel.workload, ops_), "", known.place, {}};
-    learned_ = true;
+    found = learned_ = true;
   }
+  if (!found) internal_error("a kernel that varies is not known");
 }
 
 void Variants::save() const {

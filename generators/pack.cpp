@@ -52,7 +52,7 @@ class Packer {
     const ValueId root = constant_root(graph_, value);
     if (!root.valid()) return {};
     const auto key =
-        std::tuple(value, packing != nullptr ? print_packing(*packing, graph_[value].type.shape.size()) : "");
+        std::tuple(value, packing != nullptr ? print_packing(*packing, graph_[value].type.shape.size()) : "", in_own);
     if (const auto known = placed_.find(key); known != placed_.end()) return known->second;
     std::optional<Tensor> tensor = constant_contents(graph_, value);
     if (packing != nullptr) tensor = pack_tensor(*tensor, *packing);
@@ -64,7 +64,7 @@ class Packer {
 
  private:
   const Graph& graph_;
-  std::map<std::tuple<ValueId, std::string>, PackedWeights::Spot> placed_;
+  std::map<std::tuple<ValueId, std::string, bool>, PackedWeights::Spot> placed_;
 };
 
 }  // namespace

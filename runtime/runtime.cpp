@@ -43,8 +43,9 @@ namespace {
 // What a file of weights holds, for all modules in the process that have it: libraries of one model for other shapes
 // are linked to one file.
 struct Weights {
-  using File = std::tuple<dev_t, ino_t, off_t, time_t, long>;  // and when it was written
-  char* memory = nullptr;                                      // pages for munmap
+  // With when it was written: one that is written in place and keeps size and time would not be seen to be another.
+  using File = std::tuple<dev_t, ino_t, off_t, time_t, long>;
+  char* memory = nullptr;  // pages for munmap
   size_t bytes = 0;
   Weights() = default;
   Weights(const Weights&) = delete;
@@ -151,6 +152,21 @@ OpenWeights& open_weights() {
   return *all;
 }
 
+// Gives the module those of its file, `fd`, which are read when no other has them open.
+oc_status share_weights(oc_module& module, const char* path, int fd, const struct stat& info) try {
+  const Weights::File file(info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+  module.weights = open_weights().find(file);
+  if (module.weights != nullptr) return OC_OK;
+  const auto read = std::make_shared<Weights>();
+  if (const char* fault = place_weights(module.plan(), fd, *read); fault != nullptr)
+    return fail(read->memory == nullptr ? OC_OUT_OF_MEMORY : OC_BAD_WEIGHTS, path, fault);
+  open_weights().add(file, read);
+  module.weights = read;
+  return OC_OK;
+} catch (const std::bad_alloc&) {
+  return fail(OC_OUT_OF_MEMORY, path, nullptr);
+}
+
 oc_status read_weights(oc_module& module) {
   const oc_plan& plan = module.plan();
   if (plan.weights_file == nullptr || plan.weights_bytes == 0) return OC_OK;
@@ -164,16 +180,7 @@ oc_status read_weights(oc_module& module) {
   } else if (static_cast<uint64_t>(info.st_size) != plan.weights_bytes) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), "wrong size");
   } else {
-    const Weights::File file(info.st_dev, info.st_ino, info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
-    module.weights = open_weights().find(file);
-    if (module.weights == nullptr) {
-      const auto read = std::make_shared<Weights>();
-      const char* fault = place_weights(plan, fd, *read);
-      if (fault != nullptr)
-        status = fail(read->memory == nullptr ? OC_OUT_OF_MEMORY : OC_BAD_WEIGHTS, path.c_str(), fault);
-      module.weights = read;
-      if (fault == nullptr) open_weights().add(file, read);
-    }
+    status = share_weights(module, path.c_str(), fd, info);
   }
   ::close(fd);
   return status;

@@ -60,6 +60,7 @@ class _Trial:
 def outcomes(judge, cases, jobs: int):
     """The cases with their outcomes, in order, `jobs` at once. One thread starts them all: a process forked beside
     another thread may inherit a lock that nobody gives back."""
+    cases = list(cases)
     waiting, trials, found = list(enumerate(cases)), {}, {}
     try:
         for index, case in enumerate(cases):

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "graph/graph.h"
 #include "graph/op_set.h"
 
@@ -51,7 +52,10 @@ class Texts {
     if (fresh) all_.push_back(&at->first);
     return {at->second, fresh};
   }
-  [[nodiscard]] const std::string& operator[](uint32_t place) const { return *all_[place]; }
+  [[nodiscard]] const std::string& operator[](uint32_t place) const {
+    if (place >= all_.size()) internal_error("a string at place {} of {}", place, all_.size());
+    return *all_[place];
+  }
   [[nodiscard]] size_t size() const { return all_.size(); }
 
  private:

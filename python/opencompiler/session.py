@@ -1,6 +1,7 @@
 """`InferenceSession`: compiles a model for the shapes it is run with, keeps the results, runs them."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -146,6 +147,12 @@ def _restored(array: np.ndarray, dtype: str) -> np.ndarray:
     return array.astype(wanted) if "int" in dtype else array.view(wanted)
 
 
+def _identity(array: np.ndarray) -> bytes:
+    """Stands for its elements."""
+    data = array.tobytes()
+    return data if len(data) <= 1024 else hashlib.sha256(data).digest()
+
+
 def _texts(rows: np.ndarray) -> np.ndarray:
     """Rows of UTF-8 that end with zero bytes as an array of str."""
     texts = np.empty(rows.shape[:-1], object)
@@ -158,10 +165,13 @@ def _texts(rows: np.ndarray) -> np.ndarray:
 
 def _strings(name: str, value) -> np.ndarray:
     """The same as an array of numpy's strings, as wide as the longest: equal values are equal bytes."""
-    array = np.asarray(value)
+    # Of a list numpy would make strings of its own, which lose zeros at their ends.
+    array = value if isinstance(value, np.ndarray) else np.array(value, object)
     texts = array.ravel().tolist()
     if array.dtype.kind not in "OU" or not all(isinstance(each, str) for each in texts):
         raise ValueError(f"input '{name}' is {array.dtype}, the model takes strings")
+    if 4 * len(texts) * max(map(len, texts), default=0) > _MOST_TEXT:
+        raise ValueError(f"input '{name}': more than {_MOST_TEXT} bytes of strings")
     for text in texts:
         # numpy's strings end where zeros do.
         if "\0" in text:
@@ -181,6 +191,7 @@ def command_line() -> str:
 
 
 _MOST_FIXED = 64
+_MOST_TEXT = 1 << 26  # bytes of a tensor of strings, each as wide as the longest
 
 
 class Refusal(ValueError):
@@ -311,13 +322,13 @@ class InferenceSession:
             array = arrays[name]
             if not _may_be_fixed(array):
                 raise Refusal(refusal)
-            new = (name, array.tobytes()) not in self._values
+            new = (name, _identity(array)) not in self._values
             if new and len(self._values) >= self.MAX_VALUES:
                 raise Refusal(refusal)
 
     def _key(self, arrays: dict[str, np.ndarray]) -> tuple:
         return tuple(
-            (array.shape, array.tobytes() if name in self._fixed else None)
+            (array.shape, _identity(array) if name in self._fixed else None)
             for name, array in arrays.items()
         )
 
@@ -330,7 +341,7 @@ class InferenceSession:
                 return compiled
             compiled = self._compile(arrays)
             fixed = self._fixed.keys() & arrays.keys()
-            self._values |= {(name, arrays[name].tobytes()) for name in fixed}
+            self._values |= {(name, _identity(arrays[name])) for name in fixed}
             self._compiled[self._key(arrays)] = compiled
             while len(self._compiled) > 1 and self._bytes() > self.MAX_BYTES:
                 del self._compiled[next(iter(self._compiled))]

@@ -163,6 +163,15 @@ CASES += [
         {"num_heads": 2, "unidirectional": 1},
         PRESENT,
     ),
+    Case(  # the keys that a query may see are all masked
+        "MultiHeadAttention",
+        heads(1, 3, 3, 14, mask=np.array([[0, 0, 1]], np.int32)),
+        {
+            "num_heads": 2,
+            "unidirectional": 1,
+            "mask_filter_value": float(np.finfo(np.float32).min),
+        },
+    ),
     Case("Attention", packed(3, 7, 17, 63), {"num_heads": 3}),
     Case(
         "Attention",

@@ -176,6 +176,41 @@ def test_what_numbers_alone_do_is_refused():
         opencompiler.InferenceSession(to_text).run(None, {"x": np.zeros(1, np.float32)})
 
 
+def test_pad_fills_strings_with_none():
+    def padded(*value):
+        node = helper.make_node("Pad", ["a", "pads", *value], ["y"])
+        weights = [
+            helper.make_tensor("pads", INT64, [2], [0, 1]),
+            helper.make_tensor("value", FLOAT, [], [3e9]),
+        ]
+        inputs = [tensor("a", STRING, [2])]
+        return model_of([node], inputs, [tensor("y", STRING, None)], weights, 13)
+
+    feed = {"a": texts("a", "b")}
+    check(padded(), feed, [texts("a", "b", "")])
+    with pytest.raises(opencompiler.Refusal, match=r"\(Pad\): fills strings"):
+        opencompiler.InferenceSession(padded("value")).run(None, feed)
+
+
+def test_texts_that_stand_often_are_refused():
+    long = node_model(
+        "StringNormalizer", [["n"]], ("y", STRING), opset=10, stopwords=["b"]
+    )
+    split = node_model("StringSplit", [[]], ("y", STRING), ("n", INT64), delimiter="a")
+    with pytest.raises(ValueError, match="more than 67108864 bytes"):
+        opencompiler.InferenceSession(long).run(None, {"a": texts(*["a" * 10**6] * 64)})
+    grow = [
+        helper.make_node("StringConcat", [f"a{i}", f"a{i}"], [f"a{i + 1}"])
+        for i in range(27)
+    ]
+    pieces = helper.make_node("StringSplit", ["a27"], ["y", "n"], delimiter="a")
+    weights = [helper.make_tensor("a0", STRING, [], [b"a"])]
+    model = model_of([*grow, pieces], [], [tensor("n", INT64, [])], weights)
+    with pytest.raises(opencompiler.Refusal, match="left for folding"):
+        opencompiler.InferenceSession(model).run(None, {})
+    check(split, {"a": np.array("xay", object)})
+
+
 @pytest.fixture
 def concat(tmp_path):
     file = tmp_path / "m.onnx"

@@ -58,7 +58,8 @@ ValueId collected(Call& n, const ::onnx::ValueInfoProto& declared, Values items,
   if (!type.has_shape() || std::ranges::any_of(shape, [](int64_t extent) { return extent < 0; }))
     user_error("runs no iteration, and its body does not declare the shape of '{}'", printable(declared.name()));
   shape.insert(shape.begin() + normal_axis(axis, std::ssize(shape) + 1), 0);
-  return n.with_format(n.constant(make_tensor(stored_dtype(type.elem_type()), shape)), find_format(type.elem_type()));
+  return n.with_format(n.constant(make_tensor(stored_dtype(type.elem_type()), shape)),
+                       declared_format(type.elem_type()));
 }
 
 // A scalar as the body declares its input: it may be written with one dim.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "frontends/onnx/ops/parts.h"
 #include "frontends/onnx/ops/reduce.h"
+#include "frontends/onnx/texts.h"
 
 namespace oc::from_onnx {
 namespace {
@@ -43,6 +44,10 @@ std::vector<int64_t> pad_list(const Call& n) {
 }
 
 double pad_value(Call& n) {
+  if (is_text(n, n.in(0))) {
+    if (n.opset < 11 ? n.attribute("value") != nullptr : n.has(2)) user_error("fills strings with \"\" only");
+    return kEmptyText;
+  }
   if (n.opset < 11) return n.number("value", 0);
   if (!n.has(2)) return 0;
   return n.demand_number(2, "value");

@@ -28,26 +28,26 @@ ValueId padding_bias(Call& n, size_t input, const Extents& scores) {
                 {attended, n.scalar(DType::f32, 0), n.scalar(DType::f32, n.number("mask_filter_value", -10000.0))});
 }
 
-// −∞ for keys behind the query, which itself stands behind those of the cache.
-ValueId causal_bias(Call& n, const Extents& scores, int64_t cached) {
+// `padding`, but the least number for keys behind the query, which itself stands behind those of the cache.
+ValueId causal_bias(Call& n, const Extents& scores, int64_t cached, ValueId padding) {
   const ValueId distance = distances(n, scores[2], scores[3]);
   const ValueId allowed = n.emit("less_equal", {distance, n.scalar(DType::i64, static_cast<double>(cached))});
-  return n.emit("where",
-                {allowed, n.scalar(DType::f32, 0), n.scalar(DType::f32, -std::numeric_limits<double>::infinity())});
+  const ValueId behind = n.scalar(DType::f32, std::numeric_limits<float>::lowest());
+  return n.emit("where", {allowed, padding.valid() ? padding : n.scalar(DType::f32, 0), behind});
 }
 
 // [b, queries, heads · d]; `padding` and `bias` are the inputs that mask.
 ValueId attended(Call& n, const Operands& x, size_t padding, size_t bias) {
-  if (n.integer("num_heads") < 1) user_error("num_heads is {}", n.integer("num_heads"));
   const double scale = n.number("scale", 0);
   const auto depth = static_cast<double>(n.shape(x.q)[3]);
   ValueId scores = n.emit("matmul", {x.q, n.transpose(x.k, {0, 1, 3, 2})});
   scores = times(n, scores, scale == 0 ? 1 / std::sqrt(depth) : scale);
   const Extents shape = n.shape(scores);
   const auto add = [&](ValueId value) { scores = n.emit("add", {scores, n.cast(value, n.dtype(scores))}); };
-  if (n.has(padding)) add(padding_bias(n, padding, shape));
+  ValueId mask = n.has(padding) ? padding_bias(n, padding, shape) : ValueId();
+  if (n.flag("unidirectional", false)) mask = causal_bias(n, shape, x.cached, mask);
+  if (mask.valid()) add(mask);
   if (n.has(bias)) add(n.in(bias));
-  if (n.flag("unidirectional", false)) add(causal_bias(n, shape, x.cached));
   if (n.shape(scores) != shape) user_error("its attention_bias does not broadcast to the scores");
   return merge_heads(n, n.emit("matmul", {n.emit("softmax", {scores}, {{"axis", int64_t{3}}}), x.v}));
 }
@@ -85,7 +85,7 @@ ValueId biased(Call& n, ValueId x, size_t bias, int64_t start) {
 Extents widths_of(const Call& n, int64_t columns) {
   const Extents widths = n.integers("qkv_hidden_sizes", Extents(3, columns / 3));
   if (widths.size() != 3 || widths[0] != widths[1] || widths[0] < 1 || widths[2] < 1 || widths[0] > columns ||
-      2 * widths[0] + widths[2] != columns)
+      widths[2] > columns || 2 * widths[0] + widths[2] != columns)
     user_error("its weights have {} columns, which do not divide into Q, K and V", columns);
   return widths;
 }

@@ -112,8 +112,10 @@ Values string_normalizer(Call& n) {
     }
   const Texts& texts = n.import.texts;
   std::vector<uint32_t> kept;
-  for (uint32_t place : known_texts(n, n.in(0)))
+  for (uint32_t place : known_texts(n, n.in(0))) {
+    if (!stops.empty()) n.spend(DType::u8, std::ssize(texts[place]));  // a text may stand often
     if (stops.empty() || !stops.contains(map.mapped(texts[place], compared))) kept.push_back(place);
+  }
   if (kept.empty()) kept.push_back(kEmptyText);
   shape.back() = std::ssize(kept);
   return {add_texts(n.import, shape, [&](int64_t i) { return map.mapped(texts[kept[static_cast<size_t>(i)]], to); })};
@@ -121,17 +123,30 @@ Values string_normalizer(Call& n) {
 
 namespace {
 
-using Pieces = std::vector<std::string_view>;
+// Of a text; each counts against what importing may take.
+class Pieces {
+ public:
+  explicit Pieces(const Call& n) : n_(n) {}
+  void add(std::string_view piece) {
+    n_.spend(DType::u8, sizeof(std::string_view));
+    all_.push_back(piece);
+  }
+  [[nodiscard]] std::string_view& last() { return all_.back(); }
+  [[nodiscard]] int64_t count() const { return std::ssize(all_); }
+  [[nodiscard]] std::string operator[](size_t i) const { return i < all_.size() ? std::string(all_[i]) : ""; }
+
+ private:
+  const Call& n_;
+  std::vector<std::string_view> all_;
+};
 
 // Between one delimiter and the next; the last piece is the rest once there were `most` of them.
-Pieces split_at(std::string_view text, std::string_view delimiter, int64_t most) {
-  Pieces pieces;
-  for (size_t end; std::ssize(pieces) < most && (end = text.find(delimiter)) != std::string_view::npos;) {
-    pieces.push_back(text.substr(0, end));
+void split_at(std::string_view text, std::string_view delimiter, int64_t most, Pieces& pieces) {
+  for (size_t end; pieces.count() < most && (end = text.find(delimiter)) != std::string_view::npos;) {
+    pieces.add(text.substr(0, end));
     text.remove_prefix(end + delimiter.size());
   }
-  pieces.push_back(text);
-  return pieces;
+  pieces.add(text);
 }
 
 // As ONNX's reference and Python's str.split have it: Unicode's White_Space and the separators of ASCII.
@@ -141,21 +156,19 @@ bool is_space(char32_t c) {
 }
 
 // Runs of other characters than spaces; after `most` of them the rest, up to its last such character.
-Pieces split_at_spaces(std::string_view text, int64_t most) {
-  Pieces pieces;
+void split_at_spaces(std::string_view text, int64_t most, Pieces& pieces) {
   size_t begin = 0;
   bool inside = false;
   for (size_t at = 0, length = 0; at < text.size(); at += length) {
     length = utf8_length(text.substr(at));
     const bool space = is_space(utf8_code_points(text.substr(at, length))[0]);
-    if (!space && !inside && std::ssize(pieces) <= most) {
+    if (!space && !inside && pieces.count() <= most) {
       begin = at;
-      pieces.emplace_back();
+      pieces.add({});
     }
-    if (!space) pieces.back() = text.substr(begin, at + length - begin);
+    if (!space) pieces.last() = text.substr(begin, at + length - begin);
     inside = !space;
   }
-  return pieces;
 }
 
 }  // namespace
@@ -163,11 +176,7 @@ Pieces split_at_spaces(std::string_view text, int64_t most) {
 // The pieces along a new last dim, filled up with "", and how many each text has.
 Values string_split(Call& n) {
   const std::string delimiter = n.bytes("delimiter", "");
-  const int64_t most = n.integer("maxsplit", std::numeric_limits<int64_t>::max());
-  if (most < 0) user_error("maxsplit {} is negative", most);
-  const auto split = [&](std::string_view text) {
-    return delimiter.empty() ? split_at_spaces(text, most) : split_at(text, delimiter, most);
-  };
+  const int64_t given = n.integer("maxsplit", -1), most = given < 0 ? std::numeric_limits<int64_t>::max() : given;
   const std::span<const uint32_t> texts = known_texts(n, n.in(0));
   Extents shape = n.shape(n.in(0));
   n.spend(DType::i64, std::ssize(texts));
@@ -175,17 +184,21 @@ Values string_split(Call& n) {
   std::vector<Pieces> all;
   int64_t longest = 0;
   for (uint32_t place : texts) {
-    all.push_back(split(n.import.texts[place]));
-    const int64_t count = std::ssize(all.back());
-    n.spend(DType::u8, count * static_cast<int64_t>(sizeof(std::string_view)) + static_cast<int64_t>(sizeof(Pieces)));
+    const std::string& text = n.import.texts[place];
+    n.spend(DType::u8, std::ssize(text) + static_cast<int64_t>(sizeof(Pieces)));
+    Pieces& pieces = all.emplace_back(n);
+    if (delimiter.empty()) {
+      split_at_spaces(text, most, pieces);
+    } else {
+      split_at(text, delimiter, most, pieces);
+    }
+    const int64_t count = pieces.count();
     counts.as<int64_t>()[all.size() - 1] = count;
     longest = std::max(longest, count);
   }
   shape.push_back(longest);
   const ValueId pieces = add_texts(n.import, shape, [&](int64_t i) {
-    const Pieces& row = all[static_cast<size_t>(i / longest)];
-    const auto at = static_cast<size_t>(i % longest);
-    return at < row.size() ? std::string(row[at]) : std::string();
+    return all[static_cast<size_t>(i / longest)][static_cast<size_t>(i % longest)];
   });
   return {pieces, n.constant(std::move(counts))};
 }
