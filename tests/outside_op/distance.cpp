@@ -16,7 +16,7 @@ std::vector<oc::Axis> axes(const oc::NodeView& node) {
 Halide::Expr define(oc::OpCall& call) {
   const oc::Operand &a = call.inputs[0], &b = call.inputs[1];
   const oc::Stage& acc =
-      call.reduce("acc", call.vars, {a.extent(1)}, 0.0f, [&](const Halide::Expr& self, const oc::Index& r) {
+      call.reduce("acc", call.vars, {a.size(1)}, 0.0f, [&](const Halide::Expr& self, const oc::Index& r) {
         const Halide::Expr difference = a.at({call.index[0], r[0]}) - b.at({r[0], call.index[1]});
         return self + difference * difference;
       });

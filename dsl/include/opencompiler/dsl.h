@@ -5,10 +5,10 @@
 //
 //   Halide::Expr define_matmul(OpCall& call) {                         // [m, k] × [k, n]
 //     const Operand &a = call.inputs[0], &b = call.inputs[1];
-//     const Stage& acc = call.reduce("acc", call.vars, {a.size(1)}, 0.0f, [&](const Halide::Expr& self, const Index&
-//     r) {
-//       return self + a.at({call.index[0], r[0]}) * b.at({r[0], call.index[1]}); });
-//     return acc.at(call.index);
+//     const auto combine = [&](const Halide::Expr& self, const Index& r) {
+//       return self + a.at({call.index[0], r[0]}) * b.at({r[0], call.index[1]});
+//     };
+//     return call.reduce("acc", call.vars, {a.size(1)}, 0.0f, combine).at(call.index);
 //   }
 //
 // Conventions: an Index is in the order of the shape (ONNX order, outermost first), never in Halide's. Operands are
