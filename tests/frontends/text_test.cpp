@@ -105,7 +105,7 @@ TEST(Strings, InputsAreConstants) {
   const auto rows = [](const Extents& shape, std::string_view bytes) {
     Tensor tensor = make_tensor(DType::u8, shape);
     EXPECT_EQ(tensor.bytes.size(), bytes.size());
-    std::memcpy(tensor.bytes.data(), bytes.data(), bytes.size());
+    std::ranges::transform(bytes, tensor.bytes.begin(), [](char c) { return static_cast<std::byte>(c); });
     return tensor;
   };
   const Tensor b = rows({2, 2}, std::string_view("c\0de", 4));
