@@ -3,11 +3,16 @@
 import math
 
 import numpy as np
-from random_graphs.draw import FLOATS, has_rank
+from random_graphs.draw import FLOATS, MOST, has_rank
+
+
+def _pick(maker, fits):
+    """Of f32, and not larger than what a node may make, as given factors may be: the first steps keep its shape."""
+    return maker.pick(FLOATS[:1], lambda v: math.prod(v.shape) <= MOST and fits(v))
 
 
 def _attention(maker):
-    x = maker.pick(FLOATS[:1], lambda v: len(v.shape) in (2, 3) and v.shape[-1] >= 2)
+    x = _pick(maker, lambda v: len(v.shape) in (2, 3) and v.shape[-1] >= 2)
     if x is None:
         return None
     depth = int(maker.choice([4, 7, 8, 16, 24]))
@@ -42,7 +47,7 @@ def _attention(maker):
 
 def _norm(maker):
     """LayerNormalization in single steps."""
-    x = maker.pick(FLOATS[:1], lambda v: len(v.shape) > 0 and v.shape[-1] > 1)
+    x = _pick(maker, lambda v: len(v.shape) > 0 and v.shape[-1] > 1)
     if x is None:
         return None
     row = [*x.shape[:-1], 1]
@@ -66,7 +71,7 @@ def _norm(maker):
 
 def _block(maker):
     """Convolution, batch norm, activation and a skip."""
-    x = maker.pick(FLOATS[:1], has_rank(4))
+    x = _pick(maker, has_rank(4))
     if x is None:
         return None
     channels = x.shape[1]
@@ -95,7 +100,7 @@ def _block(maker):
 
 def gram(maker):
     """A product of two values that are computed."""
-    a = maker.pick(FLOATS[:2], lambda v: len(v.shape) >= 2)
+    a = _pick(maker, lambda v: len(v.shape) >= 2)
     if a is None:
         return None
     order = [*range(len(a.shape) - 2), len(a.shape) - 1, len(a.shape) - 2]
