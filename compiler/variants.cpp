@@ -57,10 +57,6 @@ Variants::Variants(std::filesystem::path file, const OpTable& ops) : file_(std::
   }
 }
 
-bool Variants::takes_sizes(const Kernel& kernel) const {
-  return std::ranges::all_of(kernel.graph.nodes, [&](const Node& node) { return op_info(ops_, node.op).takes_sizes; });
-}
-
 // The nearest that fits.
 const Variants::Known* Variants::serving(const Kernel& wanted, const Search& search) {
   Known* best = nullptr;
@@ -114,7 +110,7 @@ void Variants::apply(Model& model, std::vector<Pick>& picks, const Target& targe
     };
     Known used{wanted, "", k, picks[k]};
     const bool timed = picks[k].rung == "exact" || picks[k].rung == "other_threads";
-    if (!timed && takes_sizes(wanted) && std::ranges::none_of(known_, is_wanted)) {
+    if (!timed && takes_sizes(wanted, ops_) && std::ranges::none_of(known_, is_wanted)) {
       const Search search{target, pick};
       if (const Known* found = serving(wanted, search)) {
         used = *found;

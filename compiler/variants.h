@@ -38,7 +38,6 @@ class Variants {
     const Target& target;
     const std::function<Pick(const Kernel&)>& pick;
   };
-  [[nodiscard]] bool takes_sizes(const Kernel& kernel) const;
   [[nodiscard]] const Known* serving(const Kernel& wanted, const Search& search);
   [[nodiscard]] std::optional<Known> made_from(const Kernel& wanted, size_t place) const;
   [[nodiscard]] Known learned(const Kernel& wanted, size_t place, const Pick& own, const Search& search) const;

@@ -38,11 +38,14 @@ bool may_vary(const Kernel& kernel, const Value& value, size_t dim) {
 
 }  // namespace
 
+bool takes_sizes(const Kernel& kernel, const OpTable& ops) {
+  return std::ranges::all_of(kernel.graph.nodes, [&](const Node& node) { return op_info(ops, node.op).takes_sizes; });
+}
+
 std::optional<Kernel> varying(const Kernel& kernel, const Kernel& other, const OpTable& ops) {
   if (!same_but_for_extents(kernel.graph, other.graph, ops) || kernel.axes.size() != other.axes.size())
     return std::nullopt;
-  const auto takes_sizes = [&](const Node& node) { return op_info(ops, node.op).takes_sizes; };
-  if (!std::ranges::all_of(kernel.graph.nodes, takes_sizes)) return std::nullopt;
+  if (!takes_sizes(kernel, ops)) return std::nullopt;
   Kernel result = kernel;
   std::map<std::pair<int64_t, int64_t>, int> known;
   for (size_t v = 0; v < kernel.graph.values.size(); ++v) {

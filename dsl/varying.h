@@ -9,6 +9,9 @@
 
 namespace oc {
 
+// Do all of its ops ask for extents, so that it may be built before they are known?
+[[nodiscard]] bool takes_sizes(const Kernel& kernel, const OpTable& ops);
+
 // `kernel` with the extents that differ from `other`'s as symbols. Nullopt where the two differ in more than extents,
 // or cannot be built before extents are known: a symbol would be 1, as a dim that broadcasts is, or be part of a weight
 // that schedules pack or of a dim in blocks, or an op's algorithm depends on extents (not OpInfo::takes_sizes). Whether

@@ -45,6 +45,11 @@ std::vector<Varied> varied() {
   const auto x = [](Extents shape) { return In{.shape = std::move(shape)}; };
   const auto weight = [](Extents shape) { return In{.shape = std::move(shape), .weight = true}; };
   const Extents heads{0, 2, 1, 3};
+  const auto attention = [=](int64_t many, int64_t s, int64_t t) {
+    OpCase c = case_of({x({many, s, 3, 20}), x({many, t, 3, 20}), x({many, t, 3, 24}), x({many, 1, 1, t})});
+    c.attrs = {{"q_perm", heads}, {"k_perm", heads}, {"v_perm", heads}, {"out_perm", heads}, {"scale", 0.25}};
+    return c;
+  };
   return {
       {"Add", "add", [=](int64_t s, int64_t t) { return case_of({x({s, t}), x({s, t})}); }},
       {"AddRow", "add", [=](int64_t s, int64_t t) { return case_of({x({s, t}), x({t})}); }},
@@ -188,19 +193,8 @@ std::vector<Varied> varied() {
        }},
       {"ScoresOfMany", "matmul",
        [=](int64_t s, int64_t t) { return case_of({x({2 + s % 7, s, 24}), x({2 + s % 7, 24, t})}); }},
-      {"AttentionOfMany", "attention",
-       [=](int64_t s, int64_t t) {
-         const int64_t many = 2 + s % 7;
-         OpCase c = case_of({x({many, s, 3, 20}), x({many, t, 3, 20}), x({many, t, 3, 24}), x({many, 1, 1, t})});
-         c.attrs = {{"q_perm", heads}, {"k_perm", heads}, {"v_perm", heads}, {"out_perm", heads}, {"scale", 0.25}};
-         return c;
-       }},
-      {"Attention", "attention",
-       [=](int64_t s, int64_t t) {
-         OpCase c = case_of({x({2, s, 3, 20}), x({2, t, 3, 20}), x({2, t, 3, 24}), x({2, 1, 1, t})});
-         c.attrs = {{"q_perm", heads}, {"k_perm", heads}, {"v_perm", heads}, {"out_perm", heads}, {"scale", 0.25}};
-         return c;
-       }},
+      {"AttentionOfMany", "attention", [=](int64_t s, int64_t t) { return attention(2 + s % 7, s, t); }},
+      {"Attention", "attention", [=](int64_t s, int64_t t) { return attention(2, s, t); }},
   };
 }
 
