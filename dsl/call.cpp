@@ -29,7 +29,7 @@ Halide::RVar Stage::reduced(size_t i) const {
 }
 
 Halide::Expr Tiles::start(const Halide::Expr& tile) const {
-  return Halide::min(tile * static_cast<int>(size), static_cast<int>(extent - size));
+  return Halide::min(tile * size, extent - size);
 }
 
 Halide::Expr OpCall::in(size_t i) const {

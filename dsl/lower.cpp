@@ -187,8 +187,7 @@ Operand seen_in_tiles(const Operand& operand, const std::vector<Tiles>& tiles, s
     for (const Tiles& t : tiles) {
       if (t.dim + index.size() < rank) continue;
       Expr& counted = index[t.dim + index.size() - rank];
-      const int size = static_cast<int>(t.size);
-      counted = t.start(counted / size) + counted % size;
+      counted = t.start(counted / t.size) + counted % t.size;
     }
     return at(index);
   };
@@ -288,13 +287,13 @@ struct Lowering {
     std::vector<Expr> place(args.begin(), args.end());
     std::map<std::string, Expr> counted;
     for (const Tiles& tiles : result.tiles) {
-      const Halide::RDom r(0, static_cast<int>(tiles.size), 0, static_cast<int>(tiles.count()), "tiles");
+      const Halide::RDom r(0, tiles.size, 0, tiles.count(), "tiles");
       result.tile_vars.push_back({r.y, r.x});
       for (size_t i = 0; i < args.size(); ++i) {
         const OutputVar& v = result.output_vars[args.size() - 1 - i];
         if (v.block || v.dim != static_cast<int>(tiles.dim)) continue;
         place[i] = tiles.start(r.y) + r.x;
-        counted[args[i].name()] = r.y * static_cast<int>(tiles.size) + r.x;
+        counted[args[i].name()] = r.y * tiles.size + r.x;
       }
     }
     result.output(args) = Halide::undef(value.type());

@@ -23,11 +23,17 @@ Expr transposed(OpCall& call) {
   const Type& blocked = to_blocked ? call.out : call.inputs[0].type;
   const int block = static_cast<int>(blocked.layout.block(kC)), columns = static_cast<int>(call.knob(kColumns));
   const int rows = to_blocked ? block : columns, size = block * columns;
-  const Tiles tiles = call.tiles.emplace_back(Tiles{kX, columns, call.out.shape[kX].extent});
+  const Tiles tiles = call.tiles.emplace_back(Tiles{kX, columns, call.inputs[0].size(kX)});
   const Var n("n"), c("c"), y("y"), x("x"), a("a"), half("half"), parity("parity");
   const Expr channel = to_blocked ? a / columns : a % block, column = to_blocked ? a % columns : a / block;
-  const Stage* last =
-      &call.stage("tile", {n, c, y, x, a}, call.inputs[0].at({n, c * block + channel, y, tiles.start(x) + column}));
+  const Operand& in = call.inputs[0];
+  // Where tasks are made for other extents, the last may run past the end, where it reads and writes nothing.
+  const auto inside = [&](const Var& index, size_t dim) {
+    const bool known = Halide::Internal::is_const(in.size(kN) * in.size(kY) * in.size(kX));
+    return known ? Expr(index) : min(index, in.size(dim) - 1);
+  };
+  const Stage* last = &call.stage("tile", {n, c, y, x, a},
+                                  in.at({inside(n, kN), c * block + channel, inside(y, kY), tiles.start(x) + column}));
   std::function<Expr(const Index&, const Expr&)> at = [last](const Index& tile, const Expr& address) {
     return last->at({tile[kN], tile[kC], tile[kY], tile[kX], address});
   };
@@ -54,6 +60,7 @@ const OpInfo& op_relayout() {
       static_cast<void>(parse_layout(node.attrs().text("to"), node.in(0).shape.size()));
       return {{node.in(0).dtype, node.in(0).shape, {}}};
     };
+    op.takes_sizes = true;
     op.define = [](OpCall& call) { return call.knob(kColumns) > 0 ? transposed(call) : call.in(0); };
     op.collapsible = [](const NodeView&, size_t) { return true; };  // the layouts say which dims lie side by side
     for (int64_t n : {1, 3, 7, 16, 17, 33}) {

@@ -30,6 +30,24 @@ void schedule_turns(const ApplyCall& call, const VarOrRVar& at, int size, int ro
   }
 }
 
+struct Loop {
+  VarOrRVar var;
+  int64_t extent;  // an example
+};
+
+// Halide does not see that one tile is made at a time where loops of extents that are not known are fused: tasks are
+// cut from one alone, the longest, which goes outwards. `loops` stand innermost first; what then is innermost is
+// returned.
+VarOrRVar run_longest(Halide::Stage& stage, std::vector<Loop> loops, int64_t tasks) {
+  const auto longest = std::ranges::max_element(loops, {}, &Loop::extent);
+  std::rotate(longest, longest + 1, loops.end());
+  std::vector<VarOrRVar> order;
+  for (const Loop& loop : loops) order.push_back(loop.var);
+  stage.reorder(order);
+  run_parallel(stage, {order.back()}, loops.back().extent, tasks);
+  return order.front();
+}
+
 void apply_transposed(const ApplyCall& call, int columns) {
   Lowered& lowered = call.lowered;
   Halide::Func& out = lowered.output;
@@ -37,7 +55,7 @@ void apply_transposed(const ApplyCall& call, int columns) {
   const int64_t in_block = kernel.graph[kernel.anchor_node().inputs[0]].type.layout.block(kC);
   const int64_t block = std::max(in_block, kernel.output().layout.block(kC));
   const OutputVar &n = *find_var(lowered, kN, false), &c = *find_var(lowered, kC, false);
-  const OutputVar& y = *find_var(lowered, kY, false);
+  const OutputVar &y = *find_var(lowered, kY, false), &x = *find_var(lowered, kX, false);
   const auto& [tile, column] = lowered.tile_vars[0];
   Halide::Stage made = out.update();
   made.allow_race_conditions();  // the last tile repeats columns of the one before, with the same values
@@ -53,9 +71,11 @@ void apply_transposed(const ApplyCall& call, int columns) {
     made.split(c.var, co, ci, to_int(block), c.extent % block == 0 ? TailStrategy::RoundUp : TailStrategy::GuardWithIf);
     made.reorder(column, ci, tile, y.var, co, n.var).vectorize(column).unroll(ci);
   }
+  const int64_t tiles = ceil_div(x.extent, columns), tasks = call.schedule["parallel.tasks"];
   const VarOrRVar at =
-      run_parallel(made, {n.var, channels, y.var, tile}, n.extent * blocks * y.extent * lowered.tiles[0].count(),
-                   call.schedule["parallel.tasks"]);
+      n.varies || y.varies || x.varies
+          ? run_longest(made, {{tile, tiles}, {y.var, y.extent}, {channels, 0}, {n.var, n.extent}}, tasks)
+          : run_parallel(made, {n.var, channels, y.var, tile}, n.extent * blocks * y.extent * tiles, tasks);
   schedule_turns(call, at, to_int(block) * columns, in_block == 1 ? columns : to_int(block));
 }
 

@@ -116,6 +116,13 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
   return result;
 }
 
+// A tile of a relayout stands within a row.
+std::vector<int64_t> least_extents(const Kernel& kernel, const Target&, const Schedule& s) {
+  std::vector<int64_t> least(kernel.axes.size(), 1);
+  if (s["transpose.columns"] > 0) least.at(3) = s["transpose.columns"];
+  return least;
+}
+
 std::vector<Argument> grammar() {
   std::vector<Argument> result = pointwise_grammar();
   result.push_back({.name = "transpose.columns", .min = 0, .max = kMostColumns, .fallback = 0});
@@ -133,7 +140,8 @@ const FamilyInfo& family_movement() {
                                   .why_illegal = reject,
                                   .packings = nullptr,
                                   .settle = settle,
-                                  .nests = nests};
+                                  .nests = nests,
+                                  .least_extents = least_extents};
   return info;
 }
 

@@ -109,6 +109,24 @@ std::vector<Varied> varied() {
                                                      {"mode", std::string("nearest")},
                                                      {"coordinate", std::string("asymmetric")}}));
        }},
+      {"RelayoutToBlocks", "relayout",
+       [=](int64_t s, int64_t t) {
+         OpCase c = case_of({x({2, 21, s, t})}, {{"to", std::string("aBcd8b")}});
+         c.out_layout = "aBcd8b";
+         return c;
+       }},
+      {"RelayoutFromBlocks", "relayout",
+       [=](int64_t s, int64_t t) {
+         OpCase c = blocked(case_of({x({2, 21, s, t})}, {{"to", std::string("abcd")}}));
+         c.out_layout = {};
+         return c;
+       }},
+      {"RelayoutOfImages", "relayout",
+       [=](int64_t s, int64_t t) {
+         OpCase c = case_of({x({2 + s % 7, 16, 5, t})}, {{"to", std::string("aBcd16b")}});
+         c.out_layout = "aBcd16b";
+         return c;
+       }},
       {"MaxPool", "max_pool",
        [=](int64_t s, int64_t t) {
          return blocked(case_of({x({2, 24, s, t})}, window({{"kernel", Extents{3, 3}}}, 2, 1)));

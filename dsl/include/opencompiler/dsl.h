@@ -64,8 +64,9 @@ struct Stage {
 // shifted inwards and makes some positions once more.
 struct Tiles {
   size_t dim = 0;
-  int64_t size = 1, extent = 1;
-  [[nodiscard]] int64_t count() const { return (extent + size - 1) / size; }
+  int size = 1;
+  Halide::Expr extent;  // of the dim, no less than the size
+  [[nodiscard]] Halide::Expr count() const { return (extent + (size - 1)) / size; }
   [[nodiscard]] Halide::Expr start(const Halide::Expr& tile) const;
 };
 
