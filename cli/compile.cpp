@@ -7,6 +7,7 @@
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "base/error.h"
@@ -43,8 +44,10 @@ std::set<Emit> parse_emit(const std::vector<std::string>& words) {
   return result;
 }
 
-CompileOptions compile_options(const Flags& flags) {
-  CompileOptions options = flags.model.compile_options();
+CompileOptions compile_options(const Flags& flags, const std::optional<ShapeRanges>& ranges) {
+  ModelFlags model = flags.model;
+  if (ranges) model.shapes.clear();
+  CompileOptions options = model.compile_options();
   options.name = flags.name;
   options.vary = flags.vary;
   if (flags.jobs > 0) options.jobs = flags.jobs;
@@ -113,14 +116,22 @@ std::vector<Destination> destinations(const Flags& flags) {
 }
 
 CompileResult compile_to(const Flags& flags, const Destination& to, const std::set<Emit>& emit) {
-  CompileOptions options = compile_options(flags);
+  const std::optional<ShapeRanges> ranges = flags.model.shape_ranges();
+  CompileOptions options = compile_options(flags, ranges);
   options.target = to.target;
   if (to.lock) options.lock = *to.lock;
   const bool terminal = ::isatty(STDERR_FILENO) != 0;
   const BuildProgress progress = [&](size_t done, size_t all) {
     if (terminal)
-      std::cerr << fmt::format("\r\033[K{} of {} kernels", done, all) << (done == all ? "\r\033[K" : "") << std::flush;
+      std::cerr << fmt::format("\r\033[K{} of {} {}", done, all, ranges ? "shapes" : "kernels")
+                << (done == all ? "\r\033[K" : "") << std::flush;
   };
+  if (ranges) {
+    if (flags.cache) user_error("--shape with a range: --cache takes one shape; write a library with -o");
+    if (to.lock || !options.forced.empty())
+      user_error("--shape with a range: the kernels are made for extents that vary; leave out --lock and --schedule");
+    return compile_model(flags.model.file, *ranges, builtin_ops(), options, to.folder, emit, progress);
+  }
   return flags.cache ? compile_to_cache(flags.model.file, builtin_ops(), options, progress)
                      : compile_model(flags.model.file, builtin_ops(), options, to.folder, emit, progress);
 }
@@ -165,6 +176,11 @@ std::function<int()> add_compile(CLI::App& app) {
   flags->model.add_to(*verb);
   flags->model.add_schedule_sources_to(*verb);
   flags->model.add_passes_to(*verb);
+  verb->get_option("--shape")->description(
+      "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it. One library for many shapes: "
+      "NAME=[1..8]x3x[32..960:32]x640, extents from 1 to 8 and from 32 to 960 by 32, chosen when it runs. Dims to "
+      "which "
+      "the model gives one name are one extent; [n:1..8] gives a name, [n] stands for it elsewhere");
   verb->get_option("--target")
       ->description(
           "host (no more than $OPENCOMPILER_HOST_TARGET if set), an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, "

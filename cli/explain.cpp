@@ -6,8 +6,10 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/process.h"
 #include "cli/verb.h"
 #include "compiler/compile.h"
+#include "generators/build.h"
 #include "generators/disassemble.h"
 #include "graph/text.h"
 #include "opencompiler/dsl.h"

@@ -145,9 +145,32 @@ std::string library_of(const ModelFlags& flags, const std::map<std::string, Tens
   return flags.file;
 }
 
-std::vector<const void*> bind_inputs(const opencompiler::Module& module, const std::map<std::string, Tensor>& given) {
+void choose_shapes(const opencompiler::Module& module, opencompiler::Session& session,
+                   const std::map<std::string, Tensor>& given) {
+  const std::vector<opencompiler::TensorInfo> inputs = module.inputs();
+  std::vector<Extents> shapes;
+  for (const opencompiler::TensorInfo& input : inputs) {
+    const auto found = given.find(input.name);
+    if (found == given.end() || found->second.shape.size() != input.shape.size()) return;  // bind_inputs says so
+    shapes.push_back(found->second.shape);
+  }
+  const std::vector<oc_axis_info> axes = module.axes();
+  if (axes.empty()) return;
+  try {
+    session.set_shapes(shapes);
+  } catch (const opencompiler::Error& error) {
+    if (error.status != OC_BAD_EXTENTS) throw;
+    std::string list;
+    for (const oc_axis_info& axis : axes)
+      list += fmt::format("\n  {}, dim {} of '{}': from {} to {} by {}", axis.name, axis.dim, inputs[axis.input].name,
+                          axis.low, axis.high, axis.step);
+    user_error("the library was not compiled for these shapes; its extents are{}", list);
+  }
+}
+
+std::vector<const void*> bind_inputs(const opencompiler::Session& session, const std::map<std::string, Tensor>& given) {
   std::vector<const void*> pointers;
-  const auto wanted = module.inputs();
+  const auto wanted = session.inputs();
   for (const auto& [name, tensor] : given)
     if (std::ranges::none_of(wanted, [&](const auto& w) { return w.name == name; })) {
       std::string names;
@@ -168,15 +191,15 @@ std::vector<const void*> bind_inputs(const opencompiler::Module& module, const s
   return pointers;
 }
 
-std::map<std::string, Tensor> with_zeros(const opencompiler::Module& module, std::map<std::string, Tensor> given) {
-  for (const opencompiler::TensorInfo& info : module.inputs())
+std::map<std::string, Tensor> with_zeros(const opencompiler::Session& session, std::map<std::string, Tensor> given) {
+  for (const opencompiler::TensorInfo& info : session.inputs())
     if (!given.contains(info.name)) given.emplace(info.name, make_tensor(*parse_dtype(info.dtype), info.shape));
   return given;
 }
 
-std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module) {
+std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Session& session) {
   std::vector<std::pair<std::string, Tensor>> outputs;
-  for (const opencompiler::TensorInfo& info : module.outputs())
+  for (const opencompiler::TensorInfo& info : session.outputs())
     outputs.emplace_back(info.name, make_tensor(*parse_dtype(info.dtype), info.shape));
   return outputs;
 }

@@ -28,14 +28,18 @@ void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 [[nodiscard]] CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
 // Its shared library, or the library that was named, for which flags about its making come too late: UserError.
 [[nodiscard]] std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
+// A session of a library for several shapes gets those of the tensors, when all are given; without, it has the largest.
+// UserError naming the extents that there are.
+void choose_shapes(const opencompiler::Module& module, opencompiler::Session& session,
+                   const std::map<std::string, Tensor>& given);
 // Inputs not given are zeros: times depend on them only where they choose branches.
-[[nodiscard]] std::map<std::string, Tensor> with_zeros(const opencompiler::Module& module,
+[[nodiscard]] std::map<std::string, Tensor> with_zeros(const opencompiler::Session& session,
                                                        std::map<std::string, Tensor> given);
-// Room for the module's outputs, in its order, by name.
-[[nodiscard]] std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Module& module);
+// Room for the session's outputs, in its order, by name.
+[[nodiscard]] std::vector<std::pair<std::string, Tensor>> make_outputs(const opencompiler::Session& session);
 [[nodiscard]] std::vector<void*> addresses(std::vector<std::pair<std::string, Tensor>>& outputs);
-// Addresses in the module's order. UserError when a tensor is missing, unknown or of another type.
-[[nodiscard]] std::vector<const void*> bind_inputs(const opencompiler::Module& module,
+// Addresses in the session's order. UserError when a tensor is missing, unknown or of another type.
+[[nodiscard]] std::vector<const void*> bind_inputs(const opencompiler::Session& session,
                                                    const std::map<std::string, Tensor>& given);
 
 }  // namespace oc::cli

@@ -30,9 +30,9 @@ class Contestant {
   Contestant(const std::filesystem::path& library, int threads)
       : module_(library.string()),
         session_(module_, {.num_threads = threads}),
-        given_(with_zeros(module_, {})),
-        made_(make_outputs(module_)),
-        inputs_(bind_inputs(module_, given_)),
+        given_(with_zeros(session_, {})),
+        made_(make_outputs(session_)),
+        inputs_(bind_inputs(session_, given_)),
         outputs_(addresses(made_)) {
     run_for({});
     calls_ = std::max<int64_t>(1, kTurn / std::max(run_for({}), Nanoseconds(1)));

@@ -36,12 +36,11 @@ struct Row {
 
 using Runs = std::vector<std::vector<uint64_t>>;  // nanoseconds by run and step
 
-Runs measure(const opencompiler::Module& module, const std::map<std::string, Tensor>& given, const Flags& flags) {
-  const std::map<std::string, Tensor> tensors = with_zeros(module, given);
-  const std::vector<const void*> inputs = bind_inputs(module, tensors);
-  std::vector<std::pair<std::string, Tensor>> outputs = make_outputs(module);
+Runs measure(opencompiler::Session& session, const std::map<std::string, Tensor>& given, const Flags& flags) {
+  const std::map<std::string, Tensor> tensors = with_zeros(session, given);
+  const std::vector<const void*> inputs = bind_inputs(session, tensors);
+  std::vector<std::pair<std::string, Tensor>> outputs = make_outputs(session);
   const std::vector<void*> pointers = addresses(outputs);
-  opencompiler::Session session(module, {.num_threads = flags.model.threads});
   session.run(inputs, pointers);
   Runs runs;
   const auto start = std::chrono::steady_clock::now();
@@ -51,9 +50,9 @@ Runs measure(const opencompiler::Module& module, const std::map<std::string, Ten
   return runs;
 }
 
-std::vector<Row> rows_of(const opencompiler::Module& module, const Runs& runs) {
+std::vector<Row> rows_of(const opencompiler::Session& session, const Runs& runs) {
   std::vector<Row> rows;
-  for (const std::string& label : module.steps()) {
+  for (const std::string& label : session.steps()) {
     std::vector<double> times;
     for (const auto& run : runs) times.push_back(static_cast<double>(run[rows.size()]));
     rows.push_back({.label = label, .nanoseconds = median(std::move(times))});
@@ -138,8 +137,10 @@ int profile_model(const Flags& flags) {
     std::optional<CompileResult> compiled;
     if (!is_library(flags.model)) compiled = compile_for_run(flags.model, given);
     const opencompiler::Module module(compiled ? compiled->shared_library.string() : library_of(flags.model, given));
-    const Runs runs = measure(module, given, flags);
-    std::vector<Row> rows = rows_of(module, runs);
+    opencompiler::Session session(module, {.num_threads = flags.model.threads});
+    choose_shapes(module, session, given);
+    const Runs runs = measure(session, given, flags);
+    std::vector<Row> rows = rows_of(session, runs);
     if (compiled) {
       const Target target = flags.model.parsed_target();
       const auto measurer = make_kernel_measurer(target, builtin_ops(), {.threads = flags.model.thread_count()});

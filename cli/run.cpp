@@ -95,9 +95,10 @@ int run_model(const Flags& flags) {
   try {
     const opencompiler::Module module(library_of(flags.model, given));
     check_outputs(module, files.arrays);
-    const std::vector<const void*> inputs = bind_inputs(module, given);
-    std::vector<std::pair<std::string, Tensor>> outputs = make_outputs(module);
     opencompiler::Session session(module, {.num_threads = flags.model.threads});
+    choose_shapes(module, session, given);
+    const std::vector<const void*> inputs = bind_inputs(session, given);
+    std::vector<std::pair<std::string, Tensor>> outputs = make_outputs(session);
     session.run(inputs, addresses(outputs));
     deliver(outputs, files, flags.json);
   } catch (const opencompiler::Error& error) {

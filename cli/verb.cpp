@@ -85,6 +85,7 @@ ModelOptions ModelFlags::model_options() const {
   ModelOptions options;
   for (const std::string& text : shapes) {
     const auto [name, extents] = parse_assignment(text, "--shape");
+    if (has_ranges(extents)) user_error("--shape {}: only `compile -o` takes ranges; give one shape", text);
     options.shapes[name] = parse_extents(extents);
   }
   options.constants = parse_constants(constants, file);
@@ -92,6 +93,16 @@ ModelOptions ModelFlags::model_options() const {
   options.passes.stop_after = stop_after;
   options.all_values = all_values;
   return options;
+}
+
+std::optional<ShapeRanges> ModelFlags::shape_ranges() const {
+  std::map<std::string, std::string> texts;
+  for (const std::string& text : shapes) {
+    const auto [name, extents] = parse_assignment(text, "--shape");
+    texts[name] = extents;
+  }
+  const bool any = std::ranges::any_of(texts, [](const auto& entry) { return has_ranges(entry.second); });
+  return any ? std::optional<ShapeRanges>(std::in_place, texts, file) : std::nullopt;
 }
 
 CompileOptions ModelFlags::compile_options() const {

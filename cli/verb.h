@@ -47,6 +47,8 @@ struct ModelFlags {
   // UserError when a flag's value makes no sense.
   [[nodiscard]] Target parsed_target() const { return parse_target(target); }
   [[nodiscard]] ModelOptions model_options() const;
+  // Of --shape, where one has a range.
+  [[nodiscard]] std::optional<ShapeRanges> shape_ranges() const;
   // All that they say but the target, with the cache and as many builds at once as there are cores.
   [[nodiscard]] CompileOptions compile_options() const;
   // --threads, else what a compiled library would take: the environment's number or what the process may use.

@@ -3,19 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
 #include "autotune/provenance.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/hash.h"
+#include "compiler/emit.h"
 #include "compiler/module_cache.h"
 #include "compiler/variants.h"
 #include "dsl/varying.h"
-#include "generators/disassemble.h"
+#include "generators/build.h"
 #include "generators/embedded_runtime.h"
-#include "generators/interface.h"
 #include "generators/link.h"
 #include "graph/text.h"
 #include "opencompiler/dsl.h"
@@ -24,19 +23,6 @@ namespace oc {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr size_t kShownDigits = 12;  // of a kernel's hash, as in `explain`
-
-Lock make_lock(const CompileResult& result, const Target& target, int threads) {
-  Lock lock{target.name(), threads, toolchain_id(), {}};
-  for (size_t k = 0; k < result.picks.size(); ++k) {
-    const Pick& pick = result.picks[k];
-    const std::string unmeasured = pick.rung == "forced" ? "forced" : "default";
-    lock.entries.push_back({result.model.kernels[k].workload.text, print_schedule(pick.schedule),
-                            pick.trial.empty() ? unmeasured : pick.trial, pick.rung});
-  }
-  return lock;
-}
 
 Lock read_lock(const fs::path& file, const CompileOptions& options, std::vector<std::string>& warnings) {
   Lock lock = parse_lock(read_file(file), file.string());
@@ -52,74 +38,6 @@ Lock read_lock(const fs::path& file, const CompileOptions& options, std::vector<
                     "may differ",
                     file.string(), lock.toolchain, toolchain_id()));
   return lock;
-}
-
-// One whose extents vary cannot be built.
-struct VaryingFailed {
-  Kernel kernel;
-};
-
-// A pick whose build failed: one the user asked for is the user's mistake, the formula's is ours. What a database said
-// is replaced by the formula's.
-void give_up(CompileResult& result, size_t k, const CompileOptions& options, const std::string& fault) {
-  Pick& pick = result.picks[k];
-  const Kernel& kernel = result.model.kernels[k];
-  if (!kernel.symbols.empty()) throw VaryingFailed{kernel};  // another schedule's tiles may not fit into the extents
-  const std::string hash = kernel.workload.hash();
-  switch (pick.origin) {
-    case Pick::Origin::forced:
-    case Pick::Origin::lock:
-      user_error("{}: the schedule of kernel {} cannot be built: {}\n{}", pick.source, hash, fault,
-                 print_schedule(pick.schedule));
-    case Pick::Origin::database:
-      result.warnings.push_back(
-          fmt::format("{}: the schedule of trial {} for kernel {} cannot be built ({}); the "
-                      "default is used",
-                      pick.source, pick.trial, hash, fault));
-      pick = default_pick(kernel, options.target, result.lock.threads, options.deterministic);
-      return;
-    case Pick::Origin::formula: break;
-  }
-  internal_error("kernel {} cannot be built: {}\n{}\n{}", hash, fault, kernel.workload.text,
-                 print_schedule(pick.schedule));
-}
-
-std::vector<BuildOutcome> build_picks(const CompileResult& result, const std::vector<size_t>& kernels,
-                                      const OpTable& ops, const CompileOptions& options, ObjectCache& cache,
-                                      const std::function<void(size_t)>& done) {
-  std::vector<BuildJob> jobs;
-  for (const size_t k : kernels) jobs.push_back({&result.model.kernels[k], result.picks[k].schedule});
-  return build_kernels(jobs, ops, options.target, {.jobs = options.jobs, .limits = {}, .cache = &cache}, done);
-}
-
-// Builds every kernel; result.picks and result.lock say afterwards what was built.
-std::vector<Artifact> build_all(CompileResult& result, const OpTable& ops, const CompileOptions& options,
-                                const BuildProgress& progress) {
-  ObjectCache cache(options.cache / "kernels");
-  std::vector<size_t> waiting(result.picks.size());
-  std::iota(waiting.begin(), waiting.end(), size_t{0});
-  std::vector<Artifact> artifacts(result.picks.size());
-  size_t already = 0;
-  const auto done = [&](size_t finished) {
-    if (progress) progress(already + finished, result.picks.size());
-  };
-  while (!waiting.empty()) {
-    std::vector<BuildOutcome> outcomes = build_picks(result, waiting, ops, options, cache, done);
-    std::vector<size_t> failed;
-    for (size_t i = 0; i < outcomes.size(); ++i) {
-      if (outcomes[i].status != ChildStatus::ok) {
-        give_up(result, waiting[i], options, outcomes[i].error);
-        failed.push_back(waiting[i]);
-        continue;
-      }
-      ++(outcomes[i].cached ? result.kernels_cached : result.kernels_built);
-      artifacts[waiting[i]] = std::move(outcomes[i].artifact);
-    }
-    waiting = std::move(failed);
-    already = result.picks.size() - waiting.size();
-  }
-  result.lock = make_lock(result, options.target, result.lock.threads);
-  return artifacts;
 }
 
 // Everything the bytes of a cached library depend on.
@@ -139,117 +57,66 @@ fs::path variants_file(const fs::path& file, const CompileOptions& options) {
   return options.cache / "variants" / (content_hash(key) + ".json");
 }
 
-// Texts of single kernels by file name: "<name>.<first digits of the workload's hash>.s" and ".stmt".
-std::map<std::string, std::string> kernel_texts(const CompileResult& result, const std::vector<Artifact>& artifacts,
-                                                const OpTable& ops, const Target& target, const std::string& name,
-                                                const std::set<Emit>& emit) {
-  std::map<std::string, std::string> texts;
-  for (size_t k = 0; k < artifacts.size(); ++k) {
-    const Kernel& kernel = result.model.kernels[k];
-    const std::string stem = fmt::format("{}.{}", name, kernel.workload.hash().substr(0, kShownDigits));
-    if (emit.contains(Emit::assembly)) texts[stem + ".s"] = disassemble(artifacts[k].object, target);
-    if (!emit.contains(Emit::statement)) continue;
-    ChildResult lowered =
-        run_in_child([&] { return lowered_statement(kernel, ops, target, result.picks[k].schedule); });
-    if (lowered.status != ChildStatus::ok)
-      internal_error("kernel {} cannot be lowered: {}", kernel.workload.hash(), lowered.result);
-    texts[stem + ".stmt"] = std::move(lowered.result);
+std::vector<AxisInterface> axes_of(const ShapeRanges& ranges, const Graph& graph) {
+  std::vector<AxisInterface> axes;
+  for (const ShapeRanges::Axis& axis : ranges.axes()) {
+    AxisInterface& made = axes.emplace_back(AxisInterface{axis.name, "", axis.low, axis.high, axis.step, {}});
+    for (size_t i = 0; i < graph.inputs.size(); ++i)
+      for (const auto& [input, dim] : axis.places)
+        if (graph[graph.inputs[i]].name == input) made.places.emplace_back(i, dim);
+    if (made.places.empty()) user_error("'{}' is an extent of no input that the compiled model has", axis.name);
   }
-  return texts;
+  return axes;
 }
 
-std::vector<bool> inputs_that_vary(const Kernel& kernel) {
-  std::vector<bool> result;
-  for (const ValueId input : kernel.graph.inputs)
-    result.push_back(
-        std::ranges::any_of(kernel.symbols[input.index], [](int symbol) { return symbol != Kernel::kFixed; }));
-  return result;
-}
-
-// Does the group, a movement, leave more than half of its weights unread, because its output is so much smaller?
-bool reads_part(const Graph& graph, const Group& group) {
-  constexpr int64_t kLarge = 1 << 20;
-  int64_t weights = 0;
-  for (const ValueId input : group.inputs)
-    if (graph[input].kind == ValueKind::constant) weights += graph[input].type.bytes();
-  return weights >= kLarge && weights > 2 * graph[group.output].type.bytes();
-}
-
-void emit_library(CompileResult& result, const OpTable& ops, const CompileOptions& options, const std::string& name,
-                  const fs::path& out_dir, const std::set<Emit>& emit, bool separate_weights,
-                  const BuildProgress& progress) {
-  const TempDir writable;  // a user's mistake to tell here; of a kernel's child it would look like a defect of ours
-  const std::vector<Artifact> artifacts = build_all(result, ops, options, progress);
-  const std::map<std::string, std::string> texts = kernel_texts(result, artifacts, ops, options.target, name, emit);
-  std::vector<Packings> packings;
-  std::vector<std::string> objects;
-  for (size_t k = 0; k < artifacts.size(); ++k) {
-    packings.push_back(weight_packings(result.model.kernels[k], options.target, result.picks[k].schedule));
-    objects.push_back(artifacts[k].object);
-  }
-  std::vector<GroupBinding> bindings;
-  for (size_t g = 0; g < result.model.partition.groups.size(); ++g) {
-    const size_t k = result.model.kernel_of[g];
-    const Group& group = result.model.partition.groups[g];
-    GroupBinding binding{.label = group_label(result.model, g), .inputs = group.inputs};
-    if (k != kNoKernel) {
-      binding.symbol = artifacts[k].symbol;
-      binding.packings = packings[k];
-      binding.in_place_ok = result.model.kernels[k].family == Family::elementwise;
-      if (!result.model.sizes_of.empty()) binding.sizes = result.model.sizes_of[g];
-      if (!binding.sizes.empty()) binding.varying = inputs_that_vary(result.model.kernels[k]);
-      binding.reads_part = result.model.kernels[k].family == Family::movement && reads_part(result.model.graph, group);
-    }
-    bindings.push_back(std::move(binding));
-  }
-  const PackedWeights weights = pack(result.model.graph, bindings);
-  const Plan plan = make_plan(result.model.graph, result.model.partition, bindings, weights);
-  result.files = write_library({.name = name,
-                                .target = options.target,
-                                .graph = result.model.graph,
-                                .plan = plan,
-                                .weights = weights,
-                                .objects = objects,
-                                .lock = result.lock,
-                                .default_threads = options.default_threads,
-                                .separate_weights = separate_weights,
-                                .emit = emit},
-                               out_dir);
-  for (const auto& [file, text] : texts) {
-    write_file_atomic(out_dir / file, text);
-    result.files.push_back(out_dir / file);
-  }
-  for (const fs::path& path : result.files)
-    if (path.extension() == ".so") result.shared_library = path;
+std::string print_shapes(const std::map<std::string, Extents>& shapes) {
+  std::string text;
+  for (const auto& [input, extents] : shapes) text += fmt::format(" {}={}", input, fmt::join(extents, "x"));
+  return text;
 }
 
 std::string name_of(const fs::path& file, const CompileOptions& options) {
   return library_name(options.name.empty() ? file.stem().string() : options.name);
 }
 
-// The rest of plan_compile. `sources` says what is forced or locked, the layers come last.
-CompileResult plan(Model model, const OpTable& ops, const CompileOptions& options, int threads, PickSources sources,
-                   std::vector<std::string> warnings, Variants* variants = nullptr) {
-  CompileResult result{.model = std::move(model), .warnings = std::move(warnings)};
-  const Layers layers = open_layers(options.layers);
-  sources.forced = options.forced;
-  sources.deterministic = options.deterministic;
-  sources.trials.emplace(layers, current_build_id());
-  if (options.transfer) sources.trials->transfer = &ops;
-  result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
-  const auto pick = [&](const std::vector<Kernel>& kernels, std::vector<std::string>& said) {
-    return pick_schedules(kernels, options.target, host_machine(), threads, sources, said);
-  };
-  result.picks = pick(result.model.kernels, result.warnings);
-  if (variants != nullptr) {
-    std::vector<std::string> unheard;  // of kernels that may not be taken
-    variants->apply(result.model, result.picks, options.target,
-                    [&](const Kernel& kernel) { return pick({kernel}, unheard)[0]; });
+// Finds schedules for the kernels of one model after the other.
+class Planner {
+ public:
+  // `sources` says what is forced or locked, the layers come last.
+  Planner(const OpTable& ops, const CompileOptions& options, int threads, PickSources sources = {})
+      : options_(options), threads_(threads), layers_(open_layers(options.layers)), sources_(std::move(sources)) {
+    sources_.forced = options.forced;
+    sources_.deterministic = options.deterministic;
+    sources_.trials.emplace(layers_, current_build_id());
+    if (options.transfer) sources_.trials->transfer = &ops;
   }
-  result.warnings.insert(result.warnings.end(), layers.warnings().begin(), layers.warnings().end());
-  result.lock = make_lock(result, options.target, threads);
-  return result;
-}
+  Planner(const Planner&) = delete;
+  Planner& operator=(const Planner&) = delete;
+
+  [[nodiscard]] CompileResult plan(Model model, std::vector<std::string> warnings, Variants* variants = nullptr) const {
+    CompileResult result{.model = std::move(model), .warnings = std::move(warnings)};
+    result.warnings.insert(result.warnings.end(), result.model.warnings.begin(), result.model.warnings.end());
+    result.picks = pick(result.model.kernels, result.warnings);
+    if (variants != nullptr) {
+      std::vector<std::string> unheard;  // of kernels that may not be taken
+      variants->apply(result.model, result.picks, options_.target,
+                      [&](const Kernel& kernel) { return pick({kernel}, unheard)[0]; });
+    }
+    result.warnings.insert(result.warnings.end(), layers_.warnings().begin(), layers_.warnings().end());
+    result.lock = make_lock(result, options_.target, threads_);
+    return result;
+  }
+
+ private:
+  [[nodiscard]] std::vector<Pick> pick(const std::vector<Kernel>& kernels, std::vector<std::string>& said) const {
+    return pick_schedules(kernels, options_.target, host_machine(), threads_, sources_, said);
+  }
+
+  const CompileOptions& options_;
+  const int threads_;
+  const Layers layers_;
+  PickSources sources_;
+};
 
 }  // namespace
 
@@ -257,20 +124,65 @@ CompileResult plan_compile(const fs::path& file, const OpTable& ops, const Compi
   if (!options.lock) return plan_compile(load_model(file, ops, options.target, options.model), ops, options);
   std::vector<std::string> warnings;
   const Lock lock = read_lock(*options.lock, options, warnings);
-  return plan(load_model(file, ops, options.target, options.model), ops, options, lock.threads,
-              {.lock = &lock, .lock_file = options.lock->string()}, std::move(warnings));
+  return Planner(ops, options, lock.threads, {.lock = &lock, .lock_file = options.lock->string()})
+      .plan(load_model(file, ops, options.target, options.model), std::move(warnings));
 }
 
 CompileResult plan_compile(Model model, const OpTable& ops, const CompileOptions& options) {
-  return plan(std::move(model), ops, options, options.threads, {}, {});
+  return Planner(ops, options, options.threads).plan(std::move(model), {});
 }
 
 CompileResult compile_model(const fs::path& file, const OpTable& ops, const CompileOptions& options,
                             const fs::path& out_dir, const std::set<Emit>& emit, const BuildProgress& progress) {
   require_linkable(options.target);
   CompileResult result = plan_compile(file, ops, options);
-  emit_library(result, ops, options, name_of(file, options), out_dir, emit, false, progress);
+  LibraryBuilder builder(ops, options, name_of(file, options));
+  builder.add(result, progress);
+  builder.write(result, out_dir, emit, false);
   return result;
+}
+
+CompileResult compile_model(const fs::path& file, const ShapeRanges& ranges, const OpTable& ops,
+                            const CompileOptions& options, const fs::path& out_dir, std::set<Emit> emit,
+                            const BuildProgress& progress) {
+  require_linkable(options.target);
+  emit.erase(Emit::lock);  // it could not say which kernels serve which shapes
+  OnnxModel source(file);
+  const Planner planner(ops, options, options.threads);
+  Variants variants({}, ops);
+  const auto plan = [&](int64_t choice) {
+    ModelOptions model = options.model;
+    model.shapes = ranges.shapes(choice);
+    try {
+      return planner.plan(load_model(source, file, ops, options.target, model), {}, &variants);
+    } catch (const UserError& error) {
+      throw UserError(fmt::format("{}\nwith{}", error.what(), print_shapes(model.shapes)));
+    }
+  };
+  const auto compile = [&] {
+    // What varies is learned from two shapes before anything is built.
+    CompileResult all = plan(ranges.count() - 1);
+    static_cast<void>(plan(ranges.below_the_largest()));
+    variants.keep_those_that_vary();
+    LibraryBuilder builder(ops, options, name_of(file, options), axes_of(ranges, all.model.graph));
+    for (int64_t choice = ranges.count(); choice-- > 0;) {
+      CompileResult result = plan(choice);
+      builder.add(result);
+      for (const std::string& warning : result.warnings)
+        if (std::ranges::find(all.warnings, warning) == all.warnings.end()) all.warnings.push_back(warning);
+      if (progress) progress(static_cast<size_t>(ranges.count() - choice), static_cast<size_t>(ranges.count()));
+    }
+    builder.write(all, out_dir, emit, false);
+    all.picks = builder.picks();
+    return all;
+  };
+  while (true) {
+    try {
+      return compile();
+    } catch (const VaryingFailed& failed) {
+      variants.give_up(failed.kernel);
+    }
+  }
 }
 
 CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const CompileOptions& options,
@@ -278,9 +190,10 @@ CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const C
   if (!options.vary) return compile_to_cache(plan_compile(file, ops, options), file, ops, options, progress);
   Variants variants(variants_file(file, options), ops);
   const Model model = load_model(file, ops, options.target, options.model);
+  const Planner planner(ops, options, options.threads);
   while (true) {
     try {
-      CompileResult varied = plan(model, ops, options, options.threads, {}, {}, &variants);
+      CompileResult varied = planner.plan(model, {}, &variants);
       varied = compile_to_cache(std::move(varied), file, ops, options, progress);
       variants.save();
       return varied;
@@ -296,13 +209,14 @@ CompileResult compile_to_cache(CompileResult result, const fs::path& file, const
   const ModuleCache cache(options.cache);
   const std::string key = cache_key(file, result, options);
   const fs::path folder = cache.folder(key);
-  const std::string name = "model";  // whatever the file is called: the key is its content
   result.shared_library = folder / "libmodel.so";
   if (cache.holds(key)) {
     result.kernels_cached = result.picks.size();
     return result;
   }
-  emit_library(result, ops, options, name, folder, {Emit::shared_library, Emit::lock}, true, progress);
+  LibraryBuilder builder(ops, options, "model");  // whatever the file is called: the key is its content
+  builder.add(result, progress);
+  builder.write(result, folder, {Emit::shared_library, Emit::lock}, true);
   cache.seal(key);
   return result;
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/axes.h"
 #include "compiler/model.h"
 #include "compiler/pick.h"
 #include "generators/library.h"
@@ -57,6 +58,13 @@ struct CompileResult {
 [[nodiscard]] CompileResult compile_model(const std::filesystem::path& file, const OpTable& ops,
                                           const CompileOptions& options, const std::filesystem::path& out_dir,
                                           const std::set<Emit>& emit, const BuildProgress& progress = {});
+
+// One library for all shapes of `ranges`, which stand for options.model.shapes; most of its kernels are for extents
+// that vary (variants.h). `progress` counts shapes. No lock is written; options.lock and options.forced must be empty.
+[[nodiscard]] CompileResult compile_model(const std::filesystem::path& file, const ShapeRanges& ranges,
+                                          const OpTable& ops, const CompileOptions& options,
+                                          const std::filesystem::path& out_dir, std::set<Emit> emit,
+                                          const BuildProgress& progress = {});
 
 // The shared library that `run` and InferenceSession open, in the cache under a key of everything it depends on;
 // weights in a file beside it. Made if it is not there.

@@ -6,7 +6,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "frontends/onnx/import.h"
 #include "generators/plan.h"
 #include "graph/text.h"
 #include "opencompiler/dsl.h"
@@ -59,13 +58,19 @@ void check_sizes(const Model& model, size_t group, const std::filesystem::path& 
 
 Model load_model(const std::filesystem::path& file, const OpTable& ops, const Target& target,
                  const ModelOptions& options) {
+  OnnxModel source(file);
+  return load_model(source, file, ops, target, options);
+}
+
+Model load_model(OnnxModel& source, const std::filesystem::path& file, const OpTable& ops, const Target& target,
+                 const ModelOptions& options) {
   const OpSet traits = op_set(ops);
   Model model;
   ImportOptions import_options{.shapes = options.shapes, .constants = options.constants};
   import_options.warn = [&](const std::string& warning) {
     model.warnings.push_back(fmt::format("{}: {}", file.string(), warning));
   };
-  Graph imported = import_onnx(file, traits, import_options);
+  Graph imported = source.import(traits, import_options);
   model.graph = optimize(std::move(imported), {traits, target}, options.passes);
   model.partition = partition(model.graph, traits);
   if (options.all_values) expose_groups(model, traits);

@@ -9,6 +9,7 @@
 
 #include "base/target.h"
 #include "dsl/kernel.h"
+#include "frontends/onnx/import.h"
 #include "graph/partition.h"
 #include "graph/pass.h"
 
@@ -39,6 +40,9 @@ struct Model {
 // UserError when the model cannot be read, names unsupported ops, or needs a dtype kernels do not have.
 [[nodiscard]] Model load_model(const std::filesystem::path& file, const OpTable& ops, const Target& target,
                                const ModelOptions& options);
+// Of `source`, which is that file: for many shapes it is read once.
+[[nodiscard]] Model load_model(OnnxModel& source, const std::filesystem::path& file, const OpTable& ops,
+                               const Target& target, const ModelOptions& options);
 
 // "conv+relu (Conv_12)": what group `i` computes and the model's name for it, for people.
 [[nodiscard]] std::string group_label(const Model& model, size_t group);

@@ -150,6 +150,10 @@ void Variants::give_up(const Kernel& kernel) {
   if (!found) internal_error("a kernel that varies is not known");
 }
 
+void Variants::keep_those_that_vary() {
+  std::erase_if(known_, [](const Known& known) { return known.other.empty(); });
+}
+
 void Variants::save() const {
   if (!learned_) return;
   nlohmann::json json{{"toolchain", toolchain_id()}, {"kernels", nlohmann::json::array()}};

@@ -24,6 +24,8 @@ class Variants {
              const std::function<Pick(const Kernel&)>& pick);
   // One that varies cannot be built: its example is to be built as it is from now on.
   void give_up(const Kernel& kernel);
+  // Forgets the others: the shapes they were learned from get kernels that vary, too, as all that comes.
+  void keep_those_that_vary();
   // Writes what was learned. A folder that cannot be written forgets; of two compiles at once the last one is heard.
   void save() const;
 

@@ -12,6 +12,8 @@
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/TargetParser/Host.h>
 
+#include <algorithm>
+#include <bit>
 #include <map>
 
 #include "base/error.h"
@@ -52,8 +54,8 @@ class Writer {
 
   void write() {
     const Interface& interface = request_.interface;
-    Constant* inputs = table<oc_tensor_info>(tensors(interface.inputs), interface.name + "_inputs");
-    Constant* outputs = table<oc_tensor_info>(tensors(interface.outputs), interface.name + "_outputs");
+    table<oc_tensor_info>(tensors(interface.inputs), interface.name + "_inputs");
+    table<oc_tensor_info>(tensors(interface.outputs), interface.name + "_outputs");
     Constant* metadata = table<oc_pair>(pairs(), interface.name + "_metadata");
     for (const MetadataInterface& entry : interface.metadata) {
       std::vector<Constant*> lines;
@@ -61,31 +63,30 @@ class Writer {
       if (!lines.empty()) table<const char*>(lines, interface.name + "_metadata_" + entry.c_name);
     }
     const std::vector<Constant*> needs = cpu_needs();
-    const std::vector<Constant*> all_steps = steps();  // fills locations_ and args_
     const bool embedded = request_.weights_file.empty();
-    Constant* plan = record<oc_plan>({text(interface.name),
-                                      inputs,
-                                      outputs,
-                                      table<oc_location>(locations_, ""),
-                                      table<uint32_t>(args_, ""),
-                                      table<oc_step>(all_steps, ""),
-                                      table<oc_cpu_need>(needs, ""),
-                                      metadata,
-                                      embedded ? bytes(request_.weights.blob) : null(),
-                                      embedded ? null() : text(request_.weights_file),
-                                      bytes(request_.weights.own),
-                                      u64(request_.weights.blob.size()),
-                                      u64(static_cast<uint64_t>(request_.weights.whole)),
-                                      u64(request_.plan.arena_bytes),
-                                      u32(interface.inputs.size()),
-                                      u32(interface.outputs.size()),
-                                      u32(locations_.size()),
-                                      u32(args_.size()),
-                                      u32(all_steps.size()),
-                                      u32(needs.size()),
-                                      u32(interface.metadata.size()),
-                                      u32(request_.default_threads)});
-    llvm::GlobalVariable* global = add_global(plan, "oc_plan_data");
+    std::vector<Constant*> plans;
+    for (const ShapedPlan& shaped : request_.plans) plans.push_back(plan(shaped));
+    Constant* model = record<oc_model>({text(interface.name),
+                                        table<oc_plan>(plans, ""),
+                                        table<oc_axis>(axes(), ""),
+                                        raw(dims_),
+                                        table<oc_cpu_need>(needs, ""),
+                                        metadata,
+                                        embedded ? bytes(request_.weights.blob) : null(),
+                                        embedded ? null() : text(request_.weights_file),
+                                        bytes(request_.weights.own),
+                                        u64(request_.weights.blob.size()),
+                                        u64(static_cast<uint64_t>(request_.weights.whole)),
+                                        u64(static_cast<uint64_t>(most_arena_bytes(request_.plans))),
+                                        u32(plans.size()),
+                                        u32(interface.axes.size()),
+                                        u32(interface.inputs.size()),
+                                        u32(interface.outputs.size()),
+                                        u32(needs.size()),
+                                        u32(interface.metadata.size()),
+                                        u32(request_.default_threads),
+                                        u32(0)});
+    llvm::GlobalVariable* global = add_global(model, "oc_data");
     global->setVisibility(llvm::GlobalValue::HiddenVisibility);
   }
 
@@ -104,12 +105,33 @@ class Writer {
     return made;
   }
 
-  // "" makes a private table. An empty one is a null pointer unless it has a name to be found by.
+  // "" makes a private table; equal ones once. An empty one is a null pointer unless it has a name to be found by.
   template <class Element>
   Constant* table(const std::vector<Constant*>& elements, const std::string& name) {
     if (elements.empty() && name.empty()) return null();
     llvm::Type* type = elements.empty() ? llvm::Type::getInt64Ty(context_) : elements[0]->getType();
-    return add_global(llvm::ConstantArray::get(llvm::ArrayType::get(type, elements.size()), elements), name);
+    Constant* contents = llvm::ConstantArray::get(llvm::ArrayType::get(type, elements.size()), elements);
+    return name.empty() ? once(contents) : add_global(contents, name);
+  }
+
+  // A private table of structs without pointers, whose bytes are those that they have here: all targets are
+  // little-endian and lay them out alike.
+  template <class Element>
+  Constant* raw(const std::vector<Element>& elements) {
+    static_assert(std::endian::native == std::endian::little && std::has_unique_object_representations_v<Element>);
+    if (elements.empty()) return null();
+    const std::string_view all(reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(Element));
+    llvm::GlobalVariable* global =
+        once(llvm::ConstantDataArray::getRaw(llvm::StringRef(all), all.size(), llvm::Type::getInt8Ty(context_)));
+    global->setAlignment(llvm::Align(alignof(Element)));
+    return global;
+  }
+
+  // LLVM has equal constants once.
+  llvm::GlobalVariable* once(Constant* contents) {
+    llvm::GlobalVariable*& known = tables_[contents];
+    if (known == nullptr) known = add_global(contents, "");
+    return known;
   }
 
   llvm::GlobalVariable* add_global(Constant* contents, const std::string& name) {
@@ -165,28 +187,59 @@ class Writer {
     return rows;
   }
 
-  Constant* dims(const Extents& sizes) {
+  std::vector<Constant*> axes() {
     std::vector<Constant*> rows;
-    uint64_t stride = 1;
-    for (size_t i = sizes.size(); i-- > 0;) {
-      rows.push_back(record<oc_dim>({u32(0), u32(static_cast<uint64_t>(sizes[i])), u32(stride), u32(0)}));
-      stride *= static_cast<uint64_t>(sizes[i]);
-    }
-    return table<oc_dim>(rows, "");
+    for (const AxisInterface& axis : request_.interface.axes)
+      rows.push_back(record<oc_axis>({text(axis.name), u64(static_cast<uint64_t>(axis.low)),
+                                      u64(static_cast<uint64_t>(axis.high)), u64(static_cast<uint64_t>(axis.step)),
+                                      u32(axis.places.at(0).first), u32(axis.places.at(0).second)}));
+    return rows;
   }
 
-  // The number of a location in the table of buffers.
-  uint32_t buffer(const Location& location) {
-    const auto key = std::tuple(location.place, location.index, location.offset, location.sizes);
-    const auto [at, fresh] = buffers_.emplace(key, static_cast<uint32_t>(locations_.size()));
-    if (fresh)
-      locations_.push_back(record<oc_location>({u32(static_cast<uint32_t>(location.place)), u32(location.index),
-                                                u64(static_cast<uint64_t>(location.offset)), dims(location.sizes),
-                                                u64(location.sizes.size())}));
+  // Where the dims of a dense buffer stand among all.
+  uint32_t dims(const Extents& sizes) {
+    const auto [at, fresh] = first_dims_.emplace(sizes, static_cast<uint32_t>(dims_.size()));
+    if (!fresh) return at->second;
+    int32_t stride = 1;
+    for (size_t i = sizes.size(); i-- > 0;) {
+      const auto extent = static_cast<int32_t>(sizes[i]);
+      dims_.push_back({0, extent, stride, 0});
+      stride *= extent;
+    }
     return at->second;
   }
 
-  std::vector<Constant*> steps() {
+  // The tables of one plan.
+  struct Buffers {
+    std::map<std::tuple<Place, uint32_t, int64_t, int64_t, Extents>, uint32_t> numbers;
+    std::vector<oc_location> locations;
+    std::vector<uint32_t> args;
+  };
+
+  // The number of a location in the table of buffers. `bytes`: that a copy moves.
+  uint32_t buffer(Buffers& all, const Location& location, int64_t bytes) {
+    const auto key = std::tuple(location.place, location.index, location.offset, bytes, location.sizes);
+    const auto [at, fresh] = all.numbers.emplace(key, static_cast<uint32_t>(all.locations.size()));
+    if (!fresh) return at->second;
+    const bool row = location.place == Place::rows;  // rows stand behind the weights
+    all.locations.push_back({static_cast<uint32_t>(row ? Place::weights : location.place), location.index,
+                             static_cast<uint64_t>(location.offset + (row ? request_.weights.whole : 0)),
+                             location.sizes.empty() ? 0 : dims(location.sizes),
+                             static_cast<uint32_t>(location.sizes.size()), static_cast<uint64_t>(bytes)});
+    return at->second;
+  }
+
+  Constant* plan(const ShapedPlan& shaped) {
+    Buffers buffers;
+    const std::vector<Constant*> all_steps = steps(shaped.plan, buffers);
+    return record<oc_plan>({table<oc_tensor_info>(tensors(shaped.inputs), ""),
+                            table<oc_tensor_info>(tensors(shaped.outputs), ""), raw(buffers.locations),
+                            raw(buffers.args), table<oc_step>(all_steps, ""),
+                            u64(static_cast<uint64_t>(shaped.plan.arena_bytes)), u32(buffers.locations.size()),
+                            u32(buffers.args.size()), u32(all_steps.size()), u32(0)});
+  }
+
+  std::vector<Constant*> steps(const Plan& plan, Buffers& buffers) {
     static_assert(static_cast<int>(Place::arena) == OC_PLACE_ARENA &&
                   static_cast<int>(Place::weights) == OC_PLACE_WEIGHTS &&
                   static_cast<int>(Place::input) == OC_PLACE_INPUT &&
@@ -198,16 +251,16 @@ class Writer {
                   static_cast<int>(Step::Kind::fail) == OC_STEP_FAIL);
     std::vector<Constant*> rows;
     llvm::FunctionType* kernel_type = llvm::FunctionType::get(llvm::Type::getInt32Ty(context_), {pointer_}, false);
-    for (const Step& step : request_.plan.steps) {
-      const size_t first = args_.size();
-      for (const Location& location : step.args) args_.push_back(u32(buffer(location)));
+    for (const Step& step : plan.steps) {
+      const size_t first = buffers.args.size();
+      const bool copy = step.kind == Step::Kind::copy;
+      for (const Location& location : step.args)
+        buffers.args.push_back(buffer(buffers, location, copy ? location.bytes : 0));
       Constant* kernel = null();
       if (step.kind == Step::Kind::kernel)
         kernel = llvm::cast<Constant>(module_.getOrInsertFunction(step.symbol + "_argv", kernel_type).getCallee());
-      const int64_t copied = step.kind == Step::Kind::copy ? step.args[1].bytes : 0;
       rows.push_back(record<oc_step>({kernel, text(step.label), u32(first), u32(step.args.size()),
-                                      u32(static_cast<uint32_t>(step.kind)), u32(step.skipped),
-                                      u64(static_cast<uint64_t>(copied))}));
+                                      u32(static_cast<uint32_t>(step.kind)), u32(step.skipped)}));
     }
     return rows;
   }
@@ -217,11 +270,18 @@ class Writer {
   const DataObjectRequest& request_;
   llvm::PointerType* pointer_;
   std::map<std::string, Constant*> texts_;
-  std::map<std::tuple<Place, uint32_t, int64_t, Extents>, uint32_t> buffers_;
-  std::vector<Constant*> locations_, args_;
+  std::map<Constant*, llvm::GlobalVariable*> tables_;
+  std::map<Extents, uint32_t> first_dims_;
+  std::vector<oc_dim> dims_;
 };
 
 }  // namespace
+
+int64_t most_arena_bytes(std::span<const ShapedPlan> plans) {
+  int64_t most = 0;
+  for (const ShapedPlan& shaped : plans) most = std::max(most, shaped.plan.arena_bytes);
+  return most;
+}
 
 std::string make_data_object(const DataObjectRequest& request) {
   const std::unique_ptr<llvm::TargetMachine> machine = target_machine(request.target);

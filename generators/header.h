@@ -1,13 +1,13 @@
 // The C header of a library: clean C99 and C++.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "generators/interface.h"
-#include "generators/plan.h"
 
 namespace oc {
 
-[[nodiscard]] std::string make_header(const Interface& interface, const Plan& plan);
+[[nodiscard]] std::string make_header(const Interface& interface, int64_t arena_bytes);
 
 }  // namespace oc

@@ -63,9 +63,11 @@ std::set<std::string> header_names(const std::string& library) {
   return {"INSTANCE",
           "INPUTS",
           "OUTPUTS",
+          "EXTENTS",
           in_capitals(library),
           in_capitals(library + "_run_arrays"),
-          in_capitals(library + "_run_once_arrays")};
+          in_capitals(library + "_run_once_arrays"),
+          in_capitals(library + "_set_extents_array")};
 }
 
 TensorInterface tensor_interface(const Value& value, std::string c_name) {
@@ -108,14 +110,15 @@ std::string library_name(std::string_view text) {
   return identifier(text, taken);
 }
 
-Interface make_interface(const Graph& graph, std::string_view name) {
-  Interface interface;
+Interface make_interface(const Graph& graph, std::string_view name, std::vector<AxisInterface> axes) {
+  Interface interface{.axes = std::move(axes)};
   interface.name = library_name(name);
   std::set<std::string> parameters = header_names(interface.name);
   for (ValueId v : graph.inputs)
     interface.inputs.push_back(tensor_interface(graph[v], identifier(graph[v].name, parameters)));
   for (ValueId v : graph.outputs)
     interface.outputs.push_back(tensor_interface(graph[v], identifier(graph[v].name, parameters)));
+  for (AxisInterface& axis : interface.axes) axis.c_name = identifier(axis.name, parameters);
   std::set<std::string> keys;
   for (const auto& [key, value] : graph.metadata) {
     MetadataInterface entry{key, value, identifier(key, keys), {}};

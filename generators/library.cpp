@@ -5,10 +5,9 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/process.h"
 #include "generators/cpu_features.h"
-#include "generators/data_object.h"
 #include "generators/header.h"
-#include "generators/interface.h"
 #include "generators/link.h"
 #include "generators/manifest.h"
 
@@ -48,13 +47,14 @@ struct Names {
 };
 
 // Runs in a child: LLVM and lld keep state, and link big things.
-void link_all(const LibraryRequest& request, const Interface& interface, const fs::path& folder) {
+void link_all(const LibraryRequest& request, const fs::path& folder) {
+  const Interface& interface = request.interface;
   const Names names(interface.name);
   const std::vector<CpuNeed> needs = cpu_needs(request.target);
   const std::string data =
       make_data_object({.target = request.target,
                         .interface = interface,
-                        .plan = request.plan,
+                        .plans = request.plans,
                         .weights = request.weights,
                         .weights_file = request.separate_weights ? std::string_view(names.weights) : std::string_view(),
                         .cpu_needs = needs,
@@ -71,7 +71,7 @@ void link_all(const LibraryRequest& request, const Interface& interface, const f
 std::vector<fs::path> write_library(const LibraryRequest& request, const fs::path& folder) {
   require_linkable(request.target);
   const Staging staging(folder);
-  const Interface interface = make_interface(request.graph, request.name);
+  const Interface& interface = request.interface;
   const Names names(interface.name);
   std::vector<std::string> files;
   if (request.emit.contains(Emit::static_library)) files.push_back(names.archive);
@@ -79,7 +79,7 @@ std::vector<fs::path> write_library(const LibraryRequest& request, const fs::pat
   const ChildResult linked = run_in_child(
       [&] {
         try {
-          link_all(request, interface, staging.path());
+          link_all(request, staging.path());
         } catch (const UserError& error) {  // no room, no right to write
           return std::string(error.what());
         }
@@ -92,9 +92,10 @@ std::vector<fs::path> write_library(const LibraryRequest& request, const fs::pat
     write_file_atomic(staging.path() / name, text);
     files.push_back(name);
   };
-  if (request.emit.contains(Emit::header)) write(interface.name + ".h", make_header(interface, request.plan));
+  if (request.emit.contains(Emit::header))
+    write(interface.name + ".h", make_header(interface, most_arena_bytes(request.plans)));
   if (request.emit.contains(Emit::manifest))
-    write(interface.name + ".json", print_manifest(interface, request.target, request.plan, cpu_needs(request.target),
+    write(interface.name + ".json", print_manifest(interface, request.target, request.plans, cpu_needs(request.target),
                                                    request.weights.blob.size(), request.default_threads));
   if (request.emit.contains(Emit::lock)) write(interface.name + ".lock", print_lock(request.lock));
   if (request.separate_weights) write(names.weights, request.weights.blob);

@@ -8,11 +8,9 @@
 #include <vector>
 
 #include "base/target.h"
-#include "generators/build.h"
+#include "generators/data_object.h"
 #include "generators/lock.h"
 #include "generators/pack.h"
-#include "generators/plan.h"
-#include "graph/graph.h"
 
 namespace oc {
 
@@ -20,10 +18,9 @@ namespace oc {
 enum class Emit : uint8_t { static_library, shared_library, header, manifest, lock, assembly, statement };
 
 struct LibraryRequest {
-  std::string name;  // becomes an identifier: library_name
+  const Interface& interface;
   const Target& target;
-  const Graph& graph;
-  const Plan& plan;
+  std::span<const ShapedPlan> plans;  // that of the largest shapes stands last
   const PackedWeights& weights;
   std::span<const std::string> objects;  // distinct kernels
   const Lock& lock;

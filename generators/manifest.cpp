@@ -19,9 +19,22 @@ json tensors(const std::vector<TensorInterface>& list) {
   return result;
 }
 
+json axes(const Interface& interface) {
+  json result = json::array();
+  for (const AxisInterface& axis : interface.axes)
+    result.push_back({{"name", axis.name},
+                      {"parameter", axis.c_name},
+                      {"low", axis.low},
+                      {"high", axis.high},
+                      {"step", axis.step},
+                      {"input", interface.inputs[axis.places.at(0).first].name},
+                      {"dim", axis.places.at(0).second}});
+  return result;
+}
+
 }  // namespace
 
-std::string print_manifest(const Interface& interface, const Target& target, const Plan& plan,
+std::string print_manifest(const Interface& interface, const Target& target, std::span<const ShapedPlan> plans,
                            std::span<const CpuNeed> needs, size_t weights_bytes, int default_threads) {
   std::set<std::string> features;
   for (const CpuNeed& need : needs) features.insert(need.name);
@@ -34,9 +47,10 @@ std::string print_manifest(const Interface& interface, const Target& target, con
                          {"cpu_features", features},
                          {"inputs", tensors(interface.inputs)},
                          {"outputs", tensors(interface.outputs)},
-                         {"arena_bytes", plan.arena_bytes},
+                         {"axes", axes(interface)},
+                         {"arena_bytes", most_arena_bytes(plans)},
                          {"weights_bytes", weights_bytes},
-                         {"steps", plan.steps.size()},
+                         {"steps", plans.back().plan.steps.size()},
                          {"default_threads", default_threads},
                          {"metadata", metadata}};
   return manifest.dump(2, ' ', false, json::error_handler_t::replace) + "\n";

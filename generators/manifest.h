@@ -6,14 +6,14 @@
 
 #include "base/target.h"
 #include "generators/cpu_features.h"
-#include "generators/interface.h"
-#include "generators/plan.h"
+#include "generators/data_object.h"
 
 namespace oc {
 
-// name, ABI version, toolchain, target, required CPU features, inputs, outputs, bytes of arena and weights, steps,
-// metadata.
-[[nodiscard]] std::string print_manifest(const Interface& interface, const Target& target, const Plan& plan,
-                                         std::span<const CpuNeed> needs, size_t weights_bytes, int default_threads);
+// name, ABI version, toolchain, target, required CPU features, inputs, outputs, axes, bytes of arena and weights,
+// steps, metadata; of a library for several shapes those of the largest, which stands last.
+[[nodiscard]] std::string print_manifest(const Interface& interface, const Target& target,
+                                         std::span<const ShapedPlan> plans, std::span<const CpuNeed> needs,
+                                         size_t weights_bytes, int default_threads);
 
 }  // namespace oc

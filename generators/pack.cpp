@@ -1,11 +1,10 @@
 #include "generators/pack.h"
 
-#include <algorithm>
+#include <optional>
 #include <tuple>
 #include <unordered_map>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "generators/alias.h"
 
 namespace oc {
@@ -18,17 +17,22 @@ ValueId constant_root(const Graph& graph, ValueId value) {
   return graph[value].kind == ValueKind::constant ? value : ValueId();
 }
 
-// Contents one after the other, equal ones once.
+// Contents one after the other; one that begins an earlier one stands there.
 class Blob {
  public:
-  int64_t append(std::string_view bytes) {
-    auto& same_hash = by_content_[content_hash(bytes)];
-    for (const int64_t offset : same_hash)
+  [[nodiscard]] std::optional<int64_t> find(std::string_view bytes) const {
+    const auto alike = by_beginning_.find(beginning(bytes));
+    if (alike == by_beginning_.end()) return {};
+    for (const int64_t offset : alike->second)
       if (std::string_view(bytes_).substr(static_cast<size_t>(offset)).starts_with(bytes)) return offset;
+    return {};
+  }
+  int64_t append(std::string_view bytes) {
+    if (const auto known = find(bytes)) return *known;
     const int64_t offset = size();
     bytes_ += bytes;
     align(kBufferAlignment);
-    same_hash.push_back(offset);
+    by_beginning_[beginning(bytes)].push_back(offset);
     return offset;
   }
 
@@ -39,35 +43,41 @@ class Blob {
   std::string take() { return std::move(bytes_); }
 
  private:
+  static std::string beginning(std::string_view bytes) { return std::string(bytes.substr(0, 256)); }
   std::string bytes_;
-  std::unordered_map<std::string, std::vector<int64_t>> by_content_;
-};
-
-class Packer {
- public:
-  explicit Packer(const Graph& graph) : graph_(graph) {}
-
-  // Where the value is, as `packing` wants it (as it is, if null).
-  PackedWeights::Spot place(ValueId value, const Packing* packing, bool in_own = false) {
-    const ValueId root = constant_root(graph_, value);
-    if (!root.valid()) return {};
-    const auto key =
-        std::tuple(value, packing != nullptr ? print_packing(*packing, graph_[value].type.shape.size()) : "", in_own);
-    if (const auto known = placed_.find(key); known != placed_.end()) return known->second;
-    std::optional<Tensor> tensor = constant_contents(graph_, value);
-    if (packing != nullptr) tensor = pack_tensor(*tensor, *packing);
-    const std::string_view bytes(reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size());
-    return placed_[key] = {in_own, (in_own ? own : blob).append(bytes)};
-  }
-
-  Blob own, blob;
-
- private:
-  const Graph& graph_;
-  std::map<std::tuple<ValueId, std::string, bool>, PackedWeights::Spot> placed_;
+  std::unordered_map<std::string, std::vector<int64_t>> by_beginning_;
 };
 
 }  // namespace
+
+struct Packer::Impl {
+  using Spot = WeightSpots::Spot;
+  using Form = std::tuple<Extents, std::string, Place>;  // as it is read, as it is packed, where
+  Blob weights, rows, own;
+  // Weak: tensors that a graph alone has go with it, and no other is taken for one that is gone.
+  std::map<std::weak_ptr<const Tensor>, std::map<Form, Spot>, std::owner_less<>> placed;
+
+  Blob& blob(Place place) { return place == Place::own ? own : place == Place::rows ? rows : weights; }
+
+  // Where the value is, as `packing` wants it (as it is, if null).
+  Spot place(const Graph& graph, ValueId value, const Packing* packing, Place where) {
+    const ValueId root = constant_root(graph, value);
+    if (!root.valid()) return {};
+    const Type& type = graph[value].type;
+    const Form form(type.extents(), packing != nullptr ? print_packing(*packing, type.shape.size()) : "", where);
+    std::map<Form, Spot>& forms = placed[graph[root].data];
+    if (const auto known = forms.find(form); known != forms.end()) return known->second;
+    std::optional<Tensor> tensor = constant_contents(graph, value);
+    if (packing != nullptr) tensor = pack_tensor(*tensor, *packing);
+    const std::string_view bytes(reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size());
+    if (where == Place::rows)
+      if (const auto whole = weights.find(bytes)) return forms[form] = {Place::weights, *whole};
+    return forms[form] = {where, blob(where).append(bytes)};
+  }
+};
+
+Packer::Packer() : impl_(std::make_unique<Impl>()) {}
+Packer::~Packer() = default;
 
 std::optional<Tensor> constant_contents(const Graph& graph, ValueId value) {
   const ValueId root = constant_root(graph, value);
@@ -78,26 +88,32 @@ std::optional<Tensor> constant_contents(const Graph& graph, ValueId value) {
   return tensor;
 }
 
-PackedWeights pack(const Graph& graph, std::span<const GroupBinding> groups) {
-  Packer packer(graph);
-  PackedWeights packed{.spots = std::vector<std::vector<PackedWeights::Spot>>(groups.size())};
+WeightSpots Packer::pack(const Graph& graph, std::span<const GroupBinding> groups) {
+  WeightSpots spots{.groups = std::vector<std::vector<WeightSpots::Spot>>(groups.size())};
   const auto place_groups = [&](bool reads_part) {
     for (size_t g = 0; g < groups.size(); ++g) {
       const GroupBinding& group = groups[g];
       if (group.reads_part != reads_part) continue;
-      for (size_t i = 0; i < group.inputs.size(); ++i)
-        packed.spots[g].push_back(
-            packer.place(group.inputs[i], packing_of(group.packings, i), !group.varying.empty() && group.varying[i]));
+      for (size_t i = 0; i < group.inputs.size(); ++i) {
+        const bool own = !group.varying.empty() && group.varying[i];
+        const Place where = own ? Place::own : reads_part ? Place::rows : Place::weights;
+        spots.groups[g].push_back(impl_->place(graph, group.inputs[i], packing_of(group.packings, i), where));
+      }
     }
   };
   place_groups(false);
-  for (ValueId output : graph.outputs)
-    if (const auto spot = packer.place(output, nullptr); spot.offset >= 0) packed.outputs[output] = spot;
-  if (std::ranges::any_of(groups, &GroupBinding::reads_part)) packer.blob.align(kMappedAlignment);
-  packed.whole = packer.blob.size();
-  place_groups(true);
-  packed.own = packer.own.take();
-  packed.blob = packer.blob.take();
+  for (const ValueId output : graph.outputs)
+    if (const auto spot = impl_->place(graph, output, nullptr, Place::weights); spot.offset >= 0)
+      spots.outputs[output] = spot;
+  place_groups(true);  // what is read whole, too, need not stand among the rows
+  return spots;
+}
+
+PackedWeights Packer::take() {
+  if (impl_->rows.size() > 0) impl_->weights.align(kMappedAlignment);
+  PackedWeights packed{.own = impl_->own.take(), .blob = impl_->weights.take()};
+  packed.whole = static_cast<int64_t>(packed.blob.size());
+  packed.blob += impl_->rows.take();
   return packed;
 }
 

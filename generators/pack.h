@@ -1,7 +1,9 @@
-// Weights of a model as one blob, each in the layout its kernel wants, equal contents once.
+// Weights of a model as one blob, each in the layout its kernel wants, equal contents once; also of a model that is
+// compiled for several shapes.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -33,18 +35,30 @@ struct GroupBinding {
   bool reads_part = false;
 };
 
-struct PackedWeights {
-  // Where a constant lies: in `own`, what GroupBinding::varying says, or `blob`.
+// What a place in memory is relative to.
+enum class Place : uint8_t {
+  arena,
+  weights,  // constants, of which a run may read all
+  input,
+  output,
+  own,   // constants that GroupBinding::varying says
+  rows,  // constants that only groups read that read a part
+};
+
+// Where the constants of one graph lie.
+struct WeightSpots {
   struct Spot {
-    bool own = false;
+    Place place = Place::weights;
     int64_t offset = -1;  // -1: an activation
   };
-  std::string own, blob;  // entries begin at multiples of 64
-  // Bytes from the beginning that a run may read all; what lies behind only groups read that read a part. blob.size(),
-  // or a multiple of kMappedAlignment.
-  int64_t whole = 0;
-  std::vector<std::vector<Spot>> spots;  // per group, per input
-  std::map<ValueId, Spot> outputs;       // graph outputs that are constants
+  std::vector<std::vector<Spot>> groups;  // per group, per input
+  std::map<ValueId, Spot> outputs;        // graph outputs that are constants
+};
+
+struct PackedWeights {
+  std::string own;    // entries begin at multiples of 64
+  std::string blob;   // weights, then rows
+  int64_t whole = 0;  // where the rows begin: blob.size(), or a multiple of kMappedAlignment
 };
 
 // Where a mapping of a file may begin on any target: its largest page.
@@ -54,6 +68,22 @@ inline constexpr int64_t kMappedAlignment = 64 << 10;
 // constant has no data.
 [[nodiscard]] std::optional<Tensor> constant_contents(const Graph& graph, ValueId value);
 
-[[nodiscard]] PackedWeights pack(const Graph& graph, std::span<const GroupBinding> groups);
+class Packer {
+ public:
+  Packer();
+  ~Packer();
+  Packer(const Packer&) = delete;
+  Packer& operator=(const Packer&) = delete;
+
+  // May be called for several graphs; contents that are equal, or begin a constant that was packed before, take no more
+  // room. Tensors that graphs share are read once.
+  [[nodiscard]] WeightSpots pack(const Graph& graph, std::span<const GroupBinding> groups);
+  // Of all graphs. Afterwards nothing more may be packed.
+  [[nodiscard]] PackedWeights take();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace oc

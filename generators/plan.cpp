@@ -27,7 +27,7 @@ struct CopyPart {
 class Planner {
  public:
   Planner(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
-          const PackedWeights& weights)
+          const WeightSpots& weights)
       : graph_(graph), partition_(partition), bindings_(bindings), weights_(weights) {
     for (size_t v = 0; v < graph.values.size(); ++v) parent_.push_back({ValueId(v), 0});
     elided_.resize(partition.groups.size());
@@ -234,9 +234,7 @@ class Planner {
     }
     return {Place::arena, 0, plan_.buffers[buffer_of_.at(root)].offset + offset, size};
   }
-  static Location located(const PackedWeights::Spot& spot, int64_t size) {
-    return {spot.own ? Place::own : Place::weights, 0, spot.offset, size};
-  }
+  static Location located(const WeightSpots::Spot& spot, int64_t size) { return {spot.place, 0, spot.offset, size}; }
   [[nodiscard]] Location locate(ValueId value) const {
     const Spot spot = find(value);
     return at(spot.root, spot.offset, bytes(value));
@@ -274,7 +272,7 @@ class Planner {
       if (elided_[g]) continue;
       Step step{.symbol = binding.symbol, .label = binding.label};
       for (size_t i = 0; i < binding.inputs.size(); ++i) {
-        const PackedWeights::Spot& spot = weights_.spots[g][i];
+        const WeightSpots::Spot& spot = weights_.groups[g][i];
         step.args.push_back(spot.offset >= 0 ? located(spot, 0) : locate(binding.inputs[i]));
       }
       step.args.push_back(locate(partition_.groups[g].output));
@@ -318,7 +316,7 @@ class Planner {
   const Graph& graph_;
   const Partition& partition_;
   std::span<const GroupBinding> bindings_;
-  const PackedWeights& weights_;
+  const WeightSpots& weights_;
   std::vector<Spot>
       parent_;  // by value: where it stands relative to another value; itself if it has a buffer of its own
   std::vector<Guards> guards_ = find_guards(graph_, partition_);  // by group
@@ -361,13 +359,13 @@ int64_t assign_offsets(std::vector<Buffer>& buffers) {
 }
 
 std::vector<bool> groups_without_kernel(const Graph& graph, const Partition& partition) {
-  const PackedWeights none;
+  const WeightSpots none;
   return Planner(graph, partition, {}, none).find_aliases();
 }
 
 Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
-               const PackedWeights& weights) {
-  if (bindings.size() != partition.groups.size() || weights.spots.size() != bindings.size())
+               const WeightSpots& weights) {
+  if (bindings.size() != partition.groups.size() || weights.groups.size() != bindings.size())
     internal_error("a plan needs one binding and one row of weights for each of {} groups", partition.groups.size());
   return Planner(graph, partition, bindings, weights).run();
 }

@@ -10,8 +10,6 @@
 
 namespace oc {
 
-enum class Place : uint8_t { arena, weights, input, output, own };
-
 struct Location {
   Place place = Place::arena;
   uint32_t index = 0;  // of the graph input or output
@@ -48,13 +46,13 @@ struct Plan {
   int64_t arena_bytes = 0;
 };
 
-// bindings[i] is that of partition.groups[i], weights = pack(graph, bindings). Views, contiguous slices, transposes and
-// relayouts that move nothing become aliases; producers write straight into a concat whose parts are contiguous; graph
-// outputs are written in place where one kernel makes them, else copied at the end. InternalError when the graph is not
-// fully static or an output is not in plain layout. What only one side of a `select` needs is skipped when the other is
-// chosen; choosing an absent side fails, always so when the condition is a constant.
+// bindings[i] is that of partition.groups[i], weights what Packer::pack(graph, bindings) said. Views, contiguous
+// slices, transposes and relayouts that move nothing become aliases; producers write straight into a concat whose parts
+// are contiguous; graph outputs are written in place where one kernel makes them, else copied at the end. InternalError
+// when the graph is not fully static or an output is not in plain layout. What only one side of a `select` needs is
+// skipped when the other is chosen; choosing an absent side fails, always so when the condition is a constant.
 [[nodiscard]] Plan make_plan(const Graph& graph, const Partition& partition, std::span<const GroupBinding> bindings,
-                             const PackedWeights& weights);
+                             const WeightSpots& weights);
 
 // Groups that need no kernel, because their output stands where their inputs do or are made: make_plan has no step that
 // calls one for them.

@@ -82,11 +82,16 @@ std::vector<BufferView> view_all(const nb::sequence& arrays, const std::vector<o
 }
 
 struct PySession {
-  std::vector<opencompiler::TensorInfo> inputs, outputs;
   opencompiler::Session session;
+  std::vector<opencompiler::TensorInfo> inputs = session.inputs(), outputs = session.outputs();
 
-  PySession(const opencompiler::Module& module, int num_threads)
-      : inputs(module.inputs()), outputs(module.outputs()), session(module, {.num_threads = num_threads}) {}
+  PySession(const opencompiler::Module& module, int num_threads) : session(module, {.num_threads = num_threads}) {}
+
+  void set_shapes(const std::vector<std::vector<int64_t>>& shapes) {
+    session.set_shapes(shapes);
+    inputs = session.inputs();
+    outputs = session.outputs();
+  }
 
   void run(const nb::sequence& in, const nb::sequence& out) {
     const std::vector<BufferView> from = view_all(in, inputs, false), to = view_all(out, outputs, true);
@@ -124,6 +129,14 @@ NB_MODULE(_opencompiler, m) {
       .def(nb::init<const std::string&>(), "path"_a)
       .def_prop_ro("inputs", [](const opencompiler::Module& self) { return infos(self.inputs()); })
       .def_prop_ro("outputs", [](const opencompiler::Module& self) { return infos(self.outputs()); })
+      // Extents that a library for several shapes leaves open: name, lowest, highest, step.
+      .def_prop_ro("axes",
+                   [](const opencompiler::Module& self) {
+                     nb::list axes;
+                     for (const oc_axis_info& axis : self.axes())
+                       axes.append(nb::make_tuple(axis.name, axis.low, axis.high, axis.step));
+                     return axes;
+                   })
       .def_prop_ro("metadata", [](const opencompiler::Module& self) { return self.metadata(); })
       .def_prop_ro("arena_bytes", &opencompiler::Module::arena_bytes)
       // Where they lie, which modules share, and how many bytes.
@@ -132,6 +145,10 @@ NB_MODULE(_opencompiler, m) {
       });
   nb::class_<PySession>(m, "Session")
       .def(nb::init<const opencompiler::Module&, int>(), "module"_a, "num_threads"_a = 0)
+      // At the shapes chosen.
+      .def_prop_ro("inputs", [](const PySession& self) { return infos(self.inputs); })
+      .def_prop_ro("outputs", [](const PySession& self) { return infos(self.outputs); })
+      .def("set_shapes", &PySession::set_shapes, "shapes"_a, "Of the runs from now on, one for each input.")
       .def_prop_ro("num_threads", [](const PySession& self) { return self.session.num_threads(); })
       .def("run", &PySession::run, "inputs"_a, "outputs"_a,
            "Runs once: C-contiguous buffers in the module's order; outputs are written. One thread at a time.");

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -20,6 +21,7 @@
 #include <new>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "runtime/embedded/abi.h"
 
@@ -64,7 +66,7 @@ struct oc_module {
   std::shared_ptr<const Weights> weights;
   std::string path;
 
-  [[nodiscard]] const oc_plan& plan() const { return *library->plan; }
+  [[nodiscard]] const oc_model& model() const { return *library->model; }
   void release() {
     if (references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     if (handle != nullptr) ::dlclose(handle);
@@ -110,17 +112,17 @@ const char* read_exactly(int fd, char* to, size_t bytes) {
 // What every run reads is read into pages of our own, huge ones where there are enough, since small pages would miss
 // the TLB as often as that and no mapping of a file promises others; the rest, of which a run reads little, stays in a
 // mapping. Null, or what went wrong.
-const char* place_weights(const oc_plan& plan, int fd, Weights& weights) {
-  const bool huge = plan.weights_whole >= kHugePage;
-  weights.bytes = plan.weights_bytes;
-  weights.memory = reserve(plan.weights_bytes, huge ? kHugePage : 1);
+const char* place_weights(const oc_model& model, int fd, Weights& weights) {
+  const bool huge = model.weights_whole >= kHugePage;
+  weights.bytes = model.weights_bytes;
+  weights.memory = reserve(model.weights_bytes, huge ? kHugePage : 1);
   if (weights.memory == nullptr) return std::strerror(ENOMEM);
-  if (huge) ::madvise(weights.memory, plan.weights_whole, MADV_HUGEPAGE);
-  if (const char* fault = read_exactly(fd, weights.memory, plan.weights_whole); fault != nullptr) return fault;
-  const size_t rest = plan.weights_bytes - plan.weights_whole;
+  if (huge) ::madvise(weights.memory, model.weights_whole, MADV_HUGEPAGE);
+  if (const char* fault = read_exactly(fd, weights.memory, model.weights_whole); fault != nullptr) return fault;
+  const size_t rest = model.weights_bytes - model.weights_whole;
   if (rest == 0) return nullptr;
-  char* const at = weights.memory + plan.weights_whole;
-  const auto offset = static_cast<off_t>(plan.weights_whole);
+  char* const at = weights.memory + model.weights_whole;
+  const auto offset = static_cast<off_t>(model.weights_whole);
   if (::mmap(at, rest, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, offset) != MAP_FAILED) return nullptr;
   // A file system without mappings. The failed one may have taken the pages away.
   if (::mmap(at, rest, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
@@ -158,7 +160,7 @@ oc_status share_weights(oc_module& module, const char* path, int fd, const struc
   module.weights = open_weights().find(file);
   if (module.weights != nullptr) return OC_OK;
   const auto read = std::make_shared<Weights>();
-  if (const char* fault = place_weights(module.plan(), fd, *read); fault != nullptr)
+  if (const char* fault = place_weights(module.model(), fd, *read); fault != nullptr)
     return fail(read->memory == nullptr ? OC_OUT_OF_MEMORY : OC_BAD_WEIGHTS, path, fault);
   open_weights().add(file, read);
   module.weights = read;
@@ -168,16 +170,16 @@ oc_status share_weights(oc_module& module, const char* path, int fd, const struc
 }
 
 oc_status read_weights(oc_module& module) {
-  const oc_plan& plan = module.plan();
-  if (plan.weights_file == nullptr || plan.weights_bytes == 0) return OC_OK;
-  const std::string path = module.path.substr(0, module.path.rfind('/') + 1) + plan.weights_file;
+  const oc_model& model = module.model();
+  if (model.weights_file == nullptr || model.weights_bytes == 0) return OC_OK;
+  const std::string path = module.path.substr(0, module.path.rfind('/') + 1) + model.weights_file;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
   struct stat info{};
   oc_status status = OC_OK;
   if (::fstat(fd, &info) != 0) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), std::strerror(errno));
-  } else if (static_cast<uint64_t>(info.st_size) != plan.weights_bytes) {
+  } else if (static_cast<uint64_t>(info.st_size) != model.weights_bytes) {
     status = fail(OC_BAD_WEIGHTS, path.c_str(), "wrong size");
   } else {
     status = share_weights(module, path.c_str(), fd, info);
@@ -223,19 +225,30 @@ oc_status load(oc_module& module, const char* path) {
   return read_weights(module);
 }
 
-constexpr oc_plan kNothing = [] {
-  oc_plan plan{};
-  plan.name = "";
-  return plan;
+constexpr oc_plan kNoPlan{};
+
+constexpr oc_model kNothing = [] {
+  oc_model model{};
+  model.name = "";
+  model.plans = &kNoPlan;
+  model.num_plans = 1;
+  return model;
 }();
 
 // What the answers about a module come from, null included.
-const oc_plan& plan_of(const oc_module* module) {
-  return module != nullptr ? module->plan() : kNothing;
+const oc_model& model_of(const oc_module* module) {
+  return module != nullptr ? module->model() : kNothing;
+}
+const oc_plan& largest_plan(const oc_module* module) {
+  return *oc_largest_plan(&model_of(module));
+}
+const oc_plan& plan_of(const oc_session* session) {
+  return session != nullptr ? *session->module->library->plan(session->instance) : kNoPlan;
 }
 
-oc_status describe(const oc_tensor_info* infos, size_t count, size_t index, oc_tensor* out) {
-  if (out == nullptr) return fail(OC_NULL_ARGUMENT, "", nullptr);
+// Of the module or session `of`.
+oc_status describe(const void* of, const oc_tensor_info* infos, size_t count, size_t index, oc_tensor* out) {
+  if (of == nullptr || out == nullptr) return fail(OC_NULL_ARGUMENT, "", nullptr);
   if (index >= count) return fail(OC_OUT_OF_RANGE, "", nullptr);
   const oc_tensor_info& info = infos[index];
   *out = {info.name, info.dtype, info.shape, info.rank, info.elements, info.bytes};
@@ -280,51 +293,61 @@ void oc_module_close(oc_module* module) {
 }
 
 const char* oc_module_name(const oc_module* module) {
-  return plan_of(module).name;
+  return model_of(module).name;
 }
 size_t oc_module_num_inputs(const oc_module* module) {
-  return plan_of(module).num_inputs;
+  return model_of(module).num_inputs;
 }
 size_t oc_module_num_outputs(const oc_module* module) {
-  return plan_of(module).num_outputs;
+  return model_of(module).num_outputs;
 }
 size_t oc_module_num_metadata(const oc_module* module) {
-  return plan_of(module).num_metadata;
+  return model_of(module).num_metadata;
 }
 size_t oc_module_arena_bytes(const oc_module* module) {
-  return plan_of(module).arena_bytes;
+  return model_of(module).arena_bytes;
 }
 size_t oc_module_weights_bytes(const oc_module* module) {
-  return plan_of(module).weights_bytes;
+  return model_of(module).weights_bytes;
 }
 const void* oc_module_weights(const oc_module* module) {
   return module == nullptr || module->weights == nullptr ? nullptr : module->weights->memory;
 }
 size_t oc_module_num_steps(const oc_module* module) {
-  return plan_of(module).num_steps;
+  return largest_plan(module).num_steps;
 }
 
 oc_status oc_module_input(const oc_module* module, size_t index, oc_tensor* out) {
-  if (module == nullptr) return fail(OC_NULL_ARGUMENT, "oc_module_input", nullptr);
-  return describe(module->plan().inputs, module->plan().num_inputs, index, out);
+  return describe(module, largest_plan(module).inputs, model_of(module).num_inputs, index, out);
 }
 
 oc_status oc_module_output(const oc_module* module, size_t index, oc_tensor* out) {
-  if (module == nullptr) return fail(OC_NULL_ARGUMENT, "oc_module_output", nullptr);
-  return describe(module->plan().outputs, module->plan().num_outputs, index, out);
+  return describe(module, largest_plan(module).outputs, model_of(module).num_outputs, index, out);
+}
+
+size_t oc_module_num_axes(const oc_module* module) {
+  return model_of(module).num_axes;
+}
+
+oc_status oc_module_axis(const oc_module* module, size_t index, oc_axis_info* out) {
+  if (module == nullptr || out == nullptr) return fail(OC_NULL_ARGUMENT, "oc_module_axis", nullptr);
+  if (index >= module->model().num_axes) return fail(OC_OUT_OF_RANGE, "oc_module_axis", nullptr);
+  const oc_axis& axis = module->model().axes[index];
+  *out = {axis.name, axis.low, axis.high, axis.step, axis.input, axis.dim};
+  return OC_OK;
 }
 
 oc_status oc_module_metadata(const oc_module* module, size_t index, const char** key, const char** value) {
   if (module == nullptr || key == nullptr || value == nullptr)
     return fail(OC_NULL_ARGUMENT, "oc_module_metadata", nullptr);
-  if (index >= module->plan().num_metadata) return fail(OC_OUT_OF_RANGE, "oc_module_metadata", nullptr);
-  *key = module->plan().metadata[index].key;
-  *value = module->plan().metadata[index].value;
+  if (index >= module->model().num_metadata) return fail(OC_OUT_OF_RANGE, "oc_module_metadata", nullptr);
+  *key = module->model().metadata[index].key;
+  *value = module->model().metadata[index].value;
   return OC_OK;
 }
 
 const char* oc_module_step(const oc_module* module, size_t index) {
-  const oc_plan& plan = plan_of(module);
+  const oc_plan& plan = largest_plan(module);
   return index < plan.num_steps ? plan.steps[index].label : "";
 }
 
@@ -344,7 +367,7 @@ oc_status oc_session_create(oc_module* module, const oc_session_options* given, 
   if (status != OC_OK) {
     delete session;
     const bool cpu = status == OC_UNSUPPORTED_CPU;
-    return fail(status, module->plan().name, cpu ? module->library->last_error(nullptr) : nullptr);
+    return fail(status, module->model().name, cpu ? module->library->last_error(nullptr) : nullptr);
   }
   session->module = module;
   module->references.fetch_add(1, std::memory_order_relaxed);
@@ -364,7 +387,42 @@ oc_status oc_session_run_profiled(oc_session* session, const void* const* inputs
   if (status == OC_OK) return OC_OK;
   const bool has_detail = status == OC_KERNEL_FAILED || status == OC_BRANCH_FAILED;
   const char* detail = has_detail ? library.last_error(session->instance) : nullptr;
-  return fail(status, library.plan->name, detail);
+  return fail(status, library.model->name, detail);
+}
+
+oc_status oc_session_set_shapes(oc_session* session, const int64_t* const* shapes) try {
+  if (session == nullptr) return fail(OC_NULL_ARGUMENT, "oc_session_set_shapes", nullptr);
+  const oc_model& model = session->module->model();
+  if (shapes == nullptr && model.num_inputs > 0) return fail(OC_NULL_ARGUMENT, "oc_session_set_shapes", nullptr);
+  std::vector<int64_t> extents;
+  for (uint32_t a = 0; a < model.num_axes; ++a) extents.push_back(shapes[model.axes[a].input][model.axes[a].dim]);
+  const oc_plan* plan = oc_find_plan(&model, extents.data());
+  for (uint32_t i = 0; plan != nullptr && i < model.num_inputs; ++i)
+    if (!std::equal(shapes[i], shapes[i] + plan->inputs[i].rank, plan->inputs[i].shape)) plan = nullptr;
+  if (plan == nullptr) return fail(OC_BAD_EXTENTS, model.name, nullptr);
+  const oc_status status = session->module->library->set_extents(session->instance, extents.data());
+  return status == OC_OK ? OC_OK : fail(status, model.name, nullptr);
+} catch (const std::bad_alloc&) {
+  return fail(OC_OUT_OF_MEMORY, "oc_session_set_shapes", nullptr);
+}
+
+oc_status oc_session_input(const oc_session* session, size_t index, oc_tensor* out) {
+  const size_t count = session != nullptr ? session->module->model().num_inputs : 0;
+  return describe(session, plan_of(session).inputs, count, index, out);
+}
+
+oc_status oc_session_output(const oc_session* session, size_t index, oc_tensor* out) {
+  const size_t count = session != nullptr ? session->module->model().num_outputs : 0;
+  return describe(session, plan_of(session).outputs, count, index, out);
+}
+
+size_t oc_session_num_steps(const oc_session* session) {
+  return plan_of(session).num_steps;
+}
+
+const char* oc_session_step(const oc_session* session, size_t index) {
+  const oc_plan& plan = plan_of(session);
+  return index < plan.num_steps ? plan.steps[index].label : "";
 }
 
 int oc_session_num_threads(const oc_session* session) {

@@ -75,9 +75,13 @@ std::vector<std::string> inputs_behind(const Graph& graph, ValueId value) {
 
 ValueId take_constant(Import& import, ::onnx::TensorProto& proto, const std::string& name) {
   if (const auto found = import.taken.find(&proto); found != import.taken.end()) return found->second;
+  const auto take_numbers = [&] {
+    std::shared_ptr<const Tensor>& contents = import.contents[&proto];
+    if (contents == nullptr) contents = take_tensor(proto, import.folder);
+    return import.graph.add_constant(name, contents);
+  };
   const bool texts = proto.data_type() == ::onnx::TensorProto::STRING;
-  const ValueId value =
-      texts ? take_texts(import, proto, name) : import.graph.add_constant(name, take_tensor(proto, import.folder));
+  const ValueId value = texts ? take_texts(import, proto, name) : take_numbers();
   import.taken.emplace(&proto, value);
   if (const Format* format = find_format(proto.data_type())) import.formats[value.index] = format;
   return value;

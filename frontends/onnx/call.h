@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -74,8 +75,10 @@ struct Import {
   std::unordered_map<uint32_t, const Format*> formats = {};
   // What stands in the graph as a value that no op of ours takes, by value.
   std::unordered_map<uint32_t, List> lists = {};
-  // Constants by where the model has them: a body that is imported again shares those of the first time.
+  // Constants by where the model has them: a body that is imported again shares those of the first time, and so does
+  // another import of the model their contents.
   std::unordered_map<const ::onnx::TensorProto*, ValueId> taken = {};
+  std::unordered_map<const ::onnx::TensorProto*, std::shared_ptr<const Tensor>>& contents;
   Texts texts = {};
   int64_t size_of_bodies = 0;  // Wiring::size of what was imported so far
   size_t most_values = 0;      // that the graph may have: small models can ask for many

@@ -91,8 +91,8 @@ constexpr int64_t kMostInlined = int64_t{1} << 20;  // Wiring::size of all that 
 
 struct Importer {
   ::onnx::ModelProto& model;
-  const Opsets opsets;
-  Functions functions;
+  const Opsets& opsets;
+  Functions& functions;
   Import import;
   std::vector<const Function*> calls = {};  // under way
   // Of bodies: that of a loop is imported again and again.
@@ -315,30 +315,62 @@ struct Importer {
   }
 };
 
-Graph import_model(::onnx::ModelProto model, const std::filesystem::path& folder, const OpSet& ops,
-                   const ImportOptions& options) {
+const ::onnx::ModelProto& checked(const ::onnx::ModelProto& model) {
   check_ir_version(model);
-  Opsets opsets = checked_opsets(model.opset_import());
-  Importer importer{
-      model, std::move(opsets), Functions(model), {{}, ops, options.fold_budget_bytes, folder, options.warn}};
-  return importer.run(options);
+  return model;
 }
 
 }  // namespace
 }  // namespace from_onnx
 
-Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options) {
-  return from_onnx::within(from_onnx::printable(file.string()), [&] {
-    const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-    return from_onnx::import_model(from_onnx::parse_model_file(file), folder, ops, options);
+struct OnnxModel::Impl {
+  ::onnx::ModelProto proto;
+  std::filesystem::path folder;
+  std::string name;  // for messages
+  from_onnx::Opsets opsets = from_onnx::checked_opsets(from_onnx::checked(proto).opset_import());
+  from_onnx::Functions functions = from_onnx::Functions(proto);
+  std::unordered_map<const ::onnx::TensorProto*, std::shared_ptr<const Tensor>> contents = {};
+};
+
+OnnxModel::OnnxModel(const std::filesystem::path& file) {
+  const std::string name = from_onnx::printable(file.string());
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+  impl_ =
+      from_onnx::within(name, [&] { return std::make_unique<Impl>(from_onnx::parse_model_file(file), folder, name); });
+}
+
+OnnxModel::OnnxModel(std::string_view bytes, std::filesystem::path folder_for_external_data,
+                     std::string_view display_name) {
+  const std::string name = from_onnx::printable(display_name);
+  impl_ = from_onnx::within(name, [&] {
+    return std::make_unique<Impl>(from_onnx::parse_model_bytes(bytes), std::move(folder_for_external_data), name);
   });
+}
+
+OnnxModel::~OnnxModel() = default;
+
+Graph OnnxModel::import(const OpSet& ops, const ImportOptions& options) {
+  return from_onnx::within(impl_->name, [&] {
+    from_onnx::Importer importer{impl_->proto,
+                                 impl_->opsets,
+                                 impl_->functions,
+                                 {.graph = {},
+                                  .ops = ops,
+                                  .fold_budget_bytes = options.fold_budget_bytes,
+                                  .folder = impl_->folder,
+                                  .warn = options.warn,
+                                  .contents = impl_->contents}};
+    return importer.run(options);
+  });
+}
+
+Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options) {
+  return OnnxModel(file).import(ops, options);
 }
 
 Graph import_onnx_bytes(std::string_view bytes, const std::filesystem::path& folder_for_external_data,
                         std::string_view display_name, const OpSet& ops, const ImportOptions& options) {
-  return from_onnx::within(from_onnx::printable(display_name), [&] {
-    return from_onnx::import_model(from_onnx::parse_model_bytes(bytes), folder_for_external_data, ops, options);
-  });
+  return OnnxModel(bytes, folder_for_external_data, display_name).import(ops, options);
 }
 
 }  // namespace oc

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,9 +47,25 @@ struct ImportOptions {
 // in them that are no printable UTF-8 become U+FFFD. Weights in other files are read from the model's own folder or
 // below, never through links. Elements of types smaller than a byte, or floats of one, are bytes in the graph
 // (formats.h); strings that it returns are rows of bytes (texts.h).
+class OnnxModel {
+ public:
+  explicit OnnxModel(const std::filesystem::path& file);
+  // `folder_for_external_data` empty: the model may not refer to other files. `display_name` stands for the file in
+  // messages.
+  OnnxModel(std::string_view bytes, std::filesystem::path folder_for_external_data, std::string_view display_name);
+  ~OnnxModel();
+  OnnxModel(const OnnxModel&) = delete;
+  OnnxModel& operator=(const OnnxModel&) = delete;
+
+  // For other shapes again; the graphs share the model's constants.
+  [[nodiscard]] Graph import(const OpSet& ops, const ImportOptions& options = {});
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+// The same in one.
 [[nodiscard]] Graph import_onnx(const std::filesystem::path& file, const OpSet& ops, const ImportOptions& options = {});
-// `folder_for_external_data` empty: the model may not refer to other files. `display_name` stands for the file in
-// messages.
 [[nodiscard]] Graph import_onnx_bytes(std::string_view bytes, const std::filesystem::path& folder_for_external_data,
                                       std::string_view display_name, const OpSet& ops,
                                       const ImportOptions& options = {});

@@ -53,14 +53,13 @@ ValueId add_texts(Import& import, const Extents& shape, const TextOf& text, cons
   return value;
 }
 
-ValueId take_texts(Import& import, ::onnx::TensorProto& proto, const std::string& name) {
+ValueId take_texts(Import& import, const ::onnx::TensorProto& proto, const std::string& name) {
   const Extents shape = checked_shape(proto);
   if (proto.data_location() == ::onnx::TensorProto::EXTERNAL || !proto.raw_data().empty())
     user_error("is of strings, which stand in string_data alone");
   if (const int64_t elements = product(shape); elements != proto.string_data_size())
     user_error("needs {} elements of string for its shape but holds {}", elements, proto.string_data_size());
-  return add_texts(
-      import, shape, [&](int64_t i) { return std::move(*proto.mutable_string_data(static_cast<int>(i))); }, name);
+  return add_texts(import, shape, [&](int64_t i) { return proto.string_data(static_cast<int>(i)); }, name);
 }
 
 ValueId read_rows(Import& import, const Tensor& rows, const std::string& name) {

@@ -22,7 +22,7 @@ using TextOf = std::function<std::string(int64_t i)>;
 // folding budget.
 [[nodiscard]] ValueId add_texts(Import& import, const Extents& shape, const TextOf& text, const std::string& name = {});
 // The strings that `proto` holds, taken out of it.
-[[nodiscard]] ValueId take_texts(Import& import, ::onnx::TensorProto& proto, const std::string& name = {});
+[[nodiscard]] ValueId take_texts(Import& import, const ::onnx::TensorProto& proto, const std::string& name = {});
 // Those of a tensor of rows as a library gives them; rows may lack the zero byte.
 [[nodiscard]] ValueId read_rows(Import& import, const Tensor& rows, const std::string& name);
 // A tensor of strings as a library gives it.

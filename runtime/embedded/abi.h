@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-#define OC_ABI_VERSION 4
+#define OC_ABI_VERSION 5
 
 enum { OC_PLACE_ARENA = 0, OC_PLACE_WEIGHTS = 1, OC_PLACE_INPUT = 2, OC_PLACE_OUTPUT = 3, OC_PLACE_OWN = 4 };
 
@@ -22,19 +22,20 @@ typedef struct oc_dim {
   uint32_t flags;
 } oc_dim;
 
-// Where a buffer begins; `index` is the number of the graph input or output. `dims`: innermost first, for a kernel that
-// asks for them, else null.
+// Where a buffer begins; `index` is the number of the graph input or output. For a kernel that asks for its dims they
+// are those of the model from `first_dim` on, innermost first. `bytes`: that a copy moves.
 typedef struct oc_location {
   uint32_t place;
   uint32_t index;
   uint64_t offset;
-  const oc_dim* dims;
-  uint64_t num_dims;
+  uint32_t first_dim;
+  uint32_t num_dims;
+  uint64_t bytes;
 } oc_location;
 
 enum {
   OC_STEP_KERNEL = 0,
-  OC_STEP_COPY = 1,         // `copy_bytes` from the first argument to the second
+  OC_STEP_COPY = 1,         // the bytes of the second argument, from the first
   OC_STEP_SKIP_IF = 2,      // passes over the next `skipped` steps when the bool that is the first argument is true
   OC_STEP_SKIP_UNLESS = 3,  // the same when it is false
   OC_STEP_FAIL = 4,         // ends the run; the label says why
@@ -48,7 +49,6 @@ typedef struct oc_step {
   uint32_t num_args;
   uint32_t kind;
   uint32_t skipped;
-  uint64_t copy_bytes;
 } oc_step;
 
 typedef struct oc_tensor_info {
@@ -77,13 +77,35 @@ typedef struct oc_cpu_need {
   const char* name;
 } oc_cpu_need;
 
+// How the model runs on inputs of certain shapes. Plans with equal steps or arguments share the tables.
 typedef struct oc_plan {
-  const char* name;
   const oc_tensor_info* inputs;
   const oc_tensor_info* outputs;
   const oc_location* buffers;
   const uint32_t* args;
   const oc_step* steps;
+  uint64_t arena_bytes;
+  uint32_t num_buffers;
+  uint32_t num_args;
+  uint32_t num_steps;
+  uint32_t unused;
+} oc_plan;
+
+// An extent that the caller chooses: low, low + step, … high. It is dim `dim` of the input, and may be others too.
+typedef struct oc_axis {
+  const char* name;
+  int64_t low;
+  int64_t high;
+  int64_t step;
+  uint32_t input;
+  uint32_t dim;
+} oc_axis;
+
+typedef struct oc_model {
+  const char* name;
+  const oc_plan* plans;  // of all choices of extents in their order, that of the last axis changing fastest
+  const oc_axis* axes;
+  const oc_dim* dims;
   const oc_cpu_need* cpu_needs;
   const oc_pair* metadata;
   const void* weights;       // null when they lie in a file
@@ -93,16 +115,33 @@ typedef struct oc_plan {
   // From the beginning: what every run reads. Of the rest, rows of embeddings, a run reads little: at weights_whole,
   // then a multiple of 64 KiB, a mapping of the file may begin.
   uint64_t weights_whole;
-  uint64_t arena_bytes;
+  uint64_t arena_bytes;  // the most that a plan takes
+  uint32_t num_plans;
+  uint32_t num_axes;
   uint32_t num_inputs;
   uint32_t num_outputs;
-  uint32_t num_buffers;
-  uint32_t num_args;
-  uint32_t num_steps;
   uint32_t num_cpu_needs;
   uint32_t num_metadata;
   int32_t default_threads;  // 0: decided at run time
-} oc_plan;
+  uint32_t unused;
+} oc_model;
+
+// That of the largest extents.
+static inline const oc_plan* oc_largest_plan(const oc_model* model) {
+  return &model->plans[model->num_plans - 1];
+}
+
+// One extent for each axis; null: the library was not compiled for them.
+static inline const oc_plan* oc_find_plan(const oc_model* model, const int64_t* extents) {
+  uint64_t index = 0;
+  for (uint32_t a = 0; a < model->num_axes; ++a) {
+    const oc_axis* axis = &model->axes[a];
+    if (extents[a] < axis->low || extents[a] > axis->high || (extents[a] - axis->low) % axis->step != 0) return NULL;
+    index = index * (uint64_t)((axis->high - axis->low) / axis->step + 1) +
+            (uint64_t)((extents[a] - axis->low) / axis->step);
+  }
+  return &model->plans[index];
+}
 
 // `size` says how many of the fields the caller knows; the generated `<name>_options` ends before `weights`.
 typedef struct oc_options {
@@ -122,7 +161,7 @@ typedef struct oc_instance oc_instance;
 typedef struct oc_library_table {
   uint32_t abi_version;
   uint32_t size;  // of this struct
-  const oc_plan* plan;
+  const oc_model* model;
   int (*create)(oc_instance** out, const oc_options* options);
   int (*run)(oc_instance* instance, const void* const* inputs, void* const* outputs);
   // The same; nanoseconds[s] is what step s took.
@@ -132,6 +171,9 @@ typedef struct oc_library_table {
   const char* (*last_error)(const oc_instance* instance);
   void (*set_parallel_for)(oc_parallel_for parallel_for, void* context);
   int (*num_threads)(const oc_instance* instance);
+  // One extent for each axis of the model.
+  int (*set_extents)(oc_instance* instance, const int64_t* extents);
+  const oc_plan* (*plan)(const oc_instance* instance);  // that the next run takes; null for a bad handle
 } oc_library_table;
 
 #ifdef __cplusplus

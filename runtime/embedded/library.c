@@ -32,6 +32,7 @@ typedef struct patch {
 
 struct oc_instance {
   atomic_int running;
+  const oc_plan* plan;
   char* arena;
   bool owns_arena;
   const char* weights;
@@ -44,7 +45,7 @@ struct oc_instance {
 };
 
 // Written by the generators into the data object.
-extern const oc_plan oc_plan_data OC_INTERNAL;
+extern const oc_model oc_data OC_INTERNAL;
 
 // The instances there are, in tables that are never freed: every run asks whether its handle is one, without a lock.
 enum { kInstances = 64 };
@@ -94,19 +95,21 @@ static bool remove_instance(const oc_instance* instance) {
   return slot != NULL;
 }
 
-static void build_buffers(oc_instance* m) {
-  const oc_plan* plan = &oc_plan_data;
+// The instance's tables for the plan.
+static void take_plan(oc_instance* m, const oc_plan* plan) {
+  m->plan = plan;
+  m->num_patches = 0;
   for (uint32_t b = 0; b < plan->num_buffers; ++b) {
     const oc_location* at = &plan->buffers[b];
     memset(&m->buffers[b], 0, sizeof(buffer));
-    m->buffers[b].dim = (void*)at->dims;
+    if (at->num_dims > 0) m->buffers[b].dim = (void*)&oc_data.dims[at->first_dim];
     m->buffers[b].dimensions = (int32_t)at->num_dims;
     if (at->place == OC_PLACE_ARENA) {
       m->buffers[b].host = m->arena + at->offset;
     } else if (at->place == OC_PLACE_WEIGHTS) {
       m->buffers[b].host = (void*)(m->weights + at->offset);
     } else if (at->place == OC_PLACE_OWN) {
-      m->buffers[b].host = (void*)((const char*)plan->own + at->offset);
+      m->buffers[b].host = (void*)((const char*)oc_data.own + at->offset);
     } else {
       m->patches[m->num_patches++] = (patch){b, at->place, at->index, at->offset};
     }
@@ -119,14 +122,19 @@ static void build_buffers(oc_instance* m) {
   }
 }
 
-// One allocation holds the instance, its tables and the contexts of its threads.
+// One allocation holds the instance, its tables, which have room for any plan, and the contexts of its threads.
 static oc_instance* allocate_instance(int threads) {
-  const oc_plan* plan = &oc_plan_data;
+  size_t buffers = 0, args = 0;
+  for (uint32_t p = 0; p < oc_data.num_plans; ++p) {
+    const oc_plan* plan = &oc_data.plans[p];
+    const size_t plan_args = (size_t)plan->num_args + plan->num_steps;
+    if (plan->num_buffers > buffers) buffers = plan->num_buffers;
+    if (plan_args > args) args = plan_args;
+  }
   const size_t buffers_at = oc_round_up(sizeof(oc_instance), kCacheLine);
-  const size_t args_at = buffers_at + oc_round_up(plan->num_buffers * sizeof(buffer), kCacheLine);
-  const size_t patches_at =
-      args_at + oc_round_up(((size_t)plan->num_args + plan->num_steps) * sizeof(void*), kCacheLine);
-  const size_t contexts_at = patches_at + oc_round_up(plan->num_buffers * sizeof(patch), kCacheLine);
+  const size_t args_at = buffers_at + oc_round_up(buffers * sizeof(buffer), kCacheLine);
+  const size_t patches_at = args_at + oc_round_up(args * sizeof(void*), kCacheLine);
+  const size_t contexts_at = patches_at + oc_round_up(buffers * sizeof(patch), kCacheLine);
   void* memory = oc_allocate(contexts_at + oc_team_bytes(threads));
   if (!memory) return NULL;
   memset(memory, 0, contexts_at);
@@ -156,24 +164,24 @@ static void free_instance(oc_instance* m) {
 }
 
 OC_EXPORT int oc_model_create(oc_instance** out, const oc_options* given) {
-  const oc_plan* plan = &oc_plan_data;
+  const oc_model* model = &oc_data;
   if (!out) return OC_NULL_ARGUMENT;
   *out = NULL;
   oc_options options;
   const int status = read_options(given, &options);
   if (status != OC_OK) return status;
-  if (oc_missing_feature(plan->cpu_needs, plan->num_cpu_needs)) return OC_UNSUPPORTED_CPU;
-  const char* weights = plan->weights_file ? options.weights : plan->weights;
-  if (!weights && plan->weights_bytes > 0) return OC_MISSING_WEIGHTS;
-  if (options.arena && (options.arena_bytes < plan->arena_bytes || (uintptr_t)options.arena % kCacheLine != 0))
+  if (oc_missing_feature(model->cpu_needs, model->num_cpu_needs)) return OC_UNSUPPORTED_CPU;
+  const char* weights = model->weights_file ? options.weights : model->weights;
+  if (!weights && model->weights_bytes > 0) return OC_MISSING_WEIGHTS;
+  if (options.arena && (options.arena_bytes < model->arena_bytes || (uintptr_t)options.arena % kCacheLine != 0))
     return OC_BAD_ARENA;
 
   void* arena = options.arena;
-  if (!arena && plan->arena_bytes > 0) {
-    arena = oc_allocate(plan->arena_bytes);
+  if (!arena && model->arena_bytes > 0) {
+    arena = oc_allocate(model->arena_bytes);
     if (!arena) return OC_OUT_OF_MEMORY;
   }
-  oc_instance* m = allocate_instance(oc_resolve_threads(options.num_threads, plan->default_threads));
+  oc_instance* m = allocate_instance(oc_resolve_threads(options.num_threads, model->default_threads));
   if (!m) {
     if (!options.arena) free(arena);
     return OC_OUT_OF_MEMORY;
@@ -181,7 +189,7 @@ OC_EXPORT int oc_model_create(oc_instance** out, const oc_options* given) {
   m->arena = arena;
   m->owns_arena = !options.arena;
   m->weights = weights;
-  build_buffers(m);
+  take_plan(m, oc_largest_plan(model));
   if (!add_instance(m)) {
     free_instance(m);
     return OC_OUT_OF_MEMORY;
@@ -207,16 +215,16 @@ static bool overlap(const void* a, uint64_t a_bytes, const void* b, uint64_t b_b
   return (const char*)a < (const char*)b + b_bytes && (const char*)b < (const char*)a + a_bytes;
 }
 
-static int check_tensors(const void* const* inputs, void* const* outputs) {
-  const oc_plan* plan = &oc_plan_data;
-  if ((!inputs && plan->num_inputs > 0) || (!outputs && plan->num_outputs > 0)) return OC_NULL_ARGUMENT;
+static int check_tensors(const oc_plan* plan, const void* const* inputs, void* const* outputs) {
+  const uint32_t num_inputs = oc_data.num_inputs, num_outputs = oc_data.num_outputs;
+  if ((!inputs && num_inputs > 0) || (!outputs && num_outputs > 0)) return OC_NULL_ARGUMENT;
   int status = OC_OK;
-  for (uint32_t i = 0; i < plan->num_inputs && status == OC_OK; ++i) status = check_tensor(&plan->inputs[i], inputs[i]);
-  for (uint32_t o = 0; o < plan->num_outputs && status == OC_OK; ++o) {
+  for (uint32_t i = 0; i < num_inputs && status == OC_OK; ++i) status = check_tensor(&plan->inputs[i], inputs[i]);
+  for (uint32_t o = 0; o < num_outputs && status == OC_OK; ++o) {
     const uint64_t bytes = plan->outputs[o].bytes;
     status = check_tensor(&plan->outputs[o], outputs[o]);
     if (status != OC_OK) return status;
-    for (uint32_t i = 0; i < plan->num_inputs; ++i)
+    for (uint32_t i = 0; i < num_inputs; ++i)
       if (overlap(outputs[o], bytes, inputs[i], plan->inputs[i].bytes)) return OC_OVERLAPPING_TENSORS;
     for (uint32_t p = 0; p < o; ++p)
       if (overlap(outputs[o], bytes, outputs[p], plan->outputs[p].bytes)) return OC_OVERLAPPING_TENSORS;
@@ -239,7 +247,7 @@ static int fail(oc_instance* m, const oc_step* step, int status) {
 static int walk(oc_context* context, void* argument) {
   oc_instance* m = (oc_instance*)((char*)context->team - offsetof(oc_instance, team));
   uint64_t* nanoseconds = argument;
-  const oc_plan* plan = &oc_plan_data;
+  const oc_plan* plan = m->plan;
   for (uint32_t s = 0; s < plan->num_steps; ++s) {
     const oc_step* step = &plan->steps[s];
     void** args = m->args + step->first_arg + s;  // each step before has a user_context
@@ -249,7 +257,10 @@ static int walk(oc_context* context, void* argument) {
       case OC_STEP_KERNEL:
         if (step->kernel(args) != 0) return fail(m, step, OC_KERNEL_FAILED);
         break;
-      case OC_STEP_COPY: memcpy(((buffer*)args[2])->host, ((buffer*)args[1])->host, step->copy_bytes); break;
+      case OC_STEP_COPY:
+        memcpy(((buffer*)args[2])->host, ((buffer*)args[1])->host,
+               plan->buffers[plan->args[step->first_arg + 1]].bytes);
+        break;
       case OC_STEP_FAIL: return fail(m, step, OC_BRANCH_FAILED);
       default:
         if ((*(const uint8_t*)((buffer*)args[1])->host != 0) == (step->kind == OC_STEP_SKIP_IF))
@@ -264,13 +275,19 @@ static int walk(oc_context* context, void* argument) {
   return OC_OK;
 }
 
+// Ends what set `running`.
+static int release(oc_instance* m, int status) {
+  atomic_store_explicit(&m->running, 0, memory_order_release);
+  return status;
+}
+
 OC_EXPORT int oc_model_run_profiled(oc_instance* m, const void* const* inputs, void* const* outputs,
                                     uint64_t* nanoseconds) {
   if (!m) return OC_NULL_ARGUMENT;
   if (!is_live(m)) return OC_INVALID_HANDLE;
-  const int bad = check_tensors(inputs, outputs);
-  if (bad != OC_OK) return bad;
   if (atomic_exchange_explicit(&m->running, 1, memory_order_acquire)) return OC_BUSY;
+  const int bad = check_tensors(m->plan, inputs, outputs);
+  if (bad != OC_OK) return release(m, bad);
   for (uint32_t p = 0; p < m->num_patches; ++p) {
     const patch* at = &m->patches[p];
     const char* base = at->place == OC_PLACE_INPUT ? inputs[at->index] : outputs[at->index];
@@ -280,8 +297,26 @@ OC_EXPORT int oc_model_run_profiled(oc_instance* m, const void* const* inputs, v
   int status = oc_guard(m->user_context, walk, nanoseconds);
   if (atomic_load(&m->team.starved)) status = OC_OUT_OF_MEMORY;
   oc_team_end(&m->team);
-  atomic_store_explicit(&m->running, 0, memory_order_release);
-  return status;
+  return release(m, status);
+}
+
+OC_EXPORT int oc_model_set_extents_array(oc_instance* m, const int64_t* extents) {
+  if (!m || (!extents && oc_data.num_axes > 0)) return OC_NULL_ARGUMENT;
+  if (!is_live(m)) return OC_INVALID_HANDLE;
+  const oc_plan* plan = oc_find_plan(&oc_data, extents);
+  if (!plan) return OC_BAD_EXTENTS;
+  if (atomic_exchange_explicit(&m->running, 1, memory_order_acquire)) return OC_BUSY;
+  if (plan != m->plan) take_plan(m, plan);
+  return release(m, OC_OK);
+}
+
+static const oc_plan* plan_of(const oc_instance* m) {
+  return m && is_live(m) ? m->plan : NULL;
+}
+
+OC_EXPORT const int64_t* oc_model_output_shape(const oc_instance* m, size_t index) {
+  const oc_plan* plan = plan_of(m);
+  return plan && index < oc_data.num_outputs ? plan->outputs[index].shape : NULL;
 }
 
 OC_EXPORT int oc_model_run_arrays(oc_instance* m, const void* const* inputs, void* const* outputs) {
@@ -308,7 +343,7 @@ OC_EXPORT const char* oc_model_error_string(int status) {
 
 OC_EXPORT const char* oc_model_last_error(const oc_instance* m) {
   if (!m) {
-    const char* missing = oc_missing_feature(oc_plan_data.cpu_needs, oc_plan_data.num_cpu_needs);
+    const char* missing = oc_missing_feature(oc_data.cpu_needs, oc_data.num_cpu_needs);
     return missing ? missing : "";
   }
   return is_live(m) && atomic_load(&m->team.has_message) ? m->team.message : "";
@@ -323,7 +358,17 @@ OC_EXPORT int oc_model_num_threads(const oc_instance* m) {
 }
 
 OC_EXPORT const oc_library_table oc_model_library = {
-    OC_ABI_VERSION,      sizeof(oc_library_table),  &oc_plan_data,        oc_model_create,
-    oc_model_run_arrays, oc_model_run_profiled,     oc_model_destroy,     oc_model_error_string,
-    oc_model_last_error, oc_model_set_parallel_for, oc_model_num_threads,
+    OC_ABI_VERSION,
+    sizeof(oc_library_table),
+    &oc_data,
+    oc_model_create,
+    oc_model_run_arrays,
+    oc_model_run_profiled,
+    oc_model_destroy,
+    oc_model_error_string,
+    oc_model_last_error,
+    oc_model_set_parallel_for,
+    oc_model_num_threads,
+    oc_model_set_extents_array,
+    plan_of,
 };

@@ -1,7 +1,7 @@
 // The layout of the embedded runtime's `buffer`, which no header declares.
 #include "runtime/embedded/library.c"
 
-const oc_plan oc_plan_data = {0};
+const oc_model oc_data = {0};
 
 #define FIELD(name) offsetof(buffer, name)
 const size_t oc_test_buffer_layout[9] = {

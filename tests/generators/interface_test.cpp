@@ -85,7 +85,7 @@ TEST(Header, NamesCannotLeaveTheirComment) {
   const std::string header = make_header(
       interface_of(R"(graph { %0 "a*/ int b; /*": f32[1] = input %1 "c\n#error": f32[1] = relu(%0) return %1 })",
                    "net"),
-      {});
+      0);
   EXPECT_EQ(header.find("*/ int b"), std::string::npos);
   EXPECT_EQ(header.find("\n#error"), std::string::npos);
 }

@@ -60,6 +60,30 @@ TEST(MemoryPlan, BuffersThatLiveTogetherLieApart) {
   }
 }
 
+TEST(Weights, WhatBeginsAnotherTakesNoMoreRoom) {
+  const auto weights_of = [](int64_t rows) {
+    Tensor tensor = make_tensor(DType::f32, {rows, 100});
+    for (size_t i = 0; i < tensor.as<float>().size(); ++i) tensor.as<float>()[i] = static_cast<float>(i);
+    return std::make_shared<const Tensor>(std::move(tensor));
+  };
+  Packer packer;
+  const auto pack = [&](const std::shared_ptr<const Tensor>& data) {
+    Graph graph;
+    const ValueId x = graph.add_input("x", make_type(DType::f32, data->shape));
+    const ValueId w = graph.add_constant("w", data);
+    graph.outputs = {graph.add_node("add", {x, w}, {}, graph[x].type)};
+    const GroupBinding binding{.inputs = {x, w}};
+    return packer.pack(graph, {&binding, 1}).groups[0];
+  };
+  for (const int64_t rows : {7, 7, 3, 1}) {
+    const auto spots = pack(weights_of(rows));
+    EXPECT_EQ(spots[0].offset, -1);
+    EXPECT_EQ(spots[1].offset, 0);
+  }
+  EXPECT_EQ(pack(weights_of(8))[1].offset, 2816);  // 7 · 100 · 4, up to a multiple of 64
+  EXPECT_EQ(packer.take().blob.size(), 2816U + 3200U);
+}
+
 TEST(MemoryPlan, MemoryIsUsedAgain) {
   std::vector<Buffer> chain;
   for (int i = 0; i < 10; ++i) chain.push_back({0, 1000, i, i + 1});
@@ -74,11 +98,12 @@ struct Planned {
   Graph graph;
   Partition partition;
   std::vector<GroupBinding> bindings;
-  PackedWeights weights;
   Plan plan;
+  PackedWeights weights;
 };
 
 Planned planned(Graph graph) {
+  Packer packer;
   Planned p{std::move(graph), {}, {}, {}, {}};
   p.partition = partition(p.graph, all_ops());
   for (size_t g = 0; g < p.partition.groups.size(); ++g) {
@@ -89,8 +114,8 @@ Planned planned(Graph graph) {
                           .packings = {},
                           .in_place_ok = !group.anchor.valid()});
   }
-  p.weights = pack(p.graph, p.bindings);
-  p.plan = make_plan(p.graph, p.partition, p.bindings, p.weights);
+  p.plan = make_plan(p.graph, p.partition, p.bindings, packer.pack(p.graph, p.bindings));
+  p.weights = packer.take();
   return p;
 }
 
@@ -105,6 +130,8 @@ struct Machine {
       case Place::arena: return arena.data() + l.offset;
       case Place::weights: return reinterpret_cast<std::byte*>(const_cast<char*>(p.weights.blob.data())) + l.offset;
       case Place::own: return reinterpret_cast<std::byte*>(const_cast<char*>(p.weights.own.data())) + l.offset;
+      case Place::rows:
+        return reinterpret_cast<std::byte*>(const_cast<char*>(p.weights.blob.data())) + p.weights.whole + l.offset;
       case Place::input: return inputs[l.index].bytes.data() + l.offset;
       case Place::output: return outputs[l.index].bytes.data() + l.offset;
     }

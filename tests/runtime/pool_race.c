@@ -99,20 +99,18 @@ static int64_t expected(int64_t factor) {
 
 static const int64_t kPair[] = {2}, kOne[] = {1};
 static const oc_tensor_info kInput = {"in", "i64", kPair, 1, 8, 2, 16}, kOutput = {"out", "i64", kOne, 1, 8, 1, 8};
-static const oc_location kBuffers[] = {{OC_PLACE_INPUT, 0, 0, 0, 0}, {OC_PLACE_OUTPUT, 0, 0, 0, 0}};
+static const oc_location kBuffers[] = {{.place = OC_PLACE_INPUT}, {.place = OC_PLACE_OUTPUT}};
 static const uint32_t kArgs[] = {0, 1};
-static const oc_step kSteps[] = {{kernel, "loops", 0, 2, OC_STEP_KERNEL, 0, 0}};
-const oc_plan oc_plan_data = {.name = "race",
-                              .inputs = &kInput,
+static const oc_step kSteps[] = {{kernel, "loops", 0, 2, OC_STEP_KERNEL, 0}};
+static const oc_plan kPlan = {.inputs = &kInput,
                               .outputs = &kOutput,
                               .buffers = kBuffers,
                               .args = kArgs,
                               .steps = kSteps,
-                              .num_inputs = 1,
-                              .num_outputs = 1,
                               .num_buffers = 2,
                               .num_args = 2,
                               .num_steps = 1};
+const oc_model oc_data = {.name = "race", .plans = &kPlan, .num_plans = 1, .num_inputs = 1, .num_outputs = 1};
 
 static oc_instance* create(void) {
   oc_instance* instance = NULL;

@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define OC_RUNTIME_VERSION 1
+#define OC_RUNTIME_VERSION 2
 #define OC_API __attribute__((visibility("default")))
 
 typedef int oc_status; /* 0 = OC_OK */
@@ -47,6 +47,17 @@ typedef struct oc_tensor {
   size_t bytes;
 } oc_tensor;
 
+/* An extent that the library leaves to its caller: low, low + step, … high. It is dim `dim` of input `input`; other
+ * dims may follow it. */
+typedef struct oc_axis_info {
+  const char* name;
+  int64_t low;
+  int64_t high;
+  int64_t step;
+  size_t input;
+  size_t dim;
+} oc_axis_info;
+
 typedef struct oc_session_options {
   size_t size;     /* sizeof(oc_session_options) */
   int num_threads; /* 0: $OPENCOMPILER_NUM_THREADS, $OMP_NUM_THREADS, else the CPUs this process may use */
@@ -68,21 +79,33 @@ OC_API void oc_module_close(oc_module* module);
 OC_API const char* oc_module_name(const oc_module* module);
 OC_API size_t oc_module_num_inputs(const oc_module* module);
 OC_API size_t oc_module_num_outputs(const oc_module* module);
-/* The strings and the shape live as long as the module. */
+/* The strings and the shape live as long as the module. Of a library for several shapes they are the largest. */
 OC_API oc_status oc_module_input(const oc_module* module, size_t index, oc_tensor* out);
 OC_API oc_status oc_module_output(const oc_module* module, size_t index, oc_tensor* out);
+/* 0: a library for one shape of each input. */
+OC_API size_t oc_module_num_axes(const oc_module* module);
+OC_API oc_status oc_module_axis(const oc_module* module, size_t index, oc_axis_info* out);
 OC_API size_t oc_module_num_metadata(const oc_module* module);
 OC_API oc_status oc_module_metadata(const oc_module* module, size_t index, const char** key, const char** value);
+/* Enough for all shapes. */
 OC_API size_t oc_module_arena_bytes(const oc_module* module);
 OC_API size_t oc_module_weights_bytes(const oc_module* module);
 /* Where weights of a file beside the library lie in memory, which modules with one file share; null without one. */
 OC_API const void* oc_module_weights(const oc_module* module);
-/* Steps of a run, in order: kernels and copies. */
+/* Steps of a run, in order: kernels and copies; with the largest shapes. */
 OC_API size_t oc_module_num_steps(const oc_module* module);
 OC_API const char* oc_module_step(const oc_module* module, size_t index);
 
 /* `options` null: defaults. */
 OC_API oc_status oc_session_create(oc_module* module, const oc_session_options* options, oc_session** out);
+/* Chooses the shapes of the runs from now on, one for each input, as long as its rank; before, they are the largest.
+ * OC_BAD_EXTENTS, and no change: the library was not compiled for them. Takes microseconds. */
+OC_API oc_status oc_session_set_shapes(oc_session* session, const int64_t* const* shapes);
+/* At the shapes chosen. */
+OC_API oc_status oc_session_input(const oc_session* session, size_t index, oc_tensor* out);
+OC_API oc_status oc_session_output(const oc_session* session, size_t index, oc_tensor* out);
+OC_API size_t oc_session_num_steps(const oc_session* session);
+OC_API const char* oc_session_step(const oc_session* session, size_t index);
 /* One pointer per input and output, in the order of the module. */
 OC_API oc_status oc_session_run(oc_session* session, const void* const* inputs, void* const* outputs);
 /* The same; nanoseconds[step] is what each step took. */

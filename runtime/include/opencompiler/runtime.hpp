@@ -30,6 +30,19 @@ struct TensorInfo {
   size_t elements = 0, bytes = 0;
 };
 
+// Tensors that `query` says, of a module or a session.
+template <class Handle>
+std::vector<TensorInfo> describe_all(const Handle* handle, size_t count,
+                                     oc_status (*query)(const Handle*, size_t, oc_tensor*)) {
+  std::vector<TensorInfo> all;
+  for (size_t i = 0; i < count; ++i) {
+    oc_tensor t{};
+    check(query(handle, i, &t));
+    all.push_back({t.name, t.dtype, std::vector<int64_t>(t.shape, t.shape + t.rank), t.elements, t.bytes});
+  }
+  return all;
+}
+
 struct Options {
   int num_threads = 0;
   void* arena = nullptr;
@@ -45,9 +58,18 @@ class Module {
     module_ = std::shared_ptr<oc_module>(module, oc_module_close);
   }
   [[nodiscard]] std::string name() const { return oc_module_name(get()); }
-  [[nodiscard]] std::vector<TensorInfo> inputs() const { return tensors(oc_module_num_inputs(get()), oc_module_input); }
+  // Of a library for several shapes the largest.
+  [[nodiscard]] std::vector<TensorInfo> inputs() const {
+    return describe_all<oc_module>(get(), oc_module_num_inputs(get()), oc_module_input);
+  }
   [[nodiscard]] std::vector<TensorInfo> outputs() const {
-    return tensors(oc_module_num_outputs(get()), oc_module_output);
+    return describe_all<oc_module>(get(), oc_module_num_outputs(get()), oc_module_output);
+  }
+  // Extents that are the caller's to choose: Session::set_shapes.
+  [[nodiscard]] std::vector<oc_axis_info> axes() const {
+    std::vector<oc_axis_info> all(oc_module_num_axes(get()));
+    for (size_t i = 0; i < all.size(); ++i) check(oc_module_axis(get(), i, &all[i]));
+    return all;
   }
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> metadata() const {
     std::vector<std::pair<std::string, std::string>> pairs;
@@ -69,16 +91,6 @@ class Module {
   [[nodiscard]] oc_module* get() const { return module_.get(); }
 
  private:
-  template <class Query>
-  [[nodiscard]] std::vector<TensorInfo> tensors(size_t count, Query query) const {
-    std::vector<TensorInfo> all;
-    for (size_t i = 0; i < count; ++i) {
-      oc_tensor t{};
-      check(query(get(), i, &t));
-      all.push_back({t.name, t.dtype, std::vector<int64_t>(t.shape, t.shape + t.rank), t.elements, t.bytes});
-    }
-    return all;
-  }
   std::shared_ptr<oc_module> module_;
 };
 
@@ -93,7 +105,30 @@ class Session {
     session_.reset(session);
     num_inputs_ = oc_module_num_inputs(module.get());
     num_outputs_ = oc_module_num_outputs(module.get());
-    num_steps_ = oc_module_num_steps(module.get());
+  }
+  // The shapes of the runs from now on, one for each input. Error OC_BAD_EXTENTS: not those of the library.
+  void set_shapes(const std::vector<std::vector<int64_t>>& shapes) {
+    const std::vector<TensorInfo> now = inputs();
+    bool fits = shapes.size() == now.size();
+    std::vector<const int64_t*> pointers;
+    for (size_t i = 0; fits && i < now.size(); ++i) {
+      fits = shapes[i].size() == now[i].shape.size();
+      pointers.push_back(shapes[i].data());
+    }
+    if (!fits) throw Error(OC_BAD_EXTENTS, oc_status_string(OC_BAD_EXTENTS));
+    check(oc_session_set_shapes(session_.get(), pointers.data()));
+  }
+  // At the shapes chosen, at first the largest.
+  [[nodiscard]] std::vector<TensorInfo> inputs() const {
+    return describe_all<oc_session>(get(), num_inputs_, oc_session_input);
+  }
+  [[nodiscard]] std::vector<TensorInfo> outputs() const {
+    return describe_all<oc_session>(get(), num_outputs_, oc_session_output);
+  }
+  [[nodiscard]] std::vector<std::string> steps() const {
+    std::vector<std::string> labels;
+    for (size_t i = 0; i < oc_session_num_steps(get()); ++i) labels.emplace_back(oc_session_step(get(), i));
+    return labels;
   }
   void run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs) {
     check_counts(inputs, outputs);
@@ -103,7 +138,7 @@ class Session {
   [[nodiscard]] std::vector<uint64_t> run_profiled(const std::vector<const void*>& inputs,
                                                    const std::vector<void*>& outputs) {
     check_counts(inputs, outputs);
-    std::vector<uint64_t> nanoseconds(num_steps_);
+    std::vector<uint64_t> nanoseconds(oc_session_num_steps(get()));
     check(oc_session_run_profiled(session_.get(), inputs.data(), outputs.data(), nanoseconds.data()));
     return nanoseconds;
   }
@@ -121,7 +156,7 @@ class Session {
     void operator()(oc_session* session) const { oc_session_destroy(session); }
   };
   std::unique_ptr<oc_session, Destroy> session_;
-  size_t num_inputs_ = 0, num_outputs_ = 0, num_steps_ = 0;
+  size_t num_inputs_ = 0, num_outputs_ = 0;
 };
 
 }  // namespace opencompiler
