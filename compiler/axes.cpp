@@ -169,9 +169,9 @@ std::map<std::string, Extents> ShapeRanges::shapes(int64_t choice) const {
   return shapes;
 }
 
-int64_t ShapeRanges::below_the_largest() const {
-  int64_t choice = 0;
-  for (const Axis& axis : axes_) choice = choice * axis.count() + std::max<int64_t>(axis.count() - 2, 0);
+int64_t ShapeRanges::unlike_the_largest() const {
+  int64_t choice = 0, steps = 1;
+  for (const Axis& axis : axes_) choice = choice * axis.count() + std::max<int64_t>(axis.count() - 1 - steps++, 0);
   return choice;
 }
 

@@ -36,8 +36,9 @@ class ShapeRanges {
   [[nodiscard]] int64_t count() const;
   // Of all inputs that something is known of: choice 0 … count() − 1, the last axis changing fastest.
   [[nodiscard]] std::map<std::string, Extents> shapes(int64_t choice) const;
-  // The choice in which every axis is one step below its highest, where it has one.
-  [[nodiscard]] int64_t below_the_largest() const;
+  // A choice near the last that differs from it in each axis, in no two alike where there are steps enough: together they
+  // say which extents of a kernel vary, and which vary alike.
+  [[nodiscard]] int64_t unlike_the_largest() const;
 
  private:
   void add(const std::string& input, size_t dim, std::optional<int64_t> extent, const std::string& name);

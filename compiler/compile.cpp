@@ -162,7 +162,7 @@ CompileResult compile_model(const fs::path& file, const ShapeRanges& ranges, con
   const auto compile = [&] {
     // What varies is learned from two shapes before anything is built.
     CompileResult all = plan(ranges.count() - 1);
-    static_cast<void>(plan(ranges.below_the_largest()));
+    static_cast<void>(plan(ranges.unlike_the_largest()));
     variants.keep_those_that_vary();
     LibraryBuilder builder(ops, options, name_of(file, options), axes_of(ranges, all.model.graph));
     for (int64_t choice = ranges.count(); choice-- > 0;) {

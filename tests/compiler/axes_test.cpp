@@ -49,7 +49,7 @@ TEST_F(Ranges, AreCountedWithTheLastAxisFastest) {
   EXPECT_EQ(r.count(), 6);
   EXPECT_EQ(r.shapes(0), (Shapes{{"a", {1, 16}}, {"b", {1, 16}}}));
   EXPECT_EQ(r.shapes(4), (Shapes{{"a", {2, 32}}, {"b", {2, 32}}}));
-  EXPECT_EQ(r.below_the_largest(), 1);
+  EXPECT_EQ(r.shapes(r.unlike_the_largest()), (Shapes{{"a", {1, 16}}, {"b", {1, 16}}}));
 }
 
 TEST_F(Ranges, FollowNames) {
