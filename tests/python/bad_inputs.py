@@ -382,6 +382,13 @@ line(
     "--shape",
     "x=2x3x4",
 )
+for what, shape in {
+    "a range without bounds": "x=?x3",
+    "a range that ends before it begins": "x=[8..2]x3",
+    "a range of a million shapes": "x=[1..1000000]x3",
+    "a range where the model is fixed": "x=[1..4]x3",
+}.items():
+    line(what, "compile", "…/relu.onnx", "-o", "…/out", "--shape", shape)
 line("an unknown target", "compile", "…/relu.onnx", "-o", "…/out", "--target", "z80")
 line("100,000 threads", "compile", "…/relu.onnx", "-o", "…/out", "--threads", "100000")
 line(

@@ -34,9 +34,9 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     (folder / ".venv").symlink_to(ROOT / ".venv")
     model = onnx.load(CLS)
-    for dim, extent in zip(
-        model.graph.input[0].type.tensor_type.shape.dim, (1, 3, 48, 192), strict=True
-    ):
+    # The first is open.
+    dims = model.graph.input[0].type.tensor_type.shape.dim[1:]
+    for dim, extent in zip(dims, (3, 48, 192), strict=True):
         dim.dim_value = extent
     (output,) = model.graph.output
     for node in model.graph.node:
@@ -60,7 +60,9 @@ def test_every_command_runs(home, peer, monkeypatch):
     monkeypatch.setenv("OPENCOMPILER_DB", str(home / "tuning.db"))
     verbs = set()
     for command in re.findall(r"^    (.+)$", use_section(), re.MULTILINE):
-        words = [SMALLER.get(word, word) for word in shlex.split(command)]
+        words = [
+            SMALLER.get(word, word) for word in shlex.split(command, comments=True)
+        ]
         verbs.add(words[1])
         printed = run(*words, *MORE.get(words[1], []), cwd=home)
         assert printed or words[0] == "cc", command
