@@ -12,6 +12,15 @@ const OutputVar* find_var(const Lowered& lowered, int dim, bool block) {
   return nullptr;
 }
 
+Halide::Expr even_step(const OutputVar& loop, int64_t tile, int64_t most) {
+  if (!loop.varies) return to_int(tile * most);
+  const Halide::Expr size = to_int(tile), tiles = (loop.size + size - 1) / size;
+  // One step would reach beyond the end where tiles do not divide the extent.
+  const Halide::Expr least = Halide::select(loop.size % size == 0, 1, 2);
+  const Halide::Expr steps = Halide::max((tiles + to_int(most) - 1) / to_int(most), least);
+  return (tiles + steps - 1) / steps * size;
+}
+
 Halide::VarOrRVar run_parallel(Halide::Stage stage, const std::vector<Halide::VarOrRVar>& outermost_first,
                                int64_t iterations, int64_t tasks) {
   Halide::VarOrRVar all = outermost_first.back();

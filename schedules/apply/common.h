@@ -41,6 +41,11 @@ enum Dim4 : int { kN, kC, kY, kX };
   return exact ? Halide::TailStrategy::RoundUp : Halide::TailStrategy::GuardWithIf;
 }
 
+// A step through an extent, of at most `most` tiles; where the extent varies, what makes its steps about equal, as a
+// last one that shifts inwards repeats work. It fits where a tile does: 40 of a tile of 4 and at most 8 → 20, 38 → 20,
+// 7 → 4.
+[[nodiscard]] Halide::Expr even_step(const OutputVar& loop, int64_t tile, int64_t most);
+
 // Halide takes ints; extents were checked to fit when the kernel was lowered.
 [[nodiscard]] inline int to_int(int64_t value) {
   return static_cast<int>(value);

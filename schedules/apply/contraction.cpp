@@ -115,10 +115,11 @@ void sum_at_once(const Tiling& t) {
 // of a block. The last block of m and n shifts inwards. Slices of k are summed apart and then added up.
 void sum_in_blocks(const Tiling& t) {
   Func out = t.out, sum = t.acc.func;
-  const int block_m = to_int(t.shape.block_m) * t.rows, block_n = to_int(t.shape.block_n) * t.columns;
+  const OutputVar &m = t.call.lowered.output_vars[t.rank - 2], &n = t.call.lowered.output_vars[t.rank - 1];
   Var no("no"), ni("ni"), nv("nv"), mo("mo"), mi("mi"), block("block");
-  out.split(t.n, no, ni, block_n, t.n_tail(block_n));
-  out.split(t.m, mo, mi, block_m, shift_unless_exact(t.shape.m, block_m, t.m_varies));
+  out.split(t.n, no, ni, even_step(n, t.columns, t.shape.block_n), t.n_tail(t.shape.block_n * t.columns));
+  out.split(t.m, mo, mi, even_step(m, t.rows, t.shape.block_m),
+            shift_unless_exact(t.shape.m, t.shape.block_m * t.rows, t.m_varies));
   out.split(ni, ni, nv, t.lanes).reorder(nv, ni, mi, no, mo).vectorize(nv);
   sum.compute_at(out, run_tasks(t, mo, no)).vectorize(t.sum_n, t.lanes);
 

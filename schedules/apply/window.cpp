@@ -48,7 +48,7 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   Var xo("xo"), xi("xi"), co("co"), ci("ci"), yi("yi"), vector("vector");
   out.split(x.var, xo, xi, t.columns, shift_unless_exact(x.extent, t.columns, x.varies));
   out.split(c.var, co, ci, t.channels, shift_unless_exact(c.extent, t.channels));
-  out.split(y.var, band, yi, to_int(s["band.y"]), shift_unless_exact(y.extent, s["band.y"], y.varies));
+  out.split(y.var, band, yi, even_step(y, 1, s["band.y"]), shift_unless_exact(y.extent, s["band.y"], y.varies));
   if (t.block > 1) {
     vector = find_var(lowered, kC, true)->var;
   } else {

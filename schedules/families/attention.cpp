@@ -28,13 +28,15 @@ struct View {
   int64_t lanes;          // along queries
   int64_t value_lanes;    // along the columns of V
   int64_t value_vectors;  // whole ones in a row of V
+  bool m_varies, n_varies;
 };
 
 View look(const Kernel& kernel, const Target& target) {
   const auto element = static_cast<int64_t>(dtype_size(kernel.output().dtype));
   const int64_t lanes = target.lanes(static_cast<int>(element));
   const int64_t e = kernel.extent("e"), width = vector_width(lanes, e);
-  return {kernel.extent("m"), kernel.extent("n"), kernel.extent("d"), e, element, lanes, width, e / width};
+  const Axis &m = kernel.axis("m"), &n = kernel.axis("n");
+  return {m.extent, n.extent, kernel.extent("d"), e, element, lanes, width, e / width, m.varies, n.varies};
 }
 
 std::string reject(const Kernel& kernel, const Target& target, const Schedule& s) {
@@ -89,14 +91,13 @@ struct Tiles {
 };
 
 // Share of the FMA peak of both products together.
-double score(const View& v, const Tiles& t, const Target& target) {
+double score(const View& v, const Tiles& t) {
   const int64_t vectors = ceil_div(t.block, v.lanes);
-  const double of_scores = tile_score(t.scores.rows, t.scores.vectors, v.n, vectors, target) *
+  const double of_scores = tile_score(t.scores, v.n, vectors, {.rows_vary = v.n_varies}) *
                            static_cast<double>(t.block) / static_cast<double>(vectors * v.lanes);
-  const double of_values =
-      tile_score(t.values.rows, t.values.vectors, t.block, v.value_vectors, target, kValueVectorCost);
+  const double of_values = tile_score(t.values, t.block, v.value_vectors, {.vector_cost = kValueVectorCost});
   const double work = static_cast<double>(v.d) / of_scores + static_cast<double>(v.e) / of_values;
-  return static_cast<double>(v.d + v.e) / work * coverage(v.m, t.block);
+  return static_cast<double>(v.d + v.e) / work * coverage(v.m, t.block, v.m_varies);
 }
 
 Tiles best_tiles(const View& v, const Target& target) {
@@ -105,11 +106,13 @@ Tiles best_tiles(const View& v, const Target& target) {
   for (int64_t vectors = 1; vectors <= kMaxBlockVectors; ++vectors) {
     Tiles t{.block = std::min(v.m, vectors * v.lanes), .scores = {}, .values = {}};
     if (vectors > 1 && t.block * v.n * v.element > target.l2_bytes / 2) break;
-    const RegisterTile scores = best_tile(v.n, ceil_div(t.block, v.lanes), target);
+    const TileLimits limits{.rows_vary = v.n_varies};
+    const RegisterTile scores = best_tile(v.n, ceil_div(t.block, v.lanes), target, limits);
     for (t.scores.vectors = scores.vectors; ceil_div(t.block, v.lanes) % t.scores.vectors != 0;) --t.scores.vectors;
-    t.scores.rows = t.scores.vectors == scores.vectors ? scores.rows : best_tile(v.n, t.scores.vectors, target).rows;
+    t.scores.rows =
+        t.scores.vectors == scores.vectors ? scores.rows : best_tile(v.n, t.scores.vectors, target, limits).rows;
     t.values = best_tile(t.block, v.value_vectors, target, {.vector_cost = kValueVectorCost});
-    if (const double found = score(v, t, target); found > best_score) {
+    if (const double found = score(v, t); found > best_score) {
       best_score = found;
       best = t;
     }

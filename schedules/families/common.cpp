@@ -36,18 +36,19 @@ bool fits_registers(int64_t rows, int64_t vectors, const Target& target) {
   return rows * vectors + operands_held(rows, vectors, target) <= target.vector_registers;
 }
 
-double coverage(int64_t extent, int64_t tile) {
+double coverage(int64_t extent, int64_t tile, bool varies) {
+  if (varies) return static_cast<double>(extent) / (static_cast<double>(extent) + static_cast<double>(tile - 1) / 2);
   return static_cast<double>(extent) / static_cast<double>(ceil_div(extent, tile) * tile);
 }
 
-double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vectors_total, const Target&,
-                  double vector_cost) {
-  const auto accumulators = static_cast<double>(rows * vectors);
+double tile_score(const RegisterTile& tile, int64_t rows_total, int64_t vectors_total, const TileLimits& limits) {
+  const auto accumulators = static_cast<double>(tile.rows * tile.vectors);
   const double latency = std::min(1.0, accumulators / kAccumulatorsToHideLatency);
   const double operands_per_fma =
-      (static_cast<double>(rows) + vector_cost * static_cast<double>(vectors)) / accumulators;
+      (static_cast<double>(tile.rows) + limits.vector_cost * static_cast<double>(tile.vectors)) / accumulators;
   const double loads = 1.0 / (1.0 + 0.15 * operands_per_fma);  // loads run beside FMAs; more of them cost a little
-  return latency * loads * coverage(rows_total, rows) * coverage(vectors_total, vectors);
+  return latency * loads * coverage(rows_total, tile.rows, limits.rows_vary) *
+         coverage(vectors_total, tile.vectors, limits.vectors_vary);
 }
 
 RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target, const TileLimits& limits) {
@@ -57,7 +58,7 @@ RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& 
     if (rows % limits.row_multiple != 0 && rows != rows_total) continue;
     for (int64_t vectors = 1; vectors <= std::min(vectors_total, limits.most_vectors); ++vectors) {
       if (!fits_registers(rows, vectors, target)) continue;
-      const double score = tile_score(rows, vectors, rows_total, vectors_total, target, limits.vector_cost);
+      const double score = tile_score({rows, vectors}, rows_total, vectors_total, limits);
       if (score > best_score) {
         best_score = score;
         best = {rows, vectors};

@@ -24,12 +24,9 @@ inline constexpr int64_t kMaxTasks = 1024;    // that a kernel is cut into, howe
 [[nodiscard]] bool fits_registers(int64_t rows, int64_t vectors, const Target& target);
 // Registers for operands beside the sums of such a tile.
 [[nodiscard]] int64_t operands_held(int64_t rows, int64_t vectors, const Target& target);
-// Share of useful work when `extent` is covered by tiles of `tile`: 15 by 7 → 15/21.
-[[nodiscard]] double coverage(int64_t extent, int64_t tile);
-// 0 … 1: how close a register tile over extents rows_total × vectors_total comes to the FMA peak; vector_cost: what a
-// vector that is read costs beside the number of a row.
-[[nodiscard]] double tile_score(int64_t rows, int64_t vectors, int64_t rows_total, int64_t vectors_total,
-                                const Target& target, double vector_cost = 1);
+// Share of useful work when `extent` is covered by tiles of `tile`: 15 by 7 → 15/21. Of an extent that varies, what is
+// to be expected near this example, whose own last tile says nothing: 14 by 7 → 14/17.
+[[nodiscard]] double coverage(int64_t extent, int64_t tile, bool varies = false);
 
 struct RegisterTile {
   int64_t rows = 1, vectors = 1;
@@ -37,8 +34,12 @@ struct RegisterTile {
 struct TileLimits {
   int64_t row_multiple = 1;  // rows must be a multiple of it, or all of them
   int64_t most_vectors = 6;
-  double vector_cost = 1;
+  double vector_cost = 1;  // what a vector that is read costs beside the number of a row
+  bool rows_vary = false, vectors_vary = false;
 };
+// 0 … 1: how close a register tile over extents rows_total × vectors_total comes to the FMA peak.
+[[nodiscard]] double tile_score(const RegisterTile& tile, int64_t rows_total, int64_t vectors_total,
+                                const TileLimits& limits = {});
 // The best-scoring tile within the register budget and the limits.
 [[nodiscard]] RegisterTile best_tile(int64_t rows_total, int64_t vectors_total, const Target& target,
                                      const TileLimits& limits = {});

@@ -110,12 +110,14 @@ struct View {
   Contraction c;
   int64_t lanes, vectors;  // along n, the last perhaps not full
   int64_t widest;          // vectors that a tile may have: tiles of what is not packed shift inwards
+  bool m_varies, n_varies;
 };
 
 View look(const Kernel& kernel, const Target& target) {
   const Contraction c = look_at_contraction(kernel, target, make_schedule(family_info(Family::contraction), {}));
   const int64_t vectors = ceil_div(c.n, c.lanes);
-  return {c, c.lanes, vectors, c.panels ? vectors : std::max<int64_t>(1, c.n / c.lanes)};
+  const int64_t widest = c.panels ? vectors : std::max<int64_t>(1, c.n / c.lanes);
+  return {c, c.lanes, vectors, widest, kernel.axis("m").varies, kernel.axis("n").varies};
 }
 
 using Values = std::vector<std::pair<std::string, int64_t>>;
@@ -173,9 +175,23 @@ Values pieces_of_k(const View& v, const RegisterTile& tile, const Target& target
   return {{"block.m", even_piece(ceil_div(v.c.m, tile.rows), most)}, {"block.n", 1}, {"block.k", piece}};
 }
 
+// Pieces of k come with blocks of rows that, where m varies, come out even by repeating up to a tile more. A tile whose
+// panel L2 holds needs none.
+RegisterTile register_tile(const View& v, const Target& target) {
+  TileLimits limits{
+      .most_vectors = std::min<int64_t>(v.widest, 6), .rows_vary = v.m_varies, .vectors_vary = v.n_varies};
+  const RegisterTile best = best_tile(most_rows(v), v.vectors, target, limits);
+  const int64_t held = target.l2_bytes / 2 / (v.c.k * v.c.element * v.lanes);
+  if (!v.m_varies || best.vectors <= held || held == 0) return best;
+  const double repeats = coverage(v.c.m, 2 * best.rows, true) / coverage(v.c.m, best.rows, true);
+  const double in_pieces = tile_score(best, most_rows(v), v.vectors, limits) * repeats;
+  limits.most_vectors = held;
+  const RegisterTile whole = best_tile(most_rows(v), v.vectors, target, limits);
+  return tile_score(whole, most_rows(v), v.vectors, limits) < in_pieces ? best : whole;
+}
+
 Values register_tiles(const View& v, const Target& target, int threads) {
-  const RegisterTile tile =
-      best_tile(most_rows(v), v.vectors, target, {.most_vectors = std::min<int64_t>(v.widest, 6)});
+  const RegisterTile tile = register_tile(v, target);
   const bool far = v.c.m >= 4 * tile.rows && v.c.k * v.c.n * v.c.element > target.l2_bytes / 2;
   const bool copy = !v.c.weight && (far || !v.c.streams_n);
   // A block of rows whose a-panel stays in half of L2 while all panels of b pass by; a panel that is copied is copied
@@ -301,18 +317,17 @@ std::vector<Nest> nests(const Kernel& kernel, const Target& target, const Schedu
   return {nest};
 }
 
-// Tiles, and blocks of them, shift inwards; along n not where b is in panels. Slices of k need tiles that divide.
+// Tiles shift inwards, along n not where b is in panels. Slices of k need tiles that divide.
 std::vector<int64_t> least_extents(const Kernel& kernel, const Target& target, const Schedule& s) {
   const Contraction c = look_at_contraction(kernel, target, s);
-  const bool blocks = s["block.k"] != 0;
   std::vector<int64_t> least;
   for (const Axis& axis : kernel.axes) {
     if (c.slices > 1) {
       least.push_back(axis.role == Role::k ? 1 : kNoExtent);
     } else if (axis.role == Role::m) {
-      least.push_back(c.rows * (blocks ? c.block_m : 1));
+      least.push_back(c.rows);
     } else if (axis.role == Role::n) {
-      least.push_back(c.panels ? 1 : c.columns * (blocks ? c.block_n : 1));
+      least.push_back(c.panels ? 1 : c.columns);
     } else {
       least.push_back(1);
     }

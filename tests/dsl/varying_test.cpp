@@ -323,5 +323,21 @@ TEST(Varying, SaysWhatCannotVary) {
   EXPECT_FALSE(symbols_in(square, product({5, 5}, {5, 25}, false), ops)) << "fixed";
 }
 
+TEST(Varying, BlocksOfTilesFitWhereOneTileDoes) {
+  const OpTable& ops = builtin_ops();
+  const Target target = parse_target("x86-64-avx2");
+  const auto product = [&](int64_t m) {
+    const OpCase c{
+        .inputs = {{.shape = {m, 8192}}, {.shape = {8192, 96}, .weight = true}}, .attrs = {}, .out_layout = {}};
+    return analyse(case_workload(op_info(ops, "matmul"), c), ops);
+  };
+  const Kernel kernel = *varying(product(128), product(64), ops);
+  const Schedule schedule = default_schedule(kernel, target, 1);
+  ASSERT_GT(schedule["block.k"], 0);
+  ASSERT_GT(schedule["block.m"], 1);
+  EXPECT_TRUE(serves(kernel, target, schedule, product(schedule["tile.m"])));
+  EXPECT_FALSE(serves(kernel, target, schedule, product(schedule["tile.m"] - 1)));
+}
+
 }  // namespace
 }  // namespace oc::test
