@@ -103,9 +103,9 @@ SystemLibraries system_libraries(const Target& target) {
 
 constexpr auto kSystemFunctions = std::to_array<std::string_view>(
     {// libc and threads
-     "memcpy", "memset", "memmove", "memcmp", "strlen", "free", "posix_memalign", "madvise", "getenv", "getpid", "open",
-     "read", "close", "syscall", "sched_yield", "sched_getaffinity", "clock_gettime", "getauxval", "_setjmp", "longjmp",
-     "pthread_create", "pthread_join", "pthread_sigmask",
+     "memcpy", "memset", "memmove", "memcmp", "strlen", "free", "posix_memalign", "madvise", "mmap", "munmap", "getenv",
+     "getpid", "open", "read", "close", "syscall", "sched_yield", "sched_getaffinity", "clock_gettime", "getauxval",
+     "_setjmp", "longjmp", "pthread_create", "pthread_join", "pthread_sigmask",
      // libm, each also with the suffix f
      "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "copysign", "cos", "cosh", "erf",
      "erfc", "exp", "exp2", "expm1", "fabs", "floor", "fma", "fmax", "fmin", "fmod", "hypot", "ldexp", "log", "log10",

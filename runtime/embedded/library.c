@@ -159,7 +159,7 @@ static int read_options(const oc_options* given, oc_options* options) {
 
 static void free_instance(oc_instance* m) {
   oc_team_destroy(&m->team);
-  if (m->owns_arena) free(m->arena);
+  if (m->owns_arena) oc_unmap(m->arena, oc_data.arena_bytes);
   free(m);
 }
 
@@ -178,12 +178,12 @@ OC_EXPORT int oc_model_create(oc_instance** out, const oc_options* given) {
 
   void* arena = options.arena;
   if (!arena && model->arena_bytes > 0) {
-    arena = oc_allocate(model->arena_bytes);
+    arena = oc_map(model->arena_bytes);
     if (!arena) return OC_OUT_OF_MEMORY;
   }
   oc_instance* m = allocate_instance(oc_resolve_threads(options.num_threads, model->default_threads));
   if (!m) {
-    if (!options.arena) free(arena);
+    if (!options.arena) oc_unmap(arena, model->arena_bytes);
     return OC_OUT_OF_MEMORY;
   }
   m->arena = arena;

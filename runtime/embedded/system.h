@@ -14,6 +14,8 @@ size_t strlen(const char* text);
 void free(void* memory);
 int posix_memalign(void** out, size_t alignment, size_t bytes);
 int madvise(void* memory, size_t bytes, int advice);
+void* mmap(void* at, size_t bytes, int protection, int flags, int file, long offset);
+int munmap(void* memory, size_t bytes);
 char* getenv(const char* name);
 int getpid(void);
 int open(const char* path, int flags, ...);
@@ -37,7 +39,7 @@ typedef struct oc_registers {
 int _setjmp(oc_registers* registers) __attribute__((returns_twice));
 _Noreturn void longjmp(oc_registers* registers, int value);
 
-enum { kCacheLine = 64, kHugePage = 2 << 20 };
+enum { kCacheLine = 64, kLargestPage = 64 << 10 /* of those that are no huge ones */, kHugePage = 2 << 20 };
 
 static inline void oc_relax(void) {
 #if defined(__x86_64__)
@@ -51,11 +53,30 @@ static inline size_t oc_round_up(size_t bytes, size_t to) {
   return (bytes + to - 1) / to * to;
 }
 
-// Memory for free(), or null. A walk through megabytes in pages of 4 KB misses the TLB all the time, so what is that
-// large asks for huge pages.
+// Memory for free(), or null.
 static inline void* oc_allocate(size_t bytes) {
   void* memory = NULL;
-  if (posix_memalign(&memory, bytes < kHugePage ? kCacheLine : kHugePage, bytes) != 0) return NULL;
-  if (bytes >= kHugePage) madvise(memory, bytes, 14 /* MADV_HUGEPAGE */);
-  return memory;
+  return posix_memalign(&memory, kCacheLine, bytes) == 0 ? memory : NULL;
+}
+
+// Zeroed pages for oc_unmap, or null: what is large and comes and goes with instances leaves no holes in the heap. A
+// walk through megabytes in pages of 4 KB misses the TLB all the time, so what is that large begins at a huge page and
+// asks for them.
+static inline void* oc_map(size_t bytes) {
+  bytes = oc_round_up(bytes, kLargestPage);
+  const size_t more = bytes < kHugePage ? 0 : kHugePage;
+  char* memory =
+      mmap(NULL, bytes + more, 3 /* PROT_READ | PROT_WRITE */, 0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0);
+  if (memory == (char*)-1) return NULL;
+  if (more == 0) return memory;
+  const size_t before = oc_round_up((uintptr_t)memory, kHugePage) - (uintptr_t)memory;
+  if (before > 0) munmap(memory, before);
+  if (before < more) munmap(memory + before + bytes, more - before);
+  madvise(memory + before, bytes, 14 /* MADV_HUGEPAGE */);
+  return memory + before;
+}
+
+// Null is allowed.
+static inline void oc_unmap(void* memory, size_t bytes) {
+  if (memory) munmap(memory, oc_round_up(bytes, kLargestPage));
 }

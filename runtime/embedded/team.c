@@ -105,7 +105,7 @@ void oc_team_init(oc_team* team, int num_threads, void* memory) {
 }
 
 void oc_team_destroy(oc_team* team) {
-  for (int i = 0; i < team->num_threads; ++i) free(team->contexts[i].scratch);
+  for (int i = 0; i < team->num_threads; ++i) oc_unmap(team->contexts[i].scratch, team->contexts[i].scratch_bytes);
   if (team->holds_pool) oc_pool_release();
 }
 
@@ -126,12 +126,11 @@ void oc_team_end(oc_team* team) {
     c->top = 0;
     c->last = kNoBlock;
     if (c->peak <= c->scratch_bytes) continue;
-    const size_t bytes = oc_round_up(c->peak, 4096);
-    void* memory = oc_allocate(bytes);
+    void* memory = oc_map(c->peak);
     if (!memory) continue;  // malloc goes on serving what does not fit
-    free(c->scratch);
+    oc_unmap(c->scratch, c->scratch_bytes);
     c->scratch = memory;
-    c->scratch_bytes = bytes;
+    c->scratch_bytes = c->peak;
   }
 }
 

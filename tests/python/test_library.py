@@ -11,7 +11,7 @@ from harness import CLI, CLS, CLS_SHAPE, TOLERANCE, err, run
 
 # What libc, libm and libpthread of any Linux provide; everything else a library must bring itself.
 ALLOWED = re.compile(
-    r"clock_gettime|close|free|_setjmp|longjmp|getauxval|getenv|getpid|madvise|mem(cpy|move|set)|open|posix_memalign|read|strlen|syscall"
+    r"clock_gettime|close|free|_setjmp|longjmp|getauxval|getenv|getpid|madvise|mem(cpy|move|set)|mmap|munmap|open|posix_memalign|read|strlen|syscall"
     r"|pthread_(create|join|sigmask)|sched_(getaffinity|yield)|(cos|erf|exp|fmod|log|pow|sin)f"
 )
 SYSTEM_LIBRARIES = re.compile(
