@@ -65,6 +65,7 @@ nlohmann::json to_json(const CompileResult& result, double seconds) {
           {"files", files},
           {"kernels", result.picks.size()},
           {"built", result.kernels_built},
+          {"shapes", result.shapes},
           {"seconds", seconds}};
 }
 
@@ -74,7 +75,8 @@ void print_text(const CompileResult& result, double seconds) {
   for (const Pick& pick : result.picks) ++rungs[pick.rung];
   std::string summary;
   for (const auto& [rung, count] : rungs) summary += fmt::format("{}{} {}", summary.empty() ? "" : ", ", count, rung);
-  fmt::print(stderr, "{} kernels ({} built, {} cached; schedules: {}) in {:.1f} s\n", result.picks.size(),
+  const std::string shapes = result.shapes > 1 ? fmt::format(" for {} shapes", result.shapes) : "";
+  fmt::print(stderr, "{} kernels{} ({} built, {} cached; schedules: {}) in {:.1f} s\n", result.picks.size(), shapes,
              result.kernels_built, result.kernels_cached, summary, seconds);
 }
 
@@ -178,14 +180,15 @@ std::function<int()> add_compile(CLI::App& app) {
   flags->model.add_passes_to(*verb);
   verb->get_option("--shape")->description(
       "Extents of an input, NAME=1x3x224x224; unknown leading extents are 1 without it. One library for many shapes: "
-      "NAME=[1..8]x3x[32..960:32]x640, extents from 1 to 8 and from 32 to 960 by 32, chosen when it runs. Dims to "
-      "which "
-      "the model gives one name are one extent; [n:1..8] gives a name, [n] stands for it elsewhere");
+      "NAME=[1..8]x3x[32..960:32]x640, extents from 1 to 8 and from 32 to 960 by 32, chosen when it runs; up to 4096 "
+      "shapes, and no --lock or --schedule. Dims to which the model gives one name are one extent; [n:1..8] gives a "
+      "name, [n] stands for it elsewhere");
   verb->get_option("--target")
       ->description(
           "host (no more than $OPENCOMPILER_HOST_TARGET if set), an alias (x86-64-avx2, x86-64-avx512, arm-64-linux, "
           "…) or a Halide target string; several with commas: a subfolder each");
-  verb->add_option("-o,--output", flags->out, "Folder for the library, header, manifest and lock");
+  verb->add_option("-o,--output", flags->out,
+                   "Folder for the library, header, manifest and, but with ranges of shapes, lock");
   verb->add_option("--name", flags->name, "Of the library and its C functions; default: the model file's");
   add_list(*verb, "--emit", flags->emit, "static, shared, header; asm, stmt: a file a kernel; default the first three")
       ->delimiter(',');

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -147,23 +148,28 @@ std::string library_of(const ModelFlags& flags, const std::map<std::string, Tens
 
 void choose_shapes(const opencompiler::Module& module, opencompiler::Session& session,
                    const std::map<std::string, Tensor>& given) {
+  const std::vector<opencompiler::AxisInfo> axes = module.axes();
+  if (axes.empty()) return;
   const std::vector<opencompiler::TensorInfo> inputs = module.inputs();
   std::vector<Extents> shapes;
-  for (const opencompiler::TensorInfo& input : inputs) {
-    const auto found = given.find(input.name);
-    if (found == given.end() || found->second.shape.size() != input.shape.size()) return;  // bind_inputs says so
-    shapes.push_back(found->second.shape);
+  for (const opencompiler::TensorInfo& input : inputs) shapes.push_back(input.shape);
+  std::string list;
+  for (const opencompiler::AxisInfo& axis : axes) {
+    std::string dims;
+    std::optional<int64_t> extent;
+    for (const auto& [input, dim] : axis.dims) {
+      dims += fmt::format("{}dim {} of '{}'", dims.empty() ? "" : ", ", dim, inputs[input].name);
+      const auto found = given.find(inputs[input].name);
+      const bool fits = found != given.end() && found->second.shape.size() == shapes[input].size();
+      if (fits && !extent) extent = found->second.shape[dim];
+    }
+    for (const auto& [input, dim] : axis.dims) shapes[input][dim] = extent.value_or(axis.high);
+    list += fmt::format("\n  {}, {}: from {} to {} by {}", axis.name, dims, axis.low, axis.high, axis.step);
   }
-  const std::vector<oc_axis_info> axes = module.axes();
-  if (axes.empty()) return;
   try {
     session.set_shapes(shapes);
   } catch (const opencompiler::Error& error) {
     if (error.status != OC_BAD_EXTENTS) throw;
-    std::string list;
-    for (const oc_axis_info& axis : axes)
-      list += fmt::format("\n  {}, dim {} of '{}': from {} to {} by {}", axis.name, axis.dim, inputs[axis.input].name,
-                          axis.low, axis.high, axis.step);
     user_error("the library was not compiled for these shapes; its extents are{}", list);
   }
 }

@@ -28,7 +28,7 @@ void add_inputs(CLI::App& verb, std::vector<std::string>& flags);
 [[nodiscard]] CompileResult compile_for_run(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
 // Its shared library, or the library that was named, for which flags about its making come too late: UserError.
 [[nodiscard]] std::string library_of(const ModelFlags& flags, const std::map<std::string, Tensor>& given);
-// A session of a library for several shapes gets those of the tensors, when all are given; without, it has the largest.
+// A session of a library for several shapes gets those of the tensors; extents of which none is given are the largest.
 // UserError naming the extents that there are.
 void choose_shapes(const opencompiler::Module& module, opencompiler::Session& session,
                    const std::map<std::string, Tensor>& given);

@@ -96,6 +96,10 @@ std::string print_range(const ShapeRanges::Axis& axis) {
   return fmt::format("[{}..{}{}]", axis.low, axis.high, axis.step == 1 ? "" : fmt::format(":{}", axis.step));
 }
 
+std::string print_dim(const DimText& dim) {
+  return dim.extent ? std::to_string(*dim.extent) : fmt::format("[{}]", dim.name);
+}
+
 // What the model calls the dim; "" for nothing, or where there is none.
 std::string symbol_of(const std::vector<ModelInput>& declared, const std::string& input, size_t d) {
   const auto found = std::ranges::find(declared, input, &ModelInput::name);
@@ -114,7 +118,12 @@ ShapeRanges::ShapeRanges(const std::map<std::string, std::string>& texts, const 
       const std::string symbol = symbol_of(declared, input, d);
       if (!dims[d].extent && dims[d].name.empty())
         dims[d].name = symbol.empty() ? fmt::format("{}_{}", input, d) : symbol;
-      if (!symbol.empty()) by_symbol[symbol] = dims[d];
+      if (!symbol.empty()) {
+        const DimText& known = by_symbol.emplace(symbol, dims[d]).first->second;
+        if (known.extent != dims[d].extent)
+          user_error("the model calls two dims '{}' that are given as {} and {}", symbol, print_dim(known),
+                     print_dim(dims[d]));
+      }
       add(input, d, dims[d].extent, dims[d].name);
       if (!dims[d].range) continue;
       Axis& axis = *std::ranges::find(axes_, dims[d].name, &Axis::name);

@@ -69,10 +69,23 @@ std::vector<AxisInterface> axes_of(const ShapeRanges& ranges, const Graph& graph
   return axes;
 }
 
-std::string print_shapes(const std::map<std::string, Extents>& shapes) {
-  std::string text;
-  for (const auto& [input, extents] : shapes) text += fmt::format(" {}={}", input, fmt::join(extents, "x"));
-  return text;
+// Runs `f`; what the user is told then says for which shapes.
+template <class F>
+auto at_choice(const ShapeRanges& ranges, int64_t choice, F&& f) {
+  const auto told = [&](const UserError& error) {
+    std::string text = fmt::format("{}\nwith", error.what());
+    for (const auto& [input, extents] : ranges.shapes(choice))
+      text += fmt::format(" {}={}", input, fmt::join(extents, "x"));
+    if (ranges.axes().size() > 1) text += "; dims that are always equal take one name: [n:1..8], and [n] elsewhere";
+    return text;
+  };
+  try {
+    return f();
+  } catch (const ValuesNeeded& error) {
+    throw ValuesNeeded(told(error), error.inputs);
+  } catch (const UserError& error) {
+    throw UserError(told(error));
+  }
 }
 
 std::string name_of(const fs::path& file, const CompileOptions& options) {
@@ -150,15 +163,13 @@ CompileResult compile_model(const fs::path& file, const ShapeRanges& ranges, con
   OnnxModel source(file);
   const Planner planner(ops, options, options.threads);
   Variants variants({}, ops);
-  const auto plan = [&](int64_t choice) {
+  const auto load = [&](int64_t choice) {
     ModelOptions model = options.model;
     model.shapes = ranges.shapes(choice);
-    try {
-      return planner.plan(load_model(source, file, ops, options.target, model), {}, &variants);
-    } catch (const UserError& error) {
-      throw UserError(fmt::format("{}\nwith{}", error.what(), print_shapes(model.shapes)));
-    }
+    return at_choice(ranges, choice, [&] { return load_model(source, file, ops, options.target, model); });
   };
+  const auto plan = [&](int64_t choice) { return planner.plan(load(choice), {}, &variants); };
+  static_cast<void>(load(0));  // what the smallest is too small for is told before anything is built
   const auto compile = [&] {
     // What varies is learned from two shapes before anything is built.
     CompileResult all = plan(ranges.count() - 1);
@@ -167,13 +178,14 @@ CompileResult compile_model(const fs::path& file, const ShapeRanges& ranges, con
     LibraryBuilder builder(ops, options, name_of(file, options), axes_of(ranges, all.model.graph));
     for (int64_t choice = ranges.count(); choice-- > 0;) {
       CompileResult result = plan(choice);
-      builder.add(result);
+      at_choice(ranges, choice, [&] { builder.add(result); });
       for (const std::string& warning : result.warnings)
         if (std::ranges::find(all.warnings, warning) == all.warnings.end()) all.warnings.push_back(warning);
       if (progress) progress(static_cast<size_t>(ranges.count() - choice), static_cast<size_t>(ranges.count()));
     }
     builder.write(all, out_dir, emit, false);
     all.picks = builder.picks();
+    all.shapes = ranges.count();
     return all;
   };
   while (true) {

@@ -44,6 +44,7 @@ struct CompileResult {
   std::filesystem::path shared_library;      // if emitted
   std::vector<std::string> warnings;
   size_t kernels_built = 0, kernels_cached = 0;
+  int64_t shapes = 1;  // that the library serves
 };
 
 // Model and schedules, nothing built: what explain shows. UserError, naming the lock and what differs, when the lock

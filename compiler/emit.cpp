@@ -66,8 +66,16 @@ bool reads_part(const Graph& graph, const Group& group) {
   return weights >= kLarge && weights > 2 * graph[group.output].type.bytes();
 }
 
-bool same_names(const std::vector<TensorInterface>& a, const std::vector<TensorInterface>& b) {
-  return std::ranges::equal(a, b, {}, &TensorInterface::name, &TensorInterface::name);
+// But for extents.
+bool same_tensors(const std::vector<TensorInterface>& a, const std::vector<TensorInterface>& b) {
+  return std::ranges::equal(a, b, [](const TensorInterface& x, const TensorInterface& y) {
+    return x.name == y.name && x.dtype == y.dtype && x.shape.size() == y.shape.size();
+  });
+}
+
+void raise(std::vector<TensorInterface>& all, const std::vector<TensorInterface>& others) {
+  for (size_t i = 0; i < all.size(); ++i)
+    all[i].most_elements = std::max(all[i].most_elements, others[i].most_elements);
 }
 
 }  // namespace
@@ -86,12 +94,12 @@ Lock make_lock(const CompileResult& result, const Target& target, int threads) {
 // The kernels of the result, one for each.
 std::vector<const LibraryBuilder::Built*> LibraryBuilder::build_all(CompileResult& result,
                                                                     const BuildProgress& progress) {
-  ObjectCache cache(options_.cache / "kernels");
   const std::vector<Kernel>& kernels = result.model.kernels;
   const auto is_built = [&](size_t k) { return built_.contains(key_of(kernels[k], result.picks[k])); };
   std::vector<size_t> waiting(kernels.size());
   std::iota(waiting.begin(), waiting.end(), size_t{0});
   while (std::erase_if(waiting, is_built), !waiting.empty()) {
+    const TempDir writable;  // a user's mistake to tell here; of a kernel's child it would look like a defect of ours
     std::vector<BuildJob> jobs;
     for (const size_t k : waiting) jobs.push_back({&kernels[k], result.picks[k].schedule});
     const size_t already = kernels.size() - waiting.size();
@@ -99,7 +107,7 @@ std::vector<const LibraryBuilder::Built*> LibraryBuilder::build_all(CompileResul
       if (progress) progress(already + finished, kernels.size());
     };
     std::vector<BuildOutcome> outcomes =
-        build_kernels(jobs, ops_, options_.target, {.jobs = options_.jobs, .limits = {}, .cache = &cache}, done);
+        build_kernels(jobs, ops_, options_.target, {.jobs = options_.jobs, .limits = {}, .cache = &cache_}, done);
     for (size_t i = 0; i < outcomes.size(); ++i) {
       const size_t k = waiting[i];
       if (outcomes[i].status != ChildStatus::ok) {
@@ -143,15 +151,17 @@ std::vector<GroupBinding> LibraryBuilder::bind(const CompileResult& result,
 }
 
 void LibraryBuilder::add(CompileResult& result, const BuildProgress& progress) {
-  const TempDir writable;  // a user's mistake to tell here; of a kernel's child it would look like a defect of ours
   const std::vector<GroupBinding> bindings = bind(result, build_all(result, progress));
   const Graph& graph = result.model.graph;
   Interface interface = make_interface(graph, name_, axes_);
   const WeightSpots weights = packer_.pack(graph, bindings);
   plans_.push_back({interface.inputs, interface.outputs, make_plan(graph, result.model.partition, bindings, weights)});
   if (plans_.size() == 1) interface_ = std::move(interface);
-  if (!same_names(plans_.back().inputs, interface_.inputs) || !same_names(plans_.back().outputs, interface_.outputs))
-    user_error("the model has other inputs or outputs for other shapes: give one shape, or ranges in which it has not");
+  const ShapedPlan& added = plans_.back();
+  if (!same_tensors(added.inputs, interface_.inputs) || !same_tensors(added.outputs, interface_.outputs))
+    user_error("the model's inputs or outputs, or their ranks, depend on shapes: give ranges in which they do not");
+  raise(interface_.inputs, added.inputs);
+  raise(interface_.outputs, added.outputs);
 }
 
 std::vector<Pick> LibraryBuilder::picks() const {
@@ -160,13 +170,14 @@ std::vector<Pick> LibraryBuilder::picks() const {
   return all;
 }
 
-// By file name: "<name>.<first digits of the workload's hash>.s" and ".stmt", "varies" before for a kernel that does.
+// By file name: "<name>.<first digits of the workload's hash>.s" and ".stmt". One that varies says so, and has some
+// digits of its own: several may have one example.
 std::map<std::string, std::string> LibraryBuilder::kernel_texts(const std::set<Emit>& emit) const {
   std::map<std::string, std::string> texts;
   for (const auto& [key, built] : built_) {
     const Kernel& kernel = built.kernel;
-    const std::string stem = fmt::format("{}.{}{}", name_, kernel.workload.hash().substr(0, kShownDigits),
-                                         kernel.symbols.empty() ? "" : ".varies");
+    const std::string varies = kernel.symbols.empty() ? "" : "." + built.artifact.key.substr(0, 6) + ".varies";
+    const std::string stem = fmt::format("{}.{}{}", name_, kernel.workload.hash().substr(0, kShownDigits), varies);
     if (emit.contains(Emit::assembly)) texts[stem + ".s"] = disassemble(built.artifact.object, options_.target);
     if (!emit.contains(Emit::statement)) continue;
     ChildResult lowered =

@@ -27,7 +27,11 @@ class LibraryBuilder {
   // `axes` empty: one graph.
   LibraryBuilder(const OpTable& ops, const CompileOptions& options, std::string name,
                  std::vector<AxisInterface> axes = {})
-      : ops_(ops), options_(options), name_(std::move(name)), axes_(std::move(axes)) {}
+      : ops_(ops),
+        options_(options),
+        name_(std::move(name)),
+        axes_(std::move(axes)),
+        cache_(options.cache / "kernels") {}
 
   // Builds the kernels that no graph before had, packs and plans. The graphs come in the order of
   // DataObjectRequest::plans, backwards: the largest shapes first, in whose constants others may stand. result.picks
@@ -56,6 +60,7 @@ class LibraryBuilder {
   const CompileOptions& options_;
   std::string name_;
   std::vector<AxisInterface> axes_;
+  ObjectCache cache_;
   Interface interface_;                 // of the first graph
   std::map<std::string, Built> built_;  // by workload, what of it varies, and schedule
   std::vector<ShapedPlan> plans_;

@@ -48,6 +48,7 @@ Variants::Variants(std::filesystem::path file, const OpTable& ops) : file_(std::
     for (const auto& entry : json.at("kernels")) {
       Known known{analyse({entry.at(0).get<std::string>()}, ops), entry.at(1).get<std::string>(),
                   entry.at(2).get<size_t>()};
+      known.given_up = entry.at(3).get<bool>();
       if (!known.other.empty()) known.kernel = varying(known.kernel, analyse({known.other}, ops), ops).value();
       if (!can_vary(known.kernel)) user_error("a kernel that cannot vary");
       known_.push_back(std::move(known));
@@ -68,6 +69,12 @@ const Variants::Known* Variants::serving(const Kernel& wanted, const Search& sea
     if (serves(known.kernel, search.target, known.pick->schedule, wanted)) best = &known;
   }
   return best;
+}
+
+bool Variants::is_given_up(const Kernel& wanted) const {
+  return std::ranges::any_of(known_, [&](const Known& known) {
+    return known.given_up && (known.kernel.workload == wanted.workload || varying(wanted, known.kernel, ops_));
+  });
 }
 
 // `wanted` as a kernel that varies: as it does against the one that stood in its place, else in as many dims as it can.
@@ -110,7 +117,7 @@ void Variants::apply(Model& model, std::vector<Pick>& picks, const Target& targe
     };
     Known used{wanted, "", k, picks[k]};
     const bool timed = picks[k].rung == "exact" || picks[k].rung == "other_threads";
-    if (!timed && takes_sizes(wanted, ops_) && std::ranges::none_of(known_, is_wanted)) {
+    if (!timed && takes_sizes(wanted, ops_) && std::ranges::none_of(known_, is_wanted) && !is_given_up(wanted)) {
       const Search search{target, pick};
       if (const Known* found = serving(wanted, search)) {
         used = *found;
@@ -137,27 +144,30 @@ void Variants::apply(Model& model, std::vector<Pick>& picks, const Target& targe
   picks = std::move(picked);
   learned_ = learned_ || !fresh.empty();
   std::ranges::move(fresh, std::back_inserter(known_));
-  if (known_.size() > kMostKnown) known_.erase(known_.begin(), known_.end() - kMostKnown);
+  if (known_.size() <= kMostKnown) return;
+  std::ranges::stable_partition(known_, [](const Known& known) { return known.other.empty(); });  // serve few: go first
+  known_.erase(known_.begin(), known_.end() - kMostKnown);
 }
 
 void Variants::give_up(const Kernel& kernel) {
   bool found = false;
   for (Known& known : known_) {
     if (known.kernel.workload != kernel.workload) continue;
-    known = {analyse(known.kernel.workload, ops_), "", known.place, {}};
+    known = {analyse(known.kernel.workload, ops_), "", known.place, {}, true};
     found = learned_ = true;
   }
   if (!found) internal_error("a kernel that varies is not known");
 }
 
 void Variants::keep_those_that_vary() {
-  std::erase_if(known_, [](const Known& known) { return known.other.empty(); });
+  std::erase_if(known_, [](const Known& known) { return known.other.empty() && !known.given_up; });
 }
 
 void Variants::save() const {
   if (!learned_) return;
   nlohmann::json json{{"toolchain", toolchain_id()}, {"kernels", nlohmann::json::array()}};
-  for (const Known& known : known_) json["kernels"].push_back({known.kernel.workload.text, known.other, known.place});
+  for (const Known& known : known_)
+    json["kernels"].push_back({known.kernel.workload.text, known.other, known.place, known.given_up});
   try {
     std::filesystem::create_directories(file_.parent_path());
     write_file_atomic(file_, json.dump());

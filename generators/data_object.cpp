@@ -123,7 +123,7 @@ class Writer {
     const std::string_view all(reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(Element));
     llvm::GlobalVariable* global =
         once(llvm::ConstantDataArray::getRaw(llvm::StringRef(all), all.size(), llvm::Type::getInt8Ty(context_)));
-    global->setAlignment(llvm::Align(alignof(Element)));
+    global->setAlignment(std::max(global->getAlign().valueOrOne(), llvm::Align(alignof(Element))));
     return global;
   }
 
@@ -189,10 +189,14 @@ class Writer {
 
   std::vector<Constant*> axes() {
     std::vector<Constant*> rows;
-    for (const AxisInterface& axis : request_.interface.axes)
-      rows.push_back(record<oc_axis>({text(axis.name), u64(static_cast<uint64_t>(axis.low)),
-                                      u64(static_cast<uint64_t>(axis.high)), u64(static_cast<uint64_t>(axis.step)),
-                                      u32(axis.places.at(0).first), u32(axis.places.at(0).second)}));
+    for (const AxisInterface& axis : request_.interface.axes) {
+      std::vector<oc_axis_dim> dims;
+      for (const auto& [input, dim] : axis.places)
+        dims.push_back({static_cast<uint32_t>(input), static_cast<uint32_t>(dim)});
+      rows.push_back(
+          record<oc_axis>({text(axis.name), u64(static_cast<uint64_t>(axis.low)), u64(static_cast<uint64_t>(axis.high)),
+                           u64(static_cast<uint64_t>(axis.step)), raw(dims), u64(dims.size())}));
+    }
     return rows;
   }
 

@@ -32,6 +32,14 @@ std::vector<std::string> dims_of(const TensorInterface& tensor) {
   return dims;
 }
 
+// "1, 2, … 8", or all where they are few.
+std::string values(const AxisInterface& axis) {
+  std::string list = std::to_string(axis.low);
+  for (int64_t value = axis.low + axis.step; value <= std::min(axis.high, axis.low + 2 * axis.step); value += axis.step)
+    list += fmt::format(", {}", value);
+  return axis.high > axis.low + 2 * axis.step ? fmt::format("{}, … {}", list, axis.high) : list;
+}
+
 std::string describe(const Interface& interface) {
   std::string text;
   for (size_t i = 0; i < interface.inputs.size(); ++i) {
@@ -44,8 +52,7 @@ std::string describe(const Interface& interface) {
   const char* at_most = interface.axes.empty() ? "" : " with the largest extents";
   for (const TensorInterface& output : interface.outputs) text += describe(output, "out", dims_of(output), at_most);
   for (const AxisInterface& axis : interface.axes) {
-    const std::string step = axis.step == 1 ? "" : fmt::format("{}, ", axis.low + axis.step);
-    text += fmt::format(" *   {}: {}, {}… {}\n", axis.c_name, axis.low, step, axis.high);
+    text += fmt::format(" *   {}: {}\n", axis.c_name, values(axis));
   }
   return text;
 }
@@ -55,7 +62,7 @@ std::string counts(const Interface& interface) {
   const std::string prefix = upper(interface.name);
   for (const auto* list : {&interface.inputs, &interface.outputs})
     for (const TensorInterface& t : *list)
-      text += fmt::format("#define {}_{}_ELEMENTS {}\n", prefix, upper(t.c_name), t.elements);
+      text += fmt::format("#define {}_{}_ELEMENTS {}\n", prefix, upper(t.c_name), t.most_elements);
   return text;
 }
 
@@ -87,7 +94,7 @@ std::string metadata(const Interface& interface) {
 
 constexpr std::string_view kExtents = R"(
 /* The extents of the runs from now on; an instance begins with the largest. An error, and no change, for those that are
- * not listed above. {UPPER}_…_ELEMENTS are enough for any. */
+ * not listed above. Tensors of {UPPER}_…_ELEMENTS are large enough for any. */
 int {name}_set_extents_array({name}* instance, const int64_t* extents);
 static inline int {name}_set_extents({name}* instance{parameters}) {{
   const int64_t extents[] = {{{names}}};
@@ -151,7 +158,7 @@ static inline int {name}_run({name}* instance{parameters}) {{
 {in_array}{out_array}  return {name}_run_arrays(instance, inputs, outputs);
 }}
 
-/* Creates, runs, destroys. */
+/* Creates, runs, destroys.{once_extents} */
 static inline int {name}_run_once({once_parameters}) {{
 {in_array}{out_array}  return {name}_run_once_arrays(inputs, outputs);
 }}
@@ -175,6 +182,7 @@ std::string make_header(const Interface& interface, int64_t arena_bytes) {
   using fmt::arg;
   const std::string parameters = tensor_parameters(interface);
   return fmt::format(fmt::runtime(kTemplate), arg("describe", describe(interface)), arg("extents", extents(interface)),
+                     arg("once_extents", interface.axes.empty() ? "" : " With the largest extents."),
                      arg("UPPER", upper(interface.name)), arg("name", interface.name), arg("counts", counts(interface)),
                      arg("arena", arena_bytes), arg("parameters", parameters),
                      arg("once_parameters", parameters.empty() ? "void" : parameters.substr(2)),

@@ -75,7 +75,8 @@ TensorInterface tensor_interface(const Value& value, std::string c_name) {
   const Extents shape = value.type.extents();
   const int64_t elements = element_count(shape);
   return {value.name, std::move(c_name), value.type.dtype,
-          shape,      elements,          elements * static_cast<int64_t>(dtype_size(value.type.dtype))};
+          shape,      elements,          elements * static_cast<int64_t>(dtype_size(value.type.dtype)),
+          elements};
 }
 
 std::vector<std::string> split_lines(std::string_view text) {

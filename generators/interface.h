@@ -18,6 +18,7 @@ struct TensorInterface {
   DType dtype = DType::f32;
   Extents shape;
   int64_t elements = 0, bytes = 0;
+  int64_t most_elements = 0;  // with any of the shapes of a library
 };
 
 struct MetadataInterface {

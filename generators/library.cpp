@@ -106,6 +106,9 @@ std::vector<fs::path> write_library(const LibraryRequest& request, const fs::pat
     if (error) user_error("{}: cannot be written: {}", (folder / file).string(), error.message());
     paths.push_back(folder / file);
   }
+  // One of a library that stood here before would speak of this one.
+  std::error_code ignored;
+  if (!request.emit.contains(Emit::lock)) fs::remove(folder / (interface.name + ".lock"), ignored);
   return paths;
 }
 

@@ -21,14 +21,17 @@ json tensors(const std::vector<TensorInterface>& list) {
 
 json axes(const Interface& interface) {
   json result = json::array();
-  for (const AxisInterface& axis : interface.axes)
+  for (const AxisInterface& axis : interface.axes) {
+    json dims = json::array();
+    for (const auto& [input, dim] : axis.places)
+      dims.push_back({{"input", interface.inputs[input].name}, {"dim", dim}});
     result.push_back({{"name", axis.name},
                       {"parameter", axis.c_name},
                       {"low", axis.low},
                       {"high", axis.high},
                       {"step", axis.step},
-                      {"input", interface.inputs[axis.places.at(0).first].name},
-                      {"dim", axis.places.at(0).second}});
+                      {"dims", dims}});
+  }
   return result;
 }
 

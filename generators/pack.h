@@ -75,8 +75,8 @@ class Packer {
   Packer(const Packer&) = delete;
   Packer& operator=(const Packer&) = delete;
 
-  // May be called for several graphs; contents that are equal, or begin a constant that was packed before, take no more
-  // room. Tensors that graphs share are read once.
+  // May be called for several graphs; contents that are equal, or 256 bytes and more that begin a constant that was
+  // packed before, take no more room. Tensors that graphs share are read once.
   [[nodiscard]] WeightSpots pack(const Graph& graph, std::span<const GroupBinding> groups);
   // Of all graphs. Afterwards nothing more may be packed.
   [[nodiscard]] PackedWeights take();

@@ -133,7 +133,7 @@ NB_MODULE(_opencompiler, m) {
       .def_prop_ro("axes",
                    [](const opencompiler::Module& self) {
                      nb::list axes;
-                     for (const oc_axis_info& axis : self.axes())
+                     for (const opencompiler::AxisInfo& axis : self.axes())
                        axes.append(nb::make_tuple(axis.name, axis.low, axis.high, axis.step));
                      return axes;
                    })

@@ -333,7 +333,18 @@ oc_status oc_module_axis(const oc_module* module, size_t index, oc_axis_info* ou
   if (module == nullptr || out == nullptr) return fail(OC_NULL_ARGUMENT, "oc_module_axis", nullptr);
   if (index >= module->model().num_axes) return fail(OC_OUT_OF_RANGE, "oc_module_axis", nullptr);
   const oc_axis& axis = module->model().axes[index];
-  *out = {axis.name, axis.low, axis.high, axis.step, axis.input, axis.dim};
+  *out = {axis.name, axis.low, axis.high, axis.step, axis.num_dims};
+  return OC_OK;
+}
+
+oc_status oc_module_axis_dim(const oc_module* module, size_t axis, size_t index, size_t* input, size_t* dim) {
+  if (module == nullptr || input == nullptr || dim == nullptr)
+    return fail(OC_NULL_ARGUMENT, "oc_module_axis_dim", nullptr);
+  const oc_model& model = module->model();
+  if (axis >= model.num_axes || index >= model.axes[axis].num_dims)
+    return fail(OC_OUT_OF_RANGE, "oc_module_axis_dim", nullptr);
+  *input = model.axes[axis].dims[index].input;
+  *dim = model.axes[axis].dims[index].dim;
   return OC_OK;
 }
 
@@ -393,9 +404,14 @@ oc_status oc_session_run_profiled(oc_session* session, const void* const* inputs
 oc_status oc_session_set_shapes(oc_session* session, const int64_t* const* shapes) try {
   if (session == nullptr) return fail(OC_NULL_ARGUMENT, "oc_session_set_shapes", nullptr);
   const oc_model& model = session->module->model();
-  if (shapes == nullptr && model.num_inputs > 0) return fail(OC_NULL_ARGUMENT, "oc_session_set_shapes", nullptr);
+  for (uint32_t i = 0; i < model.num_inputs; ++i)
+    if (shapes == nullptr || (shapes[i] == nullptr && oc_largest_plan(&model)->inputs[i].rank > 0))
+      return fail(OC_NULL_ARGUMENT, "oc_session_set_shapes", nullptr);
   std::vector<int64_t> extents;
-  for (uint32_t a = 0; a < model.num_axes; ++a) extents.push_back(shapes[model.axes[a].input][model.axes[a].dim]);
+  for (uint32_t a = 0; a < model.num_axes; ++a) {
+    const oc_axis_dim& first = model.axes[a].dims[0];
+    extents.push_back(shapes[first.input][first.dim]);
+  }
   const oc_plan* plan = oc_find_plan(&model, extents.data());
   for (uint32_t i = 0; plan != nullptr && i < model.num_inputs; ++i)
     if (!std::equal(shapes[i], shapes[i] + plan->inputs[i].rank, plan->inputs[i].shape)) plan = nullptr;

@@ -91,14 +91,19 @@ typedef struct oc_plan {
   uint32_t unused;
 } oc_plan;
 
-// An extent that the caller chooses: low, low + step, … high. It is dim `dim` of the input, and may be others too.
+typedef struct oc_axis_dim {
+  uint32_t input;
+  uint32_t dim;
+} oc_axis_dim;
+
+// An extent that the caller chooses: low, low + step, … high; which dims it is.
 typedef struct oc_axis {
   const char* name;
   int64_t low;
   int64_t high;
   int64_t step;
-  uint32_t input;
-  uint32_t dim;
+  const oc_axis_dim* dims;
+  uint64_t num_dims;
 } oc_axis;
 
 typedef struct oc_model {

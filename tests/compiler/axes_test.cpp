@@ -58,6 +58,7 @@ TEST_F(Ranges, FollowNames) {
             (Shapes{{"a", {1, 7}}, {"b", {1, 7}}, {"d", {1, 2}}}));
   EXPECT_EQ(ranges({{"a", "[1..2]x7"}, {"d", "[3..4]x2"}}).axes()[1].name, "d_0");
   EXPECT_EQ(ranges({{"a", "[n]x7"}, {"b", "[1..2]x7"}}).count(), 2);
+  EXPECT_THAT(refusal({{"a", "[1..2]x7"}, {"b", "5x7"}}), HasSubstr("calls two dims 'n' that are given as [n] and 5"));
 }
 
 TEST_F(Ranges, AreRefused) {
@@ -120,6 +121,29 @@ TEST_F(Ranges, OneLibraryServesThem) {
   EXPECT_THROW(session.set_shapes({{1, 1}, {2, 1}, {1, 2}}), opencompiler::Error);
   EXPECT_THROW(session.set_shapes({{1, 1}, {1, 1}}), opencompiler::Error);
   EXPECT_EQ(session.inputs()[0].shape, (Extents{2, 27}));
+}
+
+TEST_F(Ranges, KernelsThatCannotVaryAfterAllAreBuiltForEveryShape) {
+  OpInfo add = op_info(builtin_ops(), "add");
+  OpTable ops = builtin_ops();
+  add.define = [original = add.define](OpCall& call) {
+    if (!Halide::Internal::is_const(call.inputs[0].size(1))) user_error("this was not to be");
+    return original(call);
+  };
+  ops["add"] = &add;
+  CompileOptions options;
+  options.target = parse_target("x86-64-avx2");
+  options.cache = folder.path() / "cache";
+  options.default_threads = 1;
+  const CompileResult result = compile_model(model, ranges({{"a", "[2..6]x[20..26:2]"}, {"d", "1x2"}}), ops, options,
+                                             folder.path() / "out", {Emit::shared_library});
+  EXPECT_EQ(result.shapes, 20);
+  EXPECT_GT(result.picks.size(), 10U);  // sums of as many elements are one kernel
+  opencompiler::Session session(opencompiler::Module(result.shared_library.string()));
+  session.set_shapes({{3, 22}, {3, 22}, {1, 2}});
+  std::vector<float> a(66, 1), b(66, 2), c(66), d(2), e(2);
+  session.run({a.data(), b.data(), d.data()}, {c.data(), e.data()});
+  EXPECT_EQ(c, std::vector<float>(66, 3));
 }
 
 }  // namespace

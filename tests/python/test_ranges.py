@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from harness import CLI, MODELS, TOLERANCE, err, opencompiler, run
+from onnx import TensorProto, helper, numpy_helper
 from open_models import picture_model, sentences
 
 DTYPES = {"f32": np.float32, "i64": np.int64}
@@ -18,7 +19,8 @@ MINILM = MODELS / "minilm_l3.onnx"
 
 
 def compile_model(model, folder, *more):
-    run(CLI, "compile", model, "-o", folder, "--name", "m", "--threads", "1", *more)
+    threads = () if "--threads" in more else ("--threads", "1")
+    run(CLI, "compile", model, "-o", folder, "--name", "m", *threads, *more)
 
 
 def peer(model):
@@ -112,7 +114,7 @@ def test_the_command_line_runs_the_shape_of_the_tensor(pictures, tmp_path):
 def test_the_manifest_lists_the_extents(pictures):
     manifest = json.loads((pictures / "m.json").read_text())
     assert manifest["axes"][2] == {"name": "w", "parameter": "w", "low": 16, "high": 64, "step": 24,
-                                   "input": "x", "dim": 3}  # fmt: skip
+                                   "dims": [{"input": "x", "dim": 3}]}  # fmt: skip
     assert manifest["inputs"][0]["shape"] == [2, 3, 96, 64]
 
 
@@ -169,6 +171,88 @@ def test_a_shape_that_was_tuned_keeps_its_own_kernels(tmp_path):
     assert len(tuned) > len(own_kernels(tmp_path / "untuned", "--untuned"))
 
 
+def small_model(folder, nodes, inputs, outputs, constants=()):
+    """Of i64 inputs where the name begins with s, else f32."""
+
+    def info(name, shape):
+        kind = TensorProto.INT64 if name.startswith("s") else TensorProto.FLOAT
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [info(name, shape) for name, shape in inputs.items()],
+        [info(name, None) for name in outputs],
+        constants,
+    )
+    opset = helper.make_opsetid("", 21)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    return folder / "m.onnx"
+
+
+def test_room_is_for_the_largest_output_which_may_come_of_the_smallest_input(tmp_path):
+    """y = table[n:], so that it is shorter the longer x is."""
+    table = np.arange(100, dtype=np.float32)
+    constants = [numpy_helper.from_array(table, "table"),
+                 numpy_helper.from_array(np.array([100]), "end")]  # fmt: skip
+    nodes = [helper.make_node("Shape", ["x"], ["n"]), helper.make_node("Slice", ["table", "n", "end"], ["y"]),
+             helper.make_node("Relu", ["x"], ["z"])]  # fmt: skip
+    model = small_model(tmp_path, nodes, {"x": ["n"]}, ["y", "z"], constants)
+    compile_model(model, tmp_path, "--shape", "x=[1..8]")
+    assert "#define M_Y_ELEMENTS 99\n" in (tmp_path / "m.h").read_text()
+    session = _opencompiler.Session(_opencompiler.Module(str(tmp_path / "libm.so")), 1)
+    for n in (8, 1, 5):
+        y, _ = run_session(session, [np.ones(n, np.float32)])
+        assert np.array_equal(y, table[n:])
+
+
+def test_outputs_whose_rank_depends_on_shapes_are_refused(tmp_path):
+    squeeze = [helper.make_node("Squeeze", ["x"], ["y"])]
+    model = small_model(tmp_path, squeeze, {"x": ["a", 3, "b"]}, ["y"])
+    says = refusal(model, "compile", "-o", tmp_path / "out", "--shape", "x=[1..2]x3x[1..4]")  # fmt: skip
+    assert "or their ranks, depend on shapes" in says and "with x=" in says
+
+
+def test_a_program_learns_which_values_are_needed(tmp_path):
+    reshape = [helper.make_node("Reshape", ["x", "s"], ["y"])]
+    model = small_model(tmp_path, reshape, {"x": ["n", 4], "s": [2]}, ["y"])
+    done = opencompiler("compile", model, "-o", tmp_path, "--json", "--shape", "x=[1..2]x4")  # fmt: skip
+    assert json.loads(done.stdout) == {"needs_values_of": ["s"]}
+
+
+def test_inputs_that_must_be_alike_without_a_name_of_the_model(tmp_path):
+    add = [helper.make_node("Add", ["a", "b"], ["c"])]
+    model = small_model(tmp_path, add, {"a": [None, 4], "b": [None, 4]}, ["c"])
+    shapes = ["--shape", "a=[2..5]x4", "--shape", "b=[2..5]x4"]
+    assert "take one name: [n:1..8], and [n]" in refusal(model, "compile", "-o", tmp_path, *shapes)  # fmt: skip
+
+
+def test_no_lock_of_an_earlier_library_stays(tmp_path):
+    model = tmp_path / "m.onnx"
+    model.write_bytes(picture_model())
+    compile_model(model, tmp_path, "--shape", "x=1x3x32x16")
+    assert (tmp_path / "m.lock").exists()
+    compile_model(model, tmp_path, "--shape", "x=1x3x[32..64:32]x16")
+    assert not (tmp_path / "m.lock").exists()
+
+
+def test_two_threads_and_a_run_of_other_inputs_fail_by_name(tmp_path):
+    compile_model(MINILM, tmp_path, "--shape", "input_ids=[2..3]x[16..48:16]", "--threads", "2")  # fmt: skip
+    module = _opencompiler.Module(str(tmp_path / "libm.so"))
+    session = _opencompiler.Session(module, 2)
+    reference = peer(MINILM)
+    random = np.random.default_rng(6)
+    for batch, length in itertools.product((2, 3), (16, 32, 48)):
+        check(session, reference, sentences(random, batch, length))
+    ids, mask = "input_ids=2x32xi64=7", "attention_mask=2x16xi64=1"
+    left_out = opencompiler("run", tmp_path / "libm.so", "--input", ids)
+    assert "'attention_mask' (i64 of 2x32) is missing" in left_out.stderr
+    unlike = opencompiler("run", tmp_path / "libm.so", "--input", ids, "--input", mask)
+    assert "'attention_mask' is i64 of 2x16, the model takes i64 of 2x32" in unlike.stderr  # fmt: skip
+    run(CLI, "profile", tmp_path / "libm.so", "--time", "0.1", "--input", ids)
+
+
 def refusal(model, *arguments):
     done = opencompiler(*arguments[:1], model, *arguments[1:])
     assert done.returncode == 1, done
@@ -212,13 +296,8 @@ def test_where_there_are_no_ranges_they_are_refused(tmp_path):
 
 def test_dims_of_one_name_are_one_extent(tmp_path):
     """Given by the command line where the model has none; the second input's range is that of the first."""
-    from onnx import TensorProto, helper
-
-    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, width]) for name, width in (("a", 4), ("b", 1))]  # fmt: skip
-    result = helper.make_tensor_value_info("c", TensorProto.FLOAT, None)
-    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "g", infos, [result])  # fmt: skip
-    model = tmp_path / "m.onnx"
-    model.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString())  # fmt: skip
+    add = [helper.make_node("Add", ["a", "b"], ["c"])]
+    model = small_model(tmp_path, add, {"a": [None, 4], "b": [None, 1]}, ["c"])
     compile_model(model, tmp_path, "--shape", "a=[k:2..5]x4", "--shape", "b=[k]x1")
     session = _opencompiler.Session(_opencompiler.Module(str(tmp_path / "libm.so")), 1)
     random = np.random.default_rng(5)

@@ -47,15 +47,14 @@ typedef struct oc_tensor {
   size_t bytes;
 } oc_tensor;
 
-/* An extent that the library leaves to its caller: low, low + step, … high. It is dim `dim` of input `input`; other
- * dims may follow it. */
+/* An extent that the library leaves to its caller: low, low + step, … high. It is so many dims of inputs, one at least:
+ * oc_module_axis_dim. */
 typedef struct oc_axis_info {
   const char* name;
   int64_t low;
   int64_t high;
   int64_t step;
-  size_t input;
-  size_t dim;
+  size_t num_dims;
 } oc_axis_info;
 
 typedef struct oc_session_options {
@@ -69,8 +68,8 @@ OC_API const char* oc_status_string(oc_status status);
 /* What went wrong in this thread's last failed call, in detail; "" before the first. Valid until the next failure. */
 OC_API const char* oc_message(void);
 
-/* Weights that lie in a file beside the library are read into private memory, in huge pages where the system has them:
- * each module opened has its own, and the file may change or go afterwards. OC_BAD_WEIGHTS: that file is missing, of
+/* Weights that lie in a file beside the library are read into private memory, in huge pages where the system has them,
+ * which modules share that have the file; it may change or go afterwards. OC_BAD_WEIGHTS: that file is missing, of
  * another size or cannot be read. */
 OC_API oc_status oc_module_open(const char* path, oc_module** out);
 /* The library stays loaded until its last session is destroyed. Null is allowed. */
@@ -85,6 +84,7 @@ OC_API oc_status oc_module_output(const oc_module* module, size_t index, oc_tens
 /* 0: a library for one shape of each input. */
 OC_API size_t oc_module_num_axes(const oc_module* module);
 OC_API oc_status oc_module_axis(const oc_module* module, size_t index, oc_axis_info* out);
+OC_API oc_status oc_module_axis_dim(const oc_module* module, size_t axis, size_t index, size_t* input, size_t* dim);
 OC_API size_t oc_module_num_metadata(const oc_module* module);
 OC_API oc_status oc_module_metadata(const oc_module* module, size_t index, const char** key, const char** value);
 /* Enough for all shapes. */
@@ -108,7 +108,7 @@ OC_API size_t oc_session_num_steps(const oc_session* session);
 OC_API const char* oc_session_step(const oc_session* session, size_t index);
 /* One pointer per input and output, in the order of the module. */
 OC_API oc_status oc_session_run(oc_session* session, const void* const* inputs, void* const* outputs);
-/* The same; nanoseconds[step] is what each step took. */
+/* The same; nanoseconds[step] is what each of the oc_session_num_steps took. */
 OC_API oc_status oc_session_run_profiled(oc_session* session, const void* const* inputs, void* const* outputs,
                                          uint64_t* nanoseconds);
 OC_API int oc_session_num_threads(const oc_session* session);

@@ -30,6 +30,13 @@ struct TensorInfo {
   size_t elements = 0, bytes = 0;
 };
 
+// An extent that is the caller's to choose: low, low + step, … high; which dims of which inputs it is.
+struct AxisInfo {
+  std::string name;
+  int64_t low = 0, high = 0, step = 1;
+  std::vector<std::pair<size_t, size_t>> dims;
+};
+
 // Tensors that `query` says, of a module or a session.
 template <class Handle>
 std::vector<TensorInfo> describe_all(const Handle* handle, size_t count,
@@ -66,9 +73,18 @@ class Module {
     return describe_all<oc_module>(get(), oc_module_num_outputs(get()), oc_module_output);
   }
   // Extents that are the caller's to choose: Session::set_shapes.
-  [[nodiscard]] std::vector<oc_axis_info> axes() const {
-    std::vector<oc_axis_info> all(oc_module_num_axes(get()));
-    for (size_t i = 0; i < all.size(); ++i) check(oc_module_axis(get(), i, &all[i]));
+  [[nodiscard]] std::vector<AxisInfo> axes() const {
+    std::vector<AxisInfo> all;
+    for (size_t a = 0; a < oc_module_num_axes(get()); ++a) {
+      oc_axis_info axis{};
+      check(oc_module_axis(get(), a, &axis));
+      all.push_back({axis.name, axis.low, axis.high, axis.step, {}});
+      for (size_t d = 0; d < axis.num_dims; ++d) {
+        size_t input = 0, dim = 0;
+        check(oc_module_axis_dim(get(), a, d, &input, &dim));
+        all.back().dims.emplace_back(input, dim);
+      }
+    }
     return all;
   }
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> metadata() const {
