@@ -90,6 +90,9 @@ Kernel analyse(const Workload& workload, const OpTable& ops) {
   verify_import(kernel.graph, op_set(ops));
   kernel.anchor = find_anchor(kernel.graph, ops);
   const Node& node = kernel.anchor_node();
+  const Type& made = kernel.graph[node.outputs[0]].type;
+  if (made.shape != kernel.output().shape || made.layout != kernel.output().layout)
+    user_error("a workload returns what its '{}' makes, or what follows it element by element", node.op);
   const OpInfo& info = op_info(ops, node.op);
   kernel.family = info.family;
   const NodeView seen = view(kernel.graph, node);

@@ -263,7 +263,11 @@ ValueId Call::constant(Tensor tensor) {
 
 ValueId Call::scalar(DType to, double value) {
   Tensor tensor = make_tensor(is_integer(to) ? DType::i64 : to == DType::f64 ? DType::f64 : DType::f32, {});
-  if (tensor.dtype == DType::i64) tensor.as<int64_t>()[0] = static_cast<int64_t>(value);
+  if (tensor.dtype == DType::i64) {
+    constexpr double kBound = 0x1p63;
+    if (!(value >= -kBound && value < kBound)) user_error("{} is no value of its type, {}", value, dtype_name(to));
+    tensor.as<int64_t>()[0] = static_cast<int64_t>(value);
+  }
   if (tensor.dtype == DType::f64) tensor.as<double>()[0] = value;
   if (tensor.dtype == DType::f32) tensor.as<float>()[0] = static_cast<float>(value);
   return cast(constant(std::move(tensor)), to);
