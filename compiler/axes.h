@@ -36,8 +36,8 @@ class ShapeRanges {
   [[nodiscard]] int64_t count() const;
   // Of all inputs that something is known of: choice 0 … count() − 1, the last axis changing fastest.
   [[nodiscard]] std::map<std::string, Extents> shapes(int64_t choice) const;
-  // A choice near the last that differs from it in each axis, in no two alike where there are steps enough: together they
-  // say which extents of a kernel vary, and which vary alike.
+  // A choice near the last that differs from it in each axis, in no two alike where there are steps enough: together
+  // they say which extents of a kernel vary, and which vary alike.
   [[nodiscard]] int64_t unlike_the_largest() const;
 
  private:
