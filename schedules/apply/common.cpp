@@ -13,11 +13,14 @@ const OutputVar* find_var(const Lowered& lowered, int dim, bool block) {
 }
 
 Halide::Expr even_step(const OutputVar& loop, int64_t tile, int64_t most) {
-  if (!loop.varies) return to_int(tile * most);
-  const Halide::Expr size = to_int(tile), tiles = (loop.size + size - 1) / size;
+  return loop.varies ? even_step(loop.size, tile, to_int(most)) : to_int(tile * most);
+}
+
+Halide::Expr even_step(const Halide::Expr& extent, int64_t tile, const Halide::Expr& most) {
+  const Halide::Expr size = to_int(tile), tiles = (extent + size - 1) / size;
   // One step would reach beyond the end where tiles do not divide the extent.
-  const Halide::Expr least = Halide::select(loop.size % size == 0, 1, 2);
-  const Halide::Expr steps = Halide::max((tiles + to_int(most) - 1) / to_int(most), least);
+  const Halide::Expr least = Halide::select(extent % size == 0, 1, 2);
+  const Halide::Expr steps = Halide::max((tiles + most - 1) / most, least);
   return (tiles + steps - 1) / steps * size;
 }
 

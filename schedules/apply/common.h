@@ -45,6 +45,8 @@ enum Dim4 : int { kN, kC, kY, kX };
 // last one that shifts inwards repeats work. It fits where a tile does: 40 of a tile of 4 and at most 8 → 20, 38 → 20,
 // 7 → 4.
 [[nodiscard]] Halide::Expr even_step(const OutputVar& loop, int64_t tile, int64_t most);
+// The same of any extent that varies.
+[[nodiscard]] Halide::Expr even_step(const Halide::Expr& extent, int64_t tile, const Halide::Expr& most);
 
 // Halide takes ints; extents were checked to fit when the kernel was lowered.
 [[nodiscard]] inline int to_int(int64_t value) {

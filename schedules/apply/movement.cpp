@@ -36,9 +36,10 @@ struct Loop {
 };
 
 // Halide does not see that one tile is made at a time where loops of extents that are not known are fused: tasks are
-// cut from one alone, the longest, which goes outwards. `loops` stand innermost first; what then is innermost is
-// returned.
+// cut from one alone, the longest, which goes outwards; without tasks the order stays. `loops` stand innermost first;
+// what then is innermost is returned.
 VarOrRVar run_longest(Halide::Stage& stage, std::vector<Loop> loops, int64_t tasks) {
+  if (tasks <= 1) return loops.front().var;
   const auto longest = std::ranges::max_element(loops, {}, &Loop::extent);
   std::rotate(longest, longest + 1, loops.end());
   std::vector<VarOrRVar> order;

@@ -1,5 +1,7 @@
 #include "schedules/apply/products.h"
 
+#include <algorithm>
+
 #include "dsl/winograd.h"
 #include "schedules/families/products.h"
 
@@ -17,15 +19,39 @@ using Halide::VarOrRVar;
 // A transform of more frequencies is a loop over columns, whose body is unrolled: LLVM takes minutes over all of it.
 constexpr int64_t kMostUnrolledFrequencies = 36;
 
+constexpr int64_t kMostInBand = 1 << 30;  // points of a band
+
 struct Form {
   ProductGrid grid;
   int in_lanes, out_lanes;
   bool im2col;
-  bool exact;                    // tiles divide the output
-  bool rows_vary, columns_vary;  // the grid's
-  Halide::Expr columns;          // of im2col: points in a row
-  bool unrolled;                 // both passes of a transform at once
+  bool exact;            // tiles divide the output
+  bool vary;             // its extents, and so the rows of a band
+  Halide::Expr columns;  // of im2col: points in a row
+  Halide::Expr band;     // rows at a time
+  bool unrolled;         // both passes of a transform at once
 };
+
+bool over_rows(const Schedule& s) {
+  return s["parallel.axis"] == kParallelY && s["parallel.tasks"] > 1;
+}
+
+// Where extents vary, about as many points at a time as the schedule has for the example, or where threads share bands
+// as many rows. Two tiles at least: an even step has half of that, so that a tile fits wherever it fits into the image.
+Halide::Expr band_rows(const ProductGrid& grid, const Schedule& s, const OutputVar& y, const OutputVar& x) {
+  if (!y.varies && !x.varies) return to_int(s["band.y"]);
+  const auto tiles = [](const OutputVar& loop, int64_t outputs) {
+    return Halide::Internal::simplify((loop.size + to_int(outputs - 1)) / to_int(outputs));
+  };
+  const Halide::Expr down = tiles(y, grid.form.y.outputs() * grid.dilations[0]),
+                     across = tiles(x, grid.form.x.outputs() * grid.dilations[1]);
+  const Halide::Expr points =
+      grid.by_columns ? to_int(grid.dilations[1]) : across * to_int(grid.dilations[0] * grid.dilations[1]);
+  // To the nearest row.
+  const int64_t most = std::min<int64_t>(s["band.y"] * grid.points + grid.points / 2, kMostInBand);
+  const Halide::Expr held = to_int(over_rows(s) ? s["band.y"] : most) / (over_rows(s) ? Halide::Expr(1) : points);
+  return even_step(grid.by_columns ? across : down, 1, Halide::max(1, held, to_int(2 * s["tile.x"]) / points));
+}
 
 Form form_of(const ApplyCall& call) {
   const Extents out = call.kernel.output().extents();
@@ -38,9 +64,9 @@ Form form_of(const ApplyCall& call) {
           call.schedule["algorithm.form"] == kIm2col,
           !y.varies && !x.varies && out[kY] % (grid.form.y.outputs() * grid.dilations[0]) == 0 &&
               out[kX] % (grid.form.x.outputs() * grid.dilations[1]) == 0,
-          grid.by_columns ? x.varies : y.varies,
-          !grid.by_columns && x.varies,
+          y.varies || x.varies,
           grid.by_columns ? Halide::Expr(1) : x.size,
+          band_rows(grid, call.schedule, y, x),
           grid.frequencies <= kMostUnrolledFrequencies};
 }
 
@@ -70,8 +96,8 @@ Var schedule_output(const ApplyCall& call, const Form& form) {
   out.split(y, yo, yi, y_outputs * y_dilation, tail).split(yi, yi, y_phase, y_dilation);
   out.split(x, xo, xi, x_outputs * x_dilation, tail).split(xi, xi, x_phase, x_dilation);
   // A band short of rows is shifted inwards: all bands need as much of the stages, and no more than there is.
-  const TailStrategy shift = shift_unless_exact(grid.rows, s["band.y"], form.rows_vary);
-  out.split(grid.by_columns ? xo : yo, band, row, to_int(s["band.y"]), shift);
+  const TailStrategy shift = shift_unless_exact(grid.rows, s["band.y"], form.vary);
+  out.split(grid.by_columns ? xo : yo, band, row, form.band, shift);
   const Var& group = grid.by_columns ? row : xo;  // of the tiles of a dilated window that interleave
   if (grid.by_columns) {
     out.reorder(lane, xi, yi, x_phase, y_phase, row, c.var, yo, band, n.var);
@@ -96,7 +122,7 @@ Var schedule_output(const ApplyCall& call, const Form& form) {
     run_parallel(out, {c.var}, c.extent, s["parallel.tasks"]);
     return band;
   }
-  return share_bands(call, n, band, ceil_div(grid.rows, s["band.y"]), form.rows_vary);
+  return share_bands(call, n, band, ceil_div(grid.rows, s["band.y"]), form.vary);
 }
 
 // Of im2col: bands of rows; in each, one tile of channel blocks after the other is summed for all points and stored.
@@ -112,8 +138,8 @@ Im2colLoops schedule_points(const ApplyCall& call, const Form& form) {
   const Var y = find_var(lowered, kY, false)->var, x = find_var(lowered, kX, false)->var;
   const Var lane = find_var(lowered, kC, true)->var;
   Var band("band"), row("row"), channels("channels"), block("block");
-  const TailStrategy shift = shift_unless_exact(form.grid.rows, s["band.y"], form.rows_vary);
-  out.split(form.grid.by_columns ? x : y, band, row, to_int(s["band.y"]), shift);
+  const TailStrategy shift = shift_unless_exact(form.grid.rows, s["band.y"], form.vary);
+  out.split(form.grid.by_columns ? x : y, band, row, form.band, shift);
   out.split(c.var, channels, block, to_int(s["tile.c"]), shift_unless_exact(c.extent, s["tile.c"])).vectorize(lane);
   if (form.grid.by_columns) {
     out.reorder(lane, row, block, channels, y, band, n.var);
@@ -123,7 +149,7 @@ Im2colLoops schedule_points(const ApplyCall& call, const Form& form) {
   if (over_channels(s)) {
     channels = run_parallel(out, {channels}, ceil_div(c.extent, s["tile.c"]), s["parallel.tasks"]);
   } else {
-    band = share_bands(call, n, band, ceil_div(form.grid.rows, s["band.y"]), form.rows_vary);
+    band = share_bands(call, n, band, ceil_div(form.grid.rows, s["band.y"]), form.vary);
   }
   return {band, channels};
 }
@@ -139,8 +165,8 @@ void schedule_product(const ApplyCall& call, const Form& form, const Var& at) {
   const int64_t points = s["band.y"] * form.grid.points;
   places.compute_at(call.lowered.output, at).bound_extent(f, to_int(form.grid.frequencies)).bound_extent(n, 1);
   places.bound(l, 0, form.out_lanes);
-  if (form.im2col) places.bound_extent(b, to_int(s["tile.c"])).bound_extent(t, to_int(s["band.y"]) * form.columns);
-  places.split(t, to, ti, to_int(s["tile.x"]), shift_unless_exact(points, s["tile.x"], form.columns_vary));
+  if (form.im2col) places.bound_extent(b, to_int(s["tile.c"])).bound_extent(t, form.band * form.columns);
+  places.split(t, to, ti, to_int(s["tile.x"]), shift_unless_exact(points, s["tile.x"], form.vary));
   places.split(b, bo, bi, to_int(s["tile.c"]), shift_unless_exact(form.grid.out_blocks, s["tile.c"]));
   places.reorder(l, ti, bi, to, bo, f, n).vectorize(l).unroll(ti).unroll(bi);
   if (over_channels(s)) run_parallel(places, {f}, form.grid.frequencies, s["parallel.tasks"]);
@@ -206,7 +232,7 @@ void apply_products(const ApplyCall& call) {
   const Var band = schedule_output(call, form);
   schedule_product(call, form, band);
   schedule_input(call, form, band);
-  schedule_padding(call, band);
+  schedule_padding(call, {band, band});
 }
 
 }  // namespace oc

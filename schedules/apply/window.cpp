@@ -37,15 +37,25 @@ Tiling tiling(const ApplyCall& call) {
   return {block, to_int(lanes), to_int(call.schedule["tile.x"] * step), to_int(call.schedule["tile.c"])};
 }
 
+// Pooling, depthwise: no two output channels read the same input, and both lie in the same blocks.
+bool reads_own_channels(const ApplyCall& call) {
+  const Node& node = call.kernel.anchor_node();
+  const Type &in = call.kernel.graph[node.inputs[0]].type, &out = call.kernel.output();
+  const int64_t channels = out.shape[kC].extent;
+  return in.shape[kC].extent == channels && in.layout.block(1) == out.layout.block(1) &&
+         node.attrs.integer("group", channels) == channels;
+}
+
 // The loops of the output: bands of rows, channel tiles, rows, column tiles, then the register tile. Returns the
-// innermost one outside the tile.
-Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
+// innermost one outside the tile. `padded`: the loops inside which a padded input is made and kept.
+Var tile_output(const ApplyCall& call, const Tiling& t, PaddedLoops& padded) {
   Lowered& lowered = call.lowered;
   Func& out = lowered.output;
   const Schedule& s = call.schedule;
   const OutputVar &n = *find_var(lowered, kN, false), &c = *find_var(lowered, kC, false);
   const OutputVar &y = *find_var(lowered, kY, false), &x = *find_var(lowered, kX, false);
-  Var xo("xo"), xi("xi"), co("co"), ci("ci"), yi("yi"), vector("vector");
+  Var xo("xo"), xi("xi"), co("co"), ci("ci"), yi("yi"), vector("vector"), band("band");
+  padded = {band, band};
   out.split(x.var, xo, xi, t.columns, shift_unless_exact(x.extent, t.columns, x.varies));
   out.split(c.var, co, ci, t.channels, shift_unless_exact(c.extent, t.channels));
   out.split(y.var, band, yi, even_step(y, 1, s["band.y"]), shift_unless_exact(y.extent, s["band.y"], y.varies));
@@ -70,6 +80,9 @@ Var tile_output(const ApplyCall& call, const Tiling& t, Var& band) {
   } else {
     out.reorder(vector, xi, ci, xo, yi, co, band, n.var);
     band = share_bands(call, n, band, ceil_div(y.extent, s["band.y"]), y.varies);
+    padded = {band, band};
+    // What one channel tile alone reads is padded row by row, and never leaves the first level of cache.
+    if (reads_own_channels(call)) padded = {yi, co};
   }
   return xo;
 }
@@ -148,7 +161,7 @@ Var share_bands(const ApplyCall& call, const OutputVar& n, const Var& band, int6
   return band;
 }
 
-void schedule_padding(const ApplyCall& call, const Var& band) {
+void schedule_padding(const ApplyCall& call, const PaddedLoops& loops) {
   const Stage* found = call.lowered.stage("pad");
   if (found == nullptr) return;
   // Inlined, the first and last tiles of rows and columns test their coordinates; the loops between them do not.
@@ -166,7 +179,7 @@ void schedule_padding(const ApplyCall& call, const Var& band) {
     pad.func.vectorize(x, call.target.lanes(4), TailStrategy::RoundUp);
   }
   if (call.schedule["pad.at"] == kPadBand) {
-    pad.func.compute_at(call.lowered.output, band);
+    pad.func.compute_at(call.lowered.output, loops.made).store_at(call.lowered.output, loops.kept);
   } else {
     pad.func.compute_root();
     const bool y_varies = call.kernel.varies(call.kernel.anchor_node().inputs[0], kY);
@@ -179,10 +192,10 @@ void schedule_padding(const ApplyCall& call, const Var& band) {
 void apply_window(const ApplyCall& call) {
   if (call.schedule["algorithm.form"] != kDirect) return apply_products(call);
   const Tiling t = tiling(call);
-  Var band("band");
-  const Var tile = tile_output(call, t, band);
+  PaddedLoops padded;
+  const Var tile = tile_output(call, t, padded);
   schedule_accumulator(call, t, tile);
-  schedule_padding(call, band);
+  schedule_padding(call, padded);
 }
 
 }  // namespace oc

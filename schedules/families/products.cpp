@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "dsl/im2col.h"
@@ -19,6 +20,8 @@ constexpr double kCopyCycles = 5;    // a vector that im2col copies takes
 
 constexpr int kMostOutputs = 16;  // of a tile
 
+constexpr double kWeightsCost = 2;  // a vector of weights takes, in points of a tall tile
+
 // Points of a tile of one channel block: enough to hide the latency of an FMA.
 constexpr int64_t kLeastTall = 8;
 
@@ -26,10 +29,21 @@ const Type& input_type(const Kernel& kernel) {
   return kernel.graph[kernel.anchor_node().inputs[0]].type;
 }
 
+bool extents_vary(const Kernel& kernel) {
+  return kernel.axis("y").varies || kernel.axis("x").varies;
+}
+
 // Whether the weights of a channel block lie in the order of the input's channels without padding between them, so that
 // what comes some channels later lies as far ahead.
 bool streams(const Kernel& kernel) {
   return kernel.extent("ci") % input_type(kernel).layout.block(1) == 0;
+}
+
+// Points of a tile over about so many, which repeats half a tile of them: a step takes the time of its points and that
+// of a vector of weights.
+int64_t tall_of_many(int64_t points, int64_t most) {
+  const auto tall = static_cast<int64_t>(std::sqrt(2 * kWeightsCost * static_cast<double>(points)));
+  return std::clamp<int64_t>(tall, std::min(kLeastTall, most), most);
 }
 
 // Whether a block of weights is one line of cache, as with AVX-512: a tile of one block then is no slower than others
@@ -73,12 +87,13 @@ double traffic_cycles(const Kernel& kernel, const Target& target, const ProductG
   return (again + far) / threads;
 }
 
-// Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most.
+// Rows of tiles at a time: as many as half of the second level holds, or all where weights are what is read most. Where
+// extents vary they come out even when the kernel runs, and may be more than the example has.
 int64_t band_of(const Kernel& kernel, const Target& target, const ProductGrid& grid) {
-  const int64_t held = std::clamp<int64_t>(target.l2_bytes / 2 / row_bytes(kernel, grid), 1, grid.rows);
-  const int64_t band = even_piece(grid.rows, held);
+  const int64_t held = std::max<int64_t>(1, target.l2_bytes / 2 / row_bytes(kernel, grid));
+  const int64_t band = extents_vary(kernel) ? held : even_piece(grid.rows, std::min(held, grid.rows));
   const auto traffic = [&](int64_t rows) { return traffic_cycles(kernel, target, grid, rows, fills_lines(kernel)); };
-  return traffic(grid.rows) < traffic(band) ? grid.rows : band;
+  return band < grid.rows && traffic(grid.rows) < traffic(band) ? grid.rows : band;
 }
 
 // An input that the second level does not hold would come from farther away once padded as a whole; padded band by band
@@ -198,12 +213,20 @@ bool weights_stream(const Kernel& kernel, int64_t form) {
   return streams(kernel) && fills_lines(kernel) && (form != kDirect || has_one_tap(kernel));
 }
 
-RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t points, int64_t out_blocks) {
-  if (!fills_lines(kernel)) return best_tile(points, out_blocks, target);
+RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t points, int64_t out_blocks,
+                            int64_t taps) {
+  TileLimits limits{.rows_vary = extents_vary(kernel)};
+  if (!fills_lines(kernel)) return best_tile(points, out_blocks, target, limits);
+  // A tall tile repeats many points where those vary: it is for weights that the first level would not hold.
+  const int64_t held = target.l1_bytes / 2 / (kernel.extent("ci") * taps * kCacheLine);
+  if (limits.rows_vary && held > 1 && out_blocks > 1) {
+    limits.most_vectors = std::min(limits.most_vectors, held);
+    return best_tile(points, out_blocks, target, limits);
+  }
   int64_t most = std::min<int64_t>(points, kMostTall);
   while (most > 1 && !fits_registers(most, 1, target)) --most;
-  const RegisterTile tall{even_piece(points, most), 1};
-  return tall.rows >= kLeastTall ? tall : best_tile(points, out_blocks, target);
+  const RegisterTile tall{limits.rows_vary ? tall_of_many(points, most) : even_piece(points, most), 1};
+  return tall.rows >= kLeastTall ? tall : best_tile(points, out_blocks, target, limits);
 }
 
 int64_t prefetch_distance(const Target& target) {
@@ -276,9 +299,10 @@ std::string product_reject(const Kernel& kernel, const Schedule& s) {
   if (std::string reason = im2col ? why_no_im2col(kernel) : why_no_winograd(kernel); !reason.empty()) return reason;
   const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
   if (std::string reason = im2col ? "" : why_no_form(grid.form); !reason.empty()) return reason;
-  if (s["band.y"] > grid.rows) return fmt::format("band y={} of {} rows of points", s["band.y"], grid.rows);
-  if (s["tile.x"] > s["band.y"] * grid.points)
-    return fmt::format("tile x={} of {} points in a band", s["tile.x"], s["band.y"] * grid.points);
+  if (s["band.y"] > grid.rows && !extents_vary(kernel))
+    return fmt::format("band y={} of {} rows of points", s["band.y"], grid.rows);
+  const int64_t points = std::min(s["band.y"], grid.rows) * grid.points;
+  if (s["tile.x"] > points) return fmt::format("tile x={} of {} points in a band", s["tile.x"], points);
   if (s["tile.c"] > grid.out_blocks) return fmt::format("tile c={} of {}", s["tile.c"], grid.out_blocks);
   if (s["parallel.axis"] == kParallelX) return fmt::format("{} splits its work over y or c, not over x", name);
   if (s["unroll.kx"] != 0) return fmt::format("unroll kx=1: {} unrolls no taps", name);
@@ -299,7 +323,8 @@ Schedule product_fallback(const Kernel& kernel, const Target& target, int thread
       band = even_band(images, grid.rows, std::min(band, ceil_div(rows, threads)), threads);  // each reads all weights
       tasks = default_tasks(kernel, target, threads, images * ceil_div(grid.rows, band));
     }
-    const RegisterTile tile = streaming_tile(kernel, target, band * grid.points, grid.out_blocks);
+    const RegisterTile tile =
+        streaming_tile(kernel, target, std::min(band, grid.rows) * grid.points, grid.out_blocks, grid.taps);
     if (tasks > 1 && axis == kParallelC)
       tasks = default_tasks(kernel, target, threads, pieces_over_channels(grid, tile.vectors));
     return make_schedule(
@@ -353,7 +378,8 @@ Nest product_nest(const Kernel& kernel, const Target& target, const Schedule& s)
   enum : int { kBand, kFrequency, kC, kPoint, kIn };  // of im2col the second is the taps, which are summed
   const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
   const int64_t block = kernel.output().layout.block(1), images = kernel.output().shape[0].extent;
-  const int64_t bands = images * ceil_div(grid.rows, s["band.y"]), points = s["band.y"] * grid.points;
+  const int64_t band = std::min(s["band.y"], grid.rows);
+  const int64_t bands = images * ceil_div(grid.rows, band), points = band * grid.points;
   const int64_t channels = grid.out_blocks * block, in_channels = kernel.extent("ci");
   Nest nest{.extents = {bands, grid.frequencies * grid.taps, channels, points, in_channels}};
   nest.loops = {{kBand, 1}, {kC, s["tile.c"] * block}, {kPoint, s["tile.x"]}, {kIn, s["unroll.ci"]}};
@@ -367,8 +393,8 @@ Nest product_nest(const Kernel& kernel, const Target& target, const Schedule& s)
   if (grid.im2col) nest.tensors.back().dims.erase(nest.tensors.back().dims.begin());
   const auto products = static_cast<double>(images * grid.rows * grid.points * grid.frequencies * grid.taps);
   nest.flops = 2 * products * static_cast<double>(in_channels) * static_cast<double>(channels);
-  nest.computed =
-      1 / (coverage(grid.rows, s["band.y"]) * coverage(points, s["tile.x"]) * coverage(grid.out_blocks, s["tile.c"]));
+  nest.computed = 1 / (coverage(grid.rows, band) * coverage(points, s["tile.x"], extents_vary(kernel)) *
+                       coverage(grid.out_blocks, s["tile.c"]));
   const TransformTerms terms = transform_terms(grid);
   const auto tiles = static_cast<double>(images * grid.rows * grid.points);
   nest.extra_ops = tiles *
@@ -427,13 +453,15 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const int64_t form = s["algorithm.form"];
   const double sharing = busy_threads(kernel, s, threads);
   if (form == kDirect) {
-    const double utilisation = coverage(out.shape[3].extent, s["tile.x"]);
+    const double utilisation = coverage(out.shape[3].extent, s["tile.x"], kernel.axis("x").varies);
     const auto weights = static_cast<double>(weight_type(kernel).bytes());
     return kernel.flops / (2 * fmas) / utilisation / sharing + weights / kMemoryBytes;
   }
   const ProductGrid grid = product_grid(kernel, form);
   const auto points = images * static_cast<double>(grid.rows * grid.points);
-  const double utilisation = coverage(grid.rows, s["band.y"]) * coverage(s["band.y"] * grid.points, s["tile.x"]);
+  const int64_t band = std::min(s["band.y"], grid.rows);
+  const double utilisation =
+      coverage(grid.rows, band) * coverage(band * grid.points, s["tile.x"], extents_vary(kernel));
   const auto factors = static_cast<double>(grid.frequencies * grid.taps);
   const double products = points * factors * in_channels * out_channels / fmas / utilisation;
   const TransformTerms terms = transform_terms(grid);
@@ -442,7 +470,7 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double transforms = points * channel_terms * (grid.im2col ? kCopyCycles : kTermCycles) / lanes;
   const bool ahead = s["prefetch.w"] > 0, over_channels = s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
   return (products + transforms) / sharing + memory_cycles(weight_bytes(kernel, grid), ahead) +
-         traffic_cycles(kernel, target, grid, s["band.y"], ahead, sharing, over_channels);
+         traffic_cycles(kernel, target, grid, band, ahead, sharing, over_channels);
 }
 
 }  // namespace oc

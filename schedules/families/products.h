@@ -1,7 +1,7 @@
 // The forms of the window family that multiply matrices, Winograd's and im2col, and what direct convolution shares with
 // them. The directives mean: tile x=, c=: points (tiles of the image; of im2col outputs) × channel blocks of the
 // register tile of the matrix product; band y=: rows of points (of images of one row: columns) that pass through all
-// stages together; prefetch w: input channels by which weights are asked for ahead; parallel y: over bands, parallel c:
+// stages together, where extents vary rows of the example, which may have fewer; prefetch w: input channels by which weights are asked for ahead; parallel y: over bands, parallel c:
 // over frequencies and channels inside each stage, of im2col over tiles of output channels.
 #pragma once
 
@@ -30,9 +30,10 @@ enum WindowParallelAxis : int64_t { kParallelY, kParallelC, kParallelX };
 // them, so that they can be asked for ahead; a direct convolution's if its window has one tap.
 [[nodiscard]] bool weights_stream(const Kernel& kernel, int64_t form);
 // A register tile over so many points: where a block of weights is a line of cache, one channel block beside many
-// points, which reads each weight once. With few points, what shares operands best.
+// points, which reads each weight once. With few points, or where they vary and the first level of cache holds the
+// weights, what shares operands best. `taps`: that are summed with the input's channels.
 [[nodiscard]] RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t points,
-                                          int64_t out_blocks);
+                                          int64_t out_blocks, int64_t taps);
 // Empty unless the schedule asks for weights ahead that it cannot.
 [[nodiscard]] std::string prefetch_reject(const Kernel& kernel, const Schedule& schedule);
 

@@ -158,7 +158,11 @@ int64_t columns_by_channel(const Kernel& kernel, const Target& target, const Vie
   const int64_t stride = kernel.anchor_node().attrs.integers("strides", Extents{1, 1})[1];
   const int64_t shared = std::clamp<int64_t>(v.kx - stride, 1, stride);
   const int64_t most = (target.vector_registers - 2) / (1 + shared);
-  const auto cost = [&](int64_t tile) { return ceil_div(v.columns, tile) * (tile + 1); };
+  const bool varies = kernel.axis("x").varies;
+  const auto cost = [&](int64_t tile) {
+    return static_cast<double>(tile + 1) * static_cast<double>(v.columns) /
+           (static_cast<double>(tile) * coverage(v.columns, tile, varies));
+  };
   int64_t best = 1;
   for (int64_t tile = 2; tile <= std::min(most, v.columns); ++tile)
     if (cost(tile) <= cost(best)) best = tile;
@@ -176,7 +180,7 @@ RegisterTile direct_tile(const Kernel& kernel, const Target& target, const View&
   // Where there are few points, reading the weights takes long beside the products.
   const bool few_points = v.rows == 1 && v.columns <= kFewPoints;
   if (few_points && streams_from(kernel, target.l2_bytes / 2))
-    return streaming_tile(kernel, target, v.columns, v.channels);
+    return streaming_tile(kernel, target, v.columns, v.channels, 1);
   return best_tile(column_units(v), v.channels, target,
                    {.row_multiple = v.column_step > 1 ? 1 : v.stride_x, .rows_vary = kernel.axis("x").varies});
 }
@@ -371,13 +375,16 @@ std::vector<int64_t> least_extents(const Kernel& kernel, const Target& target, c
   }
   const ProductGrid grid = product_grid(kernel, s["algorithm.form"]);
   const int64_t down = grid.form.y.outputs() * grid.dilations[0], across = grid.form.x.outputs() * grid.dilations[1];
-  const int64_t interleaved = grid.dilations[0] * grid.dilations[1];
+  // A tile fits into a band wherever it fits into the image: into all of it, or a part of the example's proportions.
+  const int64_t points = grid.by_columns ? grid.dilations[1] : grid.dilations[0] * grid.dilations[1];
   if (grid.by_columns) {
-    least[kAxisX] = (s["band.y"] - 1) * across + 1;
-  } else {
-    least[kAxisY] = (s["band.y"] - 1) * down + 1;
-    least[kAxisX] = (ceil_div(s["tile.x"], s["band.y"] * interleaved) - 1) * across + 1;
+    least[kAxisX] = (ceil_div(s["tile.x"], points) - 1) * across + 1;
+    return least;
   }
+  int64_t rows = kernel.axis("y").varies ? 1 : grid.rows;
+  while (rows * rows * grid.points < s["tile.x"] * grid.rows) ++rows;
+  least[kAxisY] = (rows - 1) * down + 1;
+  least[kAxisX] = (ceil_div(s["tile.x"], rows * points) - 1) * across + 1;
   return least;
 }
 
