@@ -1,5 +1,6 @@
 #include "tuning_db/machine.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace oc {
@@ -16,6 +17,8 @@ MachineRow describe(const Machine& machine) {
 std::optional<Machine> described_machine(const MachineRow& row) {
   try {
     const nlohmann::json all = nlohmann::json::parse(row.description);
+    // The library casts whatever number stands there, which for one out of range is undefined.
+    if (std::ranges::any_of(all, [](const auto& value) { return value.is_number_float(); })) return std::nullopt;
     Machine machine{.vendor = all.at("vendor"),
                     .model = all.at("model"),
                     .family = all.at("family"),
