@@ -27,11 +27,10 @@ Expr transposed(OpCall& call) {
   const Var n("n"), c("c"), y("y"), x("x"), a("a"), half("half"), parity("parity");
   const Expr channel = to_blocked ? a / columns : a % block, column = to_blocked ? a % columns : a / block;
   const Operand& in = call.inputs[0];
-  // Where tasks are made for other extents, the last may run past the end, where it reads and writes nothing.
-  const auto inside = [&](const Var& index, size_t dim) {
-    const bool known = Halide::Internal::is_const(in.size(kN) * in.size(kY) * in.size(kX));
-    return known ? Expr(index) : min(index, in.size(dim) - 1);
-  };
+  // Where tasks are made for other extents, the last may run past the end, where it writes nothing and reads again.
+  const auto is_known = [&](size_t dim) { return Halide::Internal::is_const(in.size(dim)); };
+  const bool known = is_known(kN) && is_known(kY) && is_known(kX);
+  const auto inside = [&](const Var& index, size_t dim) { return known ? Expr(index) : min(index, in.size(dim) - 1); };
   const Stage* last = &call.stage("tile", {n, c, y, x, a},
                                   in.at({inside(n, kN), c * block + channel, inside(y, kY), tiles.start(x) + column}));
   std::function<Expr(const Index&, const Expr&)> at = [last](const Index& tile, const Expr& address) {

@@ -64,6 +64,10 @@ class Texts {
   std::vector<const std::string*> all_;  // keys of the map, which stay where they are
 };
 
+// Values, nodes and names that the loops, functions and ops of a small model may make: more take seconds to import and
+// minutes to compile.
+inline constexpr int64_t kMostMade = 1 << 17;
+
 // What all nodes share.
 struct Import {
   Graph graph;

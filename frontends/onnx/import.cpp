@@ -302,7 +302,7 @@ struct Importer {
     Scope scope{*model.mutable_graph(), opsets};
     scope.wiring = wiring_of(scope);
     check_supported(scope);
-    import.most_values = (size_t{1} << 17) + 16 * static_cast<size_t>(scope.wiring->size);
+    import.most_values = static_cast<size_t>(kMostMade) + 16 * static_cast<size_t>(scope.wiring->size);
     import.graph.name = printable(scope.graph.name());
     for (const auto& entry : model.metadata_props())
       import.graph.metadata[printable(entry.key())] = printable_text(entry.value());

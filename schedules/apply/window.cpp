@@ -81,8 +81,9 @@ Var tile_output(const ApplyCall& call, const Tiling& t, PaddedLoops& padded) {
     out.reorder(vector, xi, ci, xo, yi, co, band, n.var);
     band = share_bands(call, n, band, ceil_div(y.extent, s["band.y"]), y.varies);
     padded = {band, band};
-    // What one channel tile alone reads is padded row by row, and never leaves the first level of cache.
-    if (reads_own_channels(call)) padded = {yi, co};
+    // What one channel tile alone reads is padded row by row, and never leaves the first level of cache: where extents
+    // vary, that testing coordinates is not left to the kernel.
+    if (reads_own_channels(call) && (y.varies || x.varies)) padded = {yi, co};
   }
   return xo;
 }

@@ -1,7 +1,7 @@
 // The forms of the window family that multiply matrices, Winograd's and im2col, and what direct convolution shares with
 // them. The directives mean: tile x=, c=: points (tiles of the image; of im2col outputs) × channel blocks of the
 // register tile of the matrix product; band y=: rows of points (of images of one row: columns) that pass through all
-// stages together, where extents vary rows of the example, which may have fewer; prefetch w: input channels by which
+// stages together, where extents vary there may be more than the example has; prefetch w: input channels by which
 // weights are asked for ahead; parallel y: over bands, parallel c: over frequencies and channels inside each stage, of
 // im2col over tiles of output channels.
 #pragma once

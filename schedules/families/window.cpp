@@ -159,10 +159,11 @@ int64_t columns_by_channel(const Kernel& kernel, const Target& target, const Vie
   const int64_t shared = std::clamp<int64_t>(v.kx - stride, 1, stride);
   const int64_t most = (target.vector_registers - 2) / (1 + shared);
   const bool varies = kernel.axis("x").varies;
-  const auto cost = [&](int64_t tile) {
-    return static_cast<double>(tile + 1) * static_cast<double>(v.columns) /
-           (static_cast<double>(tile) * coverage(v.columns, tile, varies));
+  const auto pieces = [&](int64_t tile) {  // whole ones where the columns are known, so that ties are exact
+    return varies ? static_cast<double>(v.columns) / (static_cast<double>(tile) * coverage(v.columns, tile, true))
+                  : static_cast<double>(ceil_div(v.columns, tile));
   };
+  const auto cost = [&](int64_t tile) { return static_cast<double>(tile + 1) * pieces(tile); };
   int64_t best = 1;
   for (int64_t tile = 2; tile <= std::min(most, v.columns); ++tile)
     if (cost(tile) <= cost(best)) best = tile;

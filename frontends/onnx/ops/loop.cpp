@@ -12,8 +12,6 @@
 namespace oc::from_onnx {
 namespace {
 
-// Values of the graph, and nodes and names of bodies, that a model with loops may have in all.
-constexpr int64_t kMostUnrolled = 1 << 18;
 constexpr int64_t kEndless = std::numeric_limits<int64_t>::max();
 
 const ::onnx::GraphProto& body_of(const Call& n) {
@@ -24,9 +22,9 @@ const ::onnx::GraphProto& body_of(const Call& n) {
 
 // Iteration i of `count`: the body's outputs for these inputs.
 Values iterate(Call& n, int64_t i, int64_t count, const Values& arguments) {
-  if (n.import.size_of_bodies + std::ssize(n.import.graph.values) > kMostUnrolled)
+  if (n.import.size_of_bodies + std::ssize(n.import.graph.values) > kMostMade)
     user_error("a {} {} is unrolled and makes more than {} values after {} of them; run fewer in one model", n.row.name,
-               count == kEndless ? "without a trip count" : fmt::format("of {} iterations", count), kMostUnrolled, i);
+               count == kEndless ? "without a trip count" : fmt::format("of {} iterations", count), kMostMade, i);
   return within(fmt::format("iteration {}", i), [&] { return n.body("body", arguments); });
 }
 
