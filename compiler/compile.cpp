@@ -92,6 +92,18 @@ std::string name_of(const fs::path& file, const CompileOptions& options) {
   return library_name(options.name.empty() ? file.stem().string() : options.name);
 }
 
+// What `compile` makes once the kernels are given up that vary and cannot be built.
+template <class F>
+CompileResult until_built(Variants& variants, F&& compile) {
+  while (true) {
+    try {
+      return compile();
+    } catch (const VaryingFailed& failed) {
+      variants.give_up(failed.kernel);
+    }
+  }
+}
+
 // Finds schedules for the kernels of one model after the other.
 class Planner {
  public:
@@ -188,13 +200,7 @@ CompileResult compile_model(const fs::path& file, const ShapeRanges& ranges, con
     all.shapes = ranges.count();
     return all;
   };
-  while (true) {
-    try {
-      return compile();
-    } catch (const VaryingFailed& failed) {
-      variants.give_up(failed.kernel);
-    }
-  }
+  return until_built(variants, compile);
 }
 
 CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const CompileOptions& options,
@@ -203,16 +209,11 @@ CompileResult compile_to_cache(const fs::path& file, const OpTable& ops, const C
   Variants variants(variants_file(file, options), ops);
   const Model model = load_model(file, ops, options.target, options.model);
   const Planner planner(ops, options, options.threads);
-  while (true) {
-    try {
-      CompileResult varied = planner.plan(model, {}, &variants);
-      varied = compile_to_cache(std::move(varied), file, ops, options, progress);
-      variants.save();
-      return varied;
-    } catch (const VaryingFailed& failed) {
-      variants.give_up(failed.kernel);
-    }
-  }
+  return until_built(variants, [&] {
+    CompileResult varied = compile_to_cache(planner.plan(model, {}, &variants), file, ops, options, progress);
+    variants.save();
+    return varied;
+  });
 }
 
 CompileResult compile_to_cache(CompileResult result, const fs::path& file, const OpTable& ops,
