@@ -64,6 +64,12 @@ bool Kernel::is_weight(size_t i) const {
   return graph[graph.inputs[i]].kind == ValueKind::constant;
 }
 
+int64_t Kernel::bytes_read(size_t i) const {
+  const Type &in = input(i), &out = output();
+  const int64_t whole = in.bytes();
+  return only_moves ? std::min(whole, Type{in.dtype, out.shape, out.layout}.bytes()) : whole;
+}
+
 const Axis& Kernel::axis(std::string_view name) const {
   for (const Axis& axis : axes)
     if (axis.name == name) return axis;
@@ -95,6 +101,7 @@ Kernel analyse(const Workload& workload, const OpTable& ops) {
     user_error("a workload returns what its '{}' makes, or what follows it element by element", node.op);
   const OpInfo& info = op_info(ops, node.op);
   kernel.family = info.family;
+  kernel.only_moves = info.family == Family::movement && info.reads_once;
   const NodeView seen = view(kernel.graph, node);
   kernel.axes = info.axes ? info.axes(seen) : default_axes(kernel.graph[node.outputs[0]].type.extents());
   for (const Node& n : kernel.graph.nodes) {
@@ -102,8 +109,8 @@ Kernel analyse(const Workload& workload, const OpTable& ops) {
     kernel.flops += op.flops ? op.flops(view(kernel.graph, n))
                              : static_cast<double>(element_count(kernel.graph[n.outputs[0]].type.extents()));
   }
-  for (ValueId input : kernel.graph.inputs) kernel.bytes += kernel.graph[input].type.bytes();
-  kernel.bytes += kernel.output().bytes();
+  kernel.bytes = kernel.output().bytes();
+  for (size_t i = 0; i < kernel.graph.inputs.size(); ++i) kernel.bytes += kernel.bytes_read(i);
   return kernel;
 }
 

@@ -189,6 +189,21 @@ TEST(Tasks, GiveTheThreadsEqualSharesWhereTheIterationsAllowIt) {
     }
 }
 
+// A row of a table is a row's work, however large the table.
+TEST(Tasks, OfAGatherAreForWhatItReads) {
+  const auto gather = [](int64_t rows) {
+    return analyse({fmt::format("graph {{ %0: i64[{0}] = input %1: f32[50257,768] = weight %2: f32[{0},768] = "
+                                "gather(%1, %0) {{axis=0}} return %2 }}",
+                                rows)},
+                   builtin_ops());
+  };
+  EXPECT_EQ(gather(1).bytes, 8 + 2 * 768 * 4);
+  EXPECT_EQ(gather(100000).bytes, 100000 * 8 + (50257 + 100000) * 768 * 4);
+  const Target target = parse_target("x86-64-avx2");
+  EXPECT_EQ(default_schedule(gather(1), target, 2)["parallel.tasks"], 1);
+  EXPECT_EQ(default_schedule(gather(100), target, 2)["parallel.tasks"], 2);
+}
+
 // Three rows of a softmax are three pieces, however long they are; columns that are reduced side by side, vectors.
 TEST(Tasks, OfAReductionShareItsRows) {
   const Target target = parse_target("x86-64-avx2");
