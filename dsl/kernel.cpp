@@ -67,7 +67,7 @@ bool Kernel::is_weight(size_t i) const {
 int64_t Kernel::bytes_read(size_t i) const {
   const Type &in = input(i), &out = output();
   const int64_t whole = in.bytes();
-  return only_moves ? std::min(whole, Type{in.dtype, out.shape, out.layout}.bytes()) : whole;
+  return reads_at_most_output ? std::min(whole, Type{in.dtype, out.shape, out.layout}.bytes()) : whole;
 }
 
 const Axis& Kernel::axis(std::string_view name) const {
@@ -101,7 +101,7 @@ Kernel analyse(const Workload& workload, const OpTable& ops) {
     user_error("a workload returns what its '{}' makes, or what follows it element by element", node.op);
   const OpInfo& info = op_info(ops, node.op);
   kernel.family = info.family;
-  kernel.only_moves = info.family == Family::movement && info.reads_once;
+  kernel.reads_at_most_output = info.family == Family::movement && info.reads_once;
   const NodeView seen = view(kernel.graph, node);
   kernel.axes = info.axes ? info.axes(seen) : default_axes(kernel.graph[node.outputs[0]].type.extents());
   for (const Node& n : kernel.graph.nodes) {

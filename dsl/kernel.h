@@ -20,11 +20,11 @@ struct Kernel {
   Workload workload;
   Graph graph;
   Family family = Family::elementwise;
-  bool only_moves = false;  // every element that the anchor gives is one that it reads
-  NodeId anchor;            // the node that gives the family; for elementwise chains the last node
-  std::vector<Axis> axes;   // of the anchor
-  double flops = 0;         // of the whole group
-  int64_t bytes = 0;        // read and written, each once
+  bool reads_at_most_output = false;  // the anchor moves: an element that it gives is at most one of each input's
+  NodeId anchor;                      // the node that gives the family; for elementwise chains the last node
+  std::vector<Axis> axes;             // of the anchor
+  double flops = 0;                   // of the whole group
+  int64_t bytes = 0;                  // read and written, each once
   // By value and dim: the number of the symbol that the extent is, or kFixed; dims of one symbol are equal whenever the
   // kernel runs, the workload's extents are an example. Empty: all are fixed. See varying.h.
   std::vector<std::vector<int>> symbols = {};
@@ -38,7 +38,7 @@ struct Kernel {
   [[nodiscard]] const Type& output() const { return graph[graph.outputs[0]].type; }
   [[nodiscard]] const Type& input(size_t i) const { return graph[graph.inputs[i]].type; }
   [[nodiscard]] bool is_weight(size_t i) const;
-  // Of input i, each once. What only moves is read no more often than it is written: of a table, the rows gathered.
+  // Of input i, each once; of a table at most the rows gathered.
   [[nodiscard]] int64_t bytes_read(size_t i) const;
   // The axis called `name`; InternalError if there is none.
   [[nodiscard]] const Axis& axis(std::string_view name) const;

@@ -64,7 +64,8 @@ struct OpTraits {
   // without changing the op's meaning or attributes? Null: yes for elementwise, no otherwise.
   std::function<bool(const NodeView&, size_t dim)> collapsible;
   // Anchors and movement: each element of input 0 is read about once (reductions, softmax, transpose; not convolution,
-  // matmul, pooling, upsampling), so that a cheap elementwise producer may be computed while reading.
+  // matmul, pooling, upsampling), so that a cheap elementwise producer may be computed while reading. Movement also: an
+  // element of the output is at most one of each input's (not linear resizing).
   bool reads_once = false;
   // Elementwise: costs no more than a few arithmetic instructions (add, relu; not exp, div, pow).
   bool cheap = false;

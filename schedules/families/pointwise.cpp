@@ -81,8 +81,9 @@ std::vector<Nest> pointwise_nests(const Kernel& kernel, const Target& target, co
   nest.tensors = {{NestTensor::Role::result, element, {{{kRow, 1}}, {{kInner, 1}}}}};
   for (size_t i = 0; i < kernel.graph.inputs.size(); ++i) {
     const auto role = kernel.is_weight(i) ? NestTensor::Role::weight : NestTensor::Role::input;
-    NestTensor in{role, std::max<int64_t>(1, kernel.input(i).bytes() / (rows * inner)), {{{kRow, 1}}, {{kInner, 1}}}};
-    if (kernel.input(i).bytes() < rows * inner) in = {role, element, {{{kInner, 1}}}};  // one for all rows
+    const int64_t bytes = kernel.bytes_read(i);
+    NestTensor in{role, std::max<int64_t>(1, bytes / (rows * inner)), {{{kRow, 1}}, {{kInner, 1}}}};
+    if (bytes < rows * inner) in = {role, element, {{{kInner, 1}}}};  // one for all rows
     nest.tensors.push_back(std::move(in));
   }
   nest.flops = kernel.flops;

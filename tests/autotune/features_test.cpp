@@ -8,6 +8,7 @@
 #include <set>
 
 #include "autotune/cost_models/estimate.h"
+#include "opencompiler/dsl.h"
 #include "tests/schedules/kernels.h"
 
 namespace oc {
@@ -82,6 +83,15 @@ TEST(Traffic, WhatDoesNotFitComesAgainForEveryLoopAround) {
   EXPECT_EQ(traffic.bytes[0][0], 512 * 256 * 4);       // a's rows stay while b's columns pass by
   EXPECT_EQ(traffic.bytes[0][1], 64 * 256 * 256 * 4);  // all of b for each of 64 tiles of rows
   EXPECT_EQ(traffic.bytes[0][2], 512 * 256 * 4);
+}
+
+TEST(Traffic, OfALookupIsItsRow) {
+  const Target target = parse_target("x86-64-avx2");
+  const Kernel kernel = analyse({"graph { %0: i64[1] = input %1: f32[50257,768] = weight %2: f32[1,768] = "
+                                 "gather(%1, %0) {axis=0} return %2 }"},
+                                builtin_ops());
+  const Traffic traffic = traffic_of(loop_nests(kernel, target, default_schedule(kernel, target, 1)).front(), target);
+  EXPECT_EQ(traffic.distinct[static_cast<size_t>(NestTensor::Role::weight)], 768 * 4);
 }
 
 TEST(Traffic, WhatLiesSideBySideIsOneRunUntilTheLoopsJump) {

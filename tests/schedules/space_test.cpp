@@ -197,8 +197,6 @@ TEST(Tasks, OfAGatherAreForWhatItReads) {
                                 rows)},
                    builtin_ops());
   };
-  EXPECT_EQ(gather(1).bytes, 8 + 2 * 768 * 4);
-  EXPECT_EQ(gather(100000).bytes, 100000 * 8 + (50257 + 100000) * 768 * 4);
   const Target target = parse_target("x86-64-avx2");
   EXPECT_EQ(default_schedule(gather(1), target, 2)["parallel.tasks"], 1);
   EXPECT_EQ(default_schedule(gather(100), target, 2)["parallel.tasks"], 2);
