@@ -31,8 +31,8 @@ section; figures of another build than the newest record's are marked. "Better" 
 Untuned: schedules from formulas alone; else the schedules that ship with the compiler. "Of peak" is the share of the FMA peak
 measured in the same rounds, of the operations that direct convolution needs: Winograd needs fewer, so that it may exceed 100 %. "Of
 limit" is the share of what the machine would need for each kernel at best, added up: the fewest operations of its algorithms at the
-FMA peak, or its weights at the read bandwidth of memory and the rest at that of the caches if they hold it, whichever takes longer;
-measured right after the case. Calls of onnxruntime and OpenVINO have inputs and outputs bound before, as ours; those of a few
+FMA peak, or its weights (of a table, the rows gathered) at the read bandwidth of memory and the rest at that of the caches if they
+hold it, whichever takes longer; measured right after the case. Calls of onnxruntime and OpenVINO have inputs and outputs bound before, as ours; those of a few
 microseconds are mostly what a call costs. "Wrong": outputs differ from onnxruntime's, so that the time, in
 brackets, counts nowhere else. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
 where those meet oneDNN's, outputs are wrong (openvinotoolkit/openvino, pull request 38190): no setting of its package was found that
@@ -281,7 +281,8 @@ def machine_section(folder, results, newest):
     if 2 in models:
         text.append(
             "### From one thread to two\n\nTime on one / time on two, everyone timed on both in the same rounds; beside it what the machine's own limits "
-            "gain. A step of GPT-2 reads all its weights: no faster than memory allows.\n\n"
+            "gain. A step of GPT-2 reads all its weights, no faster than memory allows: who is slower on one thread gains more. "
+            "What the bandwidth gains is measured in each model's rounds: where a virtual machine's cores lie may change.\n\n"
             + age(models[2], newest)
             + scaling_table(models[2])
         )
