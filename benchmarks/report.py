@@ -32,9 +32,9 @@ Untuned: schedules from formulas alone; else the schedules that ship with the co
 measured in the same rounds, of the operations that direct convolution needs: Winograd needs fewer, so that it may exceed 100 %. "Of
 limit" is the share of what the machine would need for each kernel at best, added up: the fewest operations of its algorithms at the
 FMA peak, or its weights (of a table, the rows gathered) at the read bandwidth of memory and the rest at that of the caches if they
-hold it, whichever takes longer; measured right after the case. Calls of onnxruntime and OpenVINO have inputs and outputs bound before, as ours; those of a few
-microseconds are mostly what a call costs. "Wrong": outputs differ from onnxruntime's, so that the time, in
-brackets, counts nowhere else. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
+hold it, whichever takes longer; measured right after the case. Calls of onnxruntime and OpenVINO have inputs and outputs bound
+before, as ours; those of a few microseconds are mostly what a call costs. "Wrong": outputs differ from onnxruntime's, so that the
+time, in brackets, counts nowhere else. With target x86-64-avx2 oneDNN is held to AVX2 in OpenVINO and torch; onnxruntime and OpenVINO's own kernels cannot be, and
 where those meet oneDNN's, outputs are wrong (openvinotoolkit/openvino, pull request 38190): no setting of its package was found that
 mends it. torch uses oneDNN with weights packed once, and its own choice for products of two inputs. Timed are libraries in the
 compiler's cache, whose weights lie in huge pages; those that `compile` emits embed them.
