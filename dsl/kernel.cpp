@@ -70,6 +70,13 @@ int64_t Kernel::bytes_read(size_t i) const {
   return reads_at_most_output ? std::min(whole, Type{in.dtype, out.shape, out.layout}.bytes()) : whole;
 }
 
+int64_t Kernel::weight_bytes_read() const {
+  int64_t sum = 0;
+  for (size_t i = 0; i < graph.inputs.size(); ++i)
+    if (is_weight(i)) sum += bytes_read(i);
+  return sum;
+}
+
 const Axis& Kernel::axis(std::string_view name) const {
   for (const Axis& axis : axes)
     if (axis.name == name) return axis;

@@ -40,6 +40,7 @@ struct Kernel {
   [[nodiscard]] bool is_weight(size_t i) const;
   // Of input i, each once; of a table at most the rows gathered.
   [[nodiscard]] int64_t bytes_read(size_t i) const;
+  [[nodiscard]] int64_t weight_bytes_read() const;  // of all inputs that are weights
   // The axis called `name`; InternalError if there is none.
   [[nodiscard]] const Axis& axis(std::string_view name) const;
   [[nodiscard]] int64_t extent(std::string_view name) const { return axis(name).extent; }

@@ -54,8 +54,7 @@ Facts facts_of(const Setting& setting) {
   facts.flops = kernel.flops;
   facts.least = least_flops(kernel);
   facts.bytes = static_cast<double>(kernel.bytes);
-  for (size_t i = 0; i < kernel.graph.inputs.size(); ++i)
-    if (kernel.is_weight(i)) facts.weights += static_cast<double>(kernel.bytes_read(i));
+  facts.weights = static_cast<double>(kernel.weight_bytes_read());
   facts.nodes = static_cast<double>(kernel.graph.nodes.size());
   return facts;
 }
