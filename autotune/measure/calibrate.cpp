@@ -1,8 +1,10 @@
 #include "autotune/measure/calibrate.h"
 
 #include <algorithm>
+#include <barrier>
 #include <chrono>
 #include <functional>
+#include <limits>
 #include <thread>
 #include <vector>
 
@@ -82,22 +84,23 @@ Probe probe_for([[maybe_unused]] const Target& target) {
   return {4, 12, fma_plain, read_plain};
 }
 
-double seconds_of(const std::function<void()>& body) {
-  const auto start = Clock::now();
-  body();
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// The shortest of several runs of `body` on every thread at once.
+// The shortest of several runs of `body` on every thread at once. The threads stay between them: new ones share a core
+// until the system has spread them out, and look half as fast.
 double best_seconds(int threads, int repeats, const std::function<void(int)>& body) {
-  double best = 1e30;
-  for (int repeat = 0; repeat < repeats; ++repeat) {
-    best = std::min(best, seconds_of([&] {
-                      std::vector<std::jthread> others;
-                      for (int t = 1; t < threads; ++t) others.emplace_back(body, t);
-                      body(0);
-                    }));
-  }
+  double best = std::numeric_limits<double>::infinity();
+  std::barrier together(threads);
+  const auto runs = [&](int thread) {
+    for (int repeat = 0; repeat < repeats; ++repeat) {
+      together.arrive_and_wait();
+      const auto start = Clock::now();
+      body(thread);
+      together.arrive_and_wait();
+      if (thread == 0) best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+    }
+  };
+  std::vector<std::jthread> others;
+  for (int t = 1; t < threads; ++t) others.emplace_back(runs, t);
+  runs(0);
   return best;
 }
 
@@ -111,8 +114,8 @@ Calibration calibrate_host(const Target& target, int threads) {
   };
 
   Calibration result;
-  constexpr int64_t kRounds = 400'000;
-  const double fma = best_seconds(threads, 5, [&](int t) { keep(t, probe.fma(kRounds)); });
+  constexpr int64_t kRounds = 1'600'000;
+  const double fma = best_seconds(threads, 10, [&](int t) { keep(t, probe.fma(kRounds)); });
   result.flops = 2.0 * static_cast<double>(kRounds) * probe.chains * probe.lanes * threads / fma;
 
   // Of twice its size a last cache that keeps what is pushed out of others still holds a third.
@@ -124,13 +127,13 @@ Calibration calibrate_host(const Target& target, int threads) {
   std::fill_n(data, count, 1.0f);
   const size_t share = count / static_cast<size_t>(threads) / 128 * 128;
   const double read =
-      best_seconds(threads, 3, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });
+      best_seconds(threads, 5, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });
   result.bandwidth = static_cast<double>(share * sizeof(float)) * threads / read;
 
-  constexpr int kPasses = 64;
+  constexpr int kPasses = 1024;
   const size_t cached = static_cast<size_t>(target.l2_bytes / 2) / sizeof(float) / 128 * 128;
   const size_t cached_share = std::min(cached, share);
-  const double hot = best_seconds(threads, 3, [&](int t) {
+  const double hot = best_seconds(threads, 5, [&](int t) {
     for (int pass = 0; pass < kPasses; ++pass) keep(t, probe.read(data + static_cast<size_t>(t) * share, cached_share));
   });
   result.cached_bandwidth = static_cast<double>(cached_share * sizeof(float)) * kPasses * threads / hot;
