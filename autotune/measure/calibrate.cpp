@@ -84,18 +84,24 @@ Probe probe_for([[maybe_unused]] const Target& target) {
   return {4, 12, fma_plain, read_plain};
 }
 
+constexpr double kSeconds = 0.2;  // of runs, then no more
+
 // The shortest of several runs of `body` on every thread at once. The threads stay between them: new ones share a core
 // until the system has spread them out, and look half as fast.
-double best_seconds(int threads, int repeats, const std::function<void(int)>& body) {
-  double best = std::numeric_limits<double>::infinity();
+double best_seconds(int threads, const std::function<void(int)>& body) {
+  double best = std::numeric_limits<double>::infinity(), sum = 0;
   std::barrier together(threads);
   const auto runs = [&](int thread) {
-    for (int repeat = 0; repeat < repeats; ++repeat) {
+    for (;;) {
       together.arrive_and_wait();
+      if (sum >= kSeconds) return;
       const auto start = Clock::now();
       body(thread);
       together.arrive_and_wait();
-      if (thread == 0) best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
+      if (thread != 0) continue;
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      best = std::min(best, seconds);
+      sum += seconds;
     }
   };
   std::vector<std::jthread> others;
@@ -107,6 +113,7 @@ double best_seconds(int threads, int repeats, const std::function<void(int)>& bo
 }  // namespace
 
 Calibration calibrate_host(const Target& target, int threads) {
+  threads = std::min(threads, host_machine().cores);
   const Probe probe = probe_for(target);
   std::vector<float> sink(static_cast<size_t>(threads) * 16);  // a cache line each
   const auto keep = [&](int thread, float value) {
@@ -114,8 +121,8 @@ Calibration calibrate_host(const Target& target, int threads) {
   };
 
   Calibration result;
-  constexpr int64_t kRounds = 1'600'000;
-  const double fma = best_seconds(threads, 10, [&](int t) { keep(t, probe.fma(kRounds)); });
+  constexpr int64_t kRounds = 800'000;
+  const double fma = best_seconds(threads, [&](int t) { keep(t, probe.fma(kRounds)); });
   result.flops = 2.0 * static_cast<double>(kRounds) * probe.chains * probe.lanes * threads / fma;
 
   // Of twice its size a last cache that keeps what is pushed out of others still holds a third.
@@ -127,13 +134,13 @@ Calibration calibrate_host(const Target& target, int threads) {
   std::fill_n(data, count, 1.0f);
   const size_t share = count / static_cast<size_t>(threads) / 128 * 128;
   const double read =
-      best_seconds(threads, 5, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });
+      best_seconds(threads, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });
   result.bandwidth = static_cast<double>(share * sizeof(float)) * threads / read;
 
   constexpr int kPasses = 1024;
   const size_t cached = static_cast<size_t>(target.l2_bytes / 2) / sizeof(float) / 128 * 128;
   const size_t cached_share = std::min(cached, share);
-  const double hot = best_seconds(threads, 5, [&](int t) {
+  const double hot = best_seconds(threads, [&](int t) {
     for (int pass = 0; pass < kPasses; ++pass) keep(t, probe.read(data + static_cast<size_t>(t) * share, cached_share));
   });
   result.cached_bandwidth = static_cast<double>(cached_share * sizeof(float)) * kPasses * threads / hot;

@@ -7,7 +7,8 @@
 namespace oc {
 
 // Multiply-add peak with the vectors of `target` and read bandwidth from memory and from L2, each on `threads` threads
-// at once; about a third of a second. The target must run here. Starts threads: call it in a child.
+// at once, or as many as there are cores; less than a second. The target must run here. Starts threads: call it in a
+// child.
 [[nodiscard]] Calibration calibrate_host(const Target& target, int threads);
 
 }  // namespace oc

@@ -201,12 +201,15 @@ TEST(Inputs, BlockedLayoutsArePaddedWithZeros) {
   for (size_t i = 3; i < x.as<float>().size(); i += 4) EXPECT_EQ(x.as<float>()[i], 0);
 }
 
-TEST(Calibrate, FindsPlausibleSpeeds) {
-  const Calibration found = calibrate_host(host_target(), 1);
-  EXPECT_GT(found.flops, 1e9);
-  EXPECT_LT(found.flops, 1e12);
-  EXPECT_GT(found.bandwidth, 1e9);
-  EXPECT_GT(found.cached_bandwidth, 0.5 * found.bandwidth);
+TEST(Calibrate, FindsPlausibleSpeedsOnOneThreadAndOnMoreThanThereAreCores) {
+  for (const int threads : {1, 4096}) {
+    const Calibration found = calibrate_host(host_target(), threads);
+    const double cores = std::min(threads, host_machine().cores);
+    EXPECT_GT(found.flops, 1e9);
+    EXPECT_LT(found.flops, 1e12 * cores);
+    EXPECT_GT(found.bandwidth, 1e9);
+    EXPECT_GT(found.cached_bandwidth, 0.5 * found.bandwidth);
+  }
 }
 
 }  // namespace
