@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -59,9 +60,10 @@ nlohmann::json to_json(const Machine& machine, const Target& target, const std::
 int run_doctor(const Flags& flags) {
   const Machine machine = host_machine();
   const Target target = parse_target(flags.target);
+  const int threads = std::min(flags.threads, machine.cores);
   std::optional<Calibration> measured;
   if (flags.json) {
-    if (flags.measure) measured = measure(target, flags.threads);
+    if (flags.measure) measured = measure(target, threads);
     std::cout << to_json(machine, target, measured).dump(2) << '\n';
     return kOk;
   }
@@ -75,10 +77,9 @@ int run_doctor(const Flags& flags) {
   fmt::print("database    {}\n", database_state(default_database_path()));
   fmt::print("cache       {}\n", default_cache_path().string());
   if (!flags.measure) return kOk;
-  const Calibration best = measure(target, flags.threads);
+  const Calibration best = measure(target, threads);
   fmt::print("measured    {:.0f} GFLOP/s f32, {:.1f} GB/s from memory, {:.1f} GB/s from L2 ({} thread{})\n",
-             best.flops / 1e9, best.bandwidth / 1e9, best.cached_bandwidth / 1e9, flags.threads,
-             flags.threads == 1 ? "" : "s");
+             best.flops / 1e9, best.bandwidth / 1e9, best.cached_bandwidth / 1e9, threads, threads == 1 ? "" : "s");
   return kOk;
 }
 
@@ -90,7 +91,8 @@ std::function<int()> add_doctor(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   verb->add_flag("--measure,!--no-measure", flags->measure, "Measure peak arithmetic and bandwidth (about a second)");
   verb->add_option("--target", flags->target, "Measure with the instructions of this target")->capture_default_str();
-  verb->add_option("--threads", flags->threads, "Measure on so many threads at once")
+  verb->add_option("--threads", flags->threads,
+                   "Measure on so many threads at once, at most as many as there are cores")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   verb->add_flag("--json", flags->json, "Print it as JSON");

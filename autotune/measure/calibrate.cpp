@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -84,33 +85,38 @@ Probe probe_for([[maybe_unused]] const Target& target) {
   return {4, 12, fma_plain, read_plain};
 }
 
-constexpr double kSeconds = 0.2;  // of runs, then no more
+}  // namespace
 
-// The shortest of several runs of `body` on every thread at once. The threads stay between them: new ones share a core
-// until the system has spread them out, and look half as fast.
-double best_seconds(int threads, const std::function<void(int)>& body) {
-  double best = std::numeric_limits<double>::infinity(), sum = 0;
-  std::barrier together(threads);
-  const auto runs = [&](int thread) {
-    for (;;) {
-      together.arrive_and_wait();
-      if (sum >= kSeconds) return;
-      const auto start = Clock::now();
-      body(thread);
-      together.arrive_and_wait();
-      if (thread != 0) continue;
-      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+double shortest_run(int threads, const std::function<void(int)>& body) {
+  // Of runs, then no more are begun. Several threads share a core until the system has spread them out.
+  const double span = threads == 1 ? 0.05 : 0.2;
+  double best = std::numeric_limits<double>::infinity(), spent = 0;
+  std::optional<Clock::time_point> before;
+  // In the last thread to arrive, before any goes on: none runs while the clock stands.
+  const auto lap = [&]() noexcept {
+    const auto now = Clock::now();
+    if (before) {
+      const double seconds = std::chrono::duration<double>(now - *before).count();
       best = std::min(best, seconds);
-      sum += seconds;
+      spent += seconds;
     }
+    before = now;
+  };
+  std::barrier together(threads, lap);
+  const auto runs = [&](int thread) {
+    for (together.arrive_and_wait(); spent < span; together.arrive_and_wait()) body(thread);
   };
   std::vector<std::jthread> others;
-  for (int t = 1; t < threads; ++t) others.emplace_back(runs, t);
+  try {
+    for (int t = 1; t < threads; ++t) others.emplace_back(runs, t);
+  } catch (...) {  // those that have started must not wait for the others
+    spent = span;
+    (void)together.arrive(threads - std::ssize(others));
+    throw;
+  }
   runs(0);
   return best;
 }
-
-}  // namespace
 
 Calibration calibrate_host(const Target& target, int threads) {
   threads = std::min(threads, host_machine().cores);
@@ -121,8 +127,8 @@ Calibration calibrate_host(const Target& target, int threads) {
   };
 
   Calibration result;
-  constexpr int64_t kRounds = 800'000;
-  const double fma = best_seconds(threads, [&](int t) { keep(t, probe.fma(kRounds)); });
+  constexpr int64_t kRounds = 1'600'000;  // some milliseconds: many times what waking takes
+  const double fma = shortest_run(threads, [&](int t) { keep(t, probe.fma(kRounds)); });
   result.flops = 2.0 * static_cast<double>(kRounds) * probe.chains * probe.lanes * threads / fma;
 
   // Of twice its size a last cache that keeps what is pushed out of others still holds a third.
@@ -134,13 +140,13 @@ Calibration calibrate_host(const Target& target, int threads) {
   std::fill_n(data, count, 1.0f);
   const size_t share = count / static_cast<size_t>(threads) / 128 * 128;
   const double read =
-      best_seconds(threads, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });
+      shortest_run(threads, [&](int t) { keep(t, probe.read(data + static_cast<size_t>(t) * share, share)); });
   result.bandwidth = static_cast<double>(share * sizeof(float)) * threads / read;
 
-  constexpr int kPasses = 1024;
+  constexpr int kPasses = 1024;  // some milliseconds, too
   const size_t cached = static_cast<size_t>(target.l2_bytes / 2) / sizeof(float) / 128 * 128;
   const size_t cached_share = std::min(cached, share);
-  const double hot = best_seconds(threads, [&](int t) {
+  const double hot = shortest_run(threads, [&](int t) {
     for (int pass = 0; pass < kPasses; ++pass) keep(t, probe.read(data + static_cast<size_t>(t) * share, cached_share));
   });
   result.cached_bandwidth = static_cast<double>(cached_share * sizeof(float)) * kPasses * threads / hot;

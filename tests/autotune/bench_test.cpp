@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <chrono>
 #include <cmath>
 #include <set>
 #include <thread>
@@ -204,12 +206,24 @@ TEST(Inputs, BlockedLayoutsArePaddedWithZeros) {
 TEST(Calibrate, FindsPlausibleSpeedsOnOneThreadAndOnMoreThanThereAreCores) {
   for (const int threads : {1, 4096}) {
     const Calibration found = calibrate_host(host_target(), threads);
-    const double cores = std::min(threads, host_machine().cores);
     EXPECT_GT(found.flops, 1e9);
-    EXPECT_LT(found.flops, 1e12 * cores);
+    EXPECT_LT(found.flops, 1e12 * std::min(threads, host_machine().cores));
     EXPECT_GT(found.bandwidth, 1e9);
     EXPECT_GT(found.cached_bandwidth, 0.5 * found.bandwidth);
   }
+}
+
+TEST(Calibrate, ThreadsStayBetweenRuns) {
+  constexpr int kThreads = 3;
+  std::array<int, kThreads> runs{};
+  const double seconds = shortest_run(kThreads, [&](int t) {
+    thread_local int count = 0;
+    runs[static_cast<size_t>(t)] = ++count;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  });
+  for (const int count : runs) EXPECT_GT(count, 1);
+  EXPECT_GE(seconds, 0.005);
+  EXPECT_LT(seconds, 0.2);
 }
 
 }  // namespace
