@@ -10,6 +10,7 @@
 #include "base/files.h"
 #include "base/hash.h"
 #include "dsl/varying.h"
+#include "generators/disassemble.h"
 #include "generators/source_stamp.h"
 #include "schedules/apply.h"
 
@@ -92,6 +93,7 @@ std::string build_object(const Kernel& kernel, const OpTable& ops, const Target&
   lowered.output.compile_to_object(path.string(), arguments, symbol, halide_target(target));
   std::string object = read_file(path);
   Halide::set_custom_compile_time_error_reporter(nullptr);
+  prefetch_into_second_level(object, target);
   return object;
 }
 

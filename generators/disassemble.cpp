@@ -6,7 +6,11 @@
 #include <llvm/Object/ObjectFile.h>
 #include <llvm/Support/MemoryBuffer.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -25,23 +29,14 @@ std::map<uint64_t, std::string> labels(const llvm::object::ObjectFile& file, con
   return result;
 }
 
-std::string disassemble_section(LLVMDisasmContextRef context, llvm::StringRef bytes,
-                                const std::map<uint64_t, std::string>& names) {
-  std::string text;
-  char line[256];
-  auto* data = reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data()));
-  for (uint64_t at = 0; at < bytes.size();) {
-    if (const auto name = names.find(at); name != names.end()) text += name->second + ":\n";
-    const size_t length = LLVMDisasmInstruction(context, data + at, bytes.size() - at, at, line, sizeof line);
-    text += length == 0 ? fmt::format("  .byte {:#04x}\n", data[at]) : fmt::format("{}\n", line);
-    at += length == 0 ? 1 : length;
-  }
-  return text;
-}
+struct Instruction {
+  size_t at, length;       // its bytes in the object file
+  std::string_view text;   // empty: a byte that is none
+  std::string_view label;  // of the function that begins there
+};
 
-}  // namespace
-
-std::string disassemble(const std::string& object, const Target& target) {
+void for_each_instruction(const std::string& object, const Target& target,
+                          const std::function<void(const Instruction&)>& visit) {
   LLVMInitializeAllTargetInfos();
   LLVMInitializeAllTargetMCs();
   LLVMInitializeAllDisassemblers();
@@ -54,13 +49,52 @@ std::string disassemble(const std::string& object, const Target& target) {
   LLVMDisasmContextRef context =
       LLVMCreateDisasmCPUFeatures(target.triple().c_str(), "", features, nullptr, 0, nullptr, nullptr);
   if (context == nullptr) internal_error("no disassembler for {}", target.triple());
-  std::string text;
   for (const llvm::object::SectionRef& section : (*file)->sections()) {
     if (!section.isText() || section.getSize() == 0) continue;
-    if (auto bytes = section.getContents()) text += disassemble_section(context, *bytes, labels(**file, section));
+    auto bytes = section.getContents();
+    if (!bytes) internal_error("an object file with a broken section: {}", llvm::toString(bytes.takeError()));
+    const std::map<uint64_t, std::string> names = labels(**file, section);
+    char line[256];
+    auto* data = reinterpret_cast<uint8_t*>(const_cast<char*>(bytes->data()));
+    const auto begin = static_cast<size_t>(bytes->data() - object.data());
+    for (uint64_t at = 0; at < bytes->size();) {
+      const size_t length = LLVMDisasmInstruction(context, data + at, bytes->size() - at, at, line, sizeof line);
+      const auto name = names.find(at);
+      visit({begin + at, std::max<size_t>(1, length), length == 0 ? "" : line,
+             name == names.end() ? std::string_view() : name->second});
+      at += std::max<size_t>(1, length);
+    }
   }
   LLVMDisasmDispose(context);
+}
+
+}  // namespace
+
+std::string disassemble(const std::string& object, const Target& target) {
+  std::string text;
+  for_each_instruction(object, target, [&](const Instruction& each) {
+    if (!each.label.empty()) text += fmt::format("{}:\n", each.label);
+    text += each.text.empty() ? fmt::format("  .byte {:#04x}\n", static_cast<uint8_t>(object[each.at]))
+                              : fmt::format("{}\n", each.text);
+  });
   return text;
+}
+
+void prefetch_into_second_level(std::string& object, const Target& target) {
+  constexpr std::string_view kOpcode("\x0f\x18", 2);
+  constexpr unsigned char kHint = 0x38, kSecondLevel = 2 << 3;  // bits of the byte after the opcode
+  if (target.arch != "x86-64" || object.find(kOpcode) == std::string::npos) return;
+  std::vector<size_t> hints;
+  bool known = true;
+  for_each_instruction(object, target, [&](const Instruction& each) {
+    known &= !each.text.empty();
+    if (each.text.find("prefetchnta") == std::string_view::npos) return;
+    const size_t opcode = std::string_view(object).substr(each.at, each.length).find(kOpcode);
+    if (opcode == std::string_view::npos) internal_error("a prefetch of unknown form");
+    hints.push_back(each.at + opcode + kOpcode.size());
+  });
+  if (!known) return;  // what follows an unknown instruction may be none
+  for (const size_t at : hints) object[at] = static_cast<char>((object[at] & ~kHint) | kSecondLevel);
 }
 
 }  // namespace oc

@@ -230,7 +230,7 @@ RegisterTile streaming_tile(const Kernel& kernel, const Target& target, int64_t 
 }
 
 int64_t prefetch_distance(const Target& target) {
-  return 64 * target.vector_fmas;
+  return 128 * target.vector_fmas;
 }
 
 std::string prefetch_reject(const Kernel& kernel, const Schedule& s) {

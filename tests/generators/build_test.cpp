@@ -68,6 +68,36 @@ TEST(Build, TheObjectDefinesItsSymbol) {
   EXPECT_NE(code.find(artifact.symbol + "_argv:"), std::string::npos);
 }
 
+std::string with_weights_asked_for(const Target& target) {
+  const Kernel kernel = analyse({"graph { %0: f32[1,64,1,49] aBcd16b = input %1: f32[64,64,1,1] = weight "
+                                 "%2: f32[1,64,1,49] aBcd16b = conv(%0, %1) "
+                                 "{dilations=[1,1], group=1, pads=[0,0,0,0], strides=[1,1]} return %2 }"},
+                                builtin_ops());
+  Schedule schedule = default_schedule(kernel, target, 1);
+  schedule.values.insert_or_assign("tile.x", 7);
+  schedule.values.insert_or_assign("tile.c", 1);
+  schedule.values.insert_or_assign("prefetch.w", 64);
+  EXPECT_EQ(why_illegal(kernel, target, schedule), "");
+  const std::vector<BuildJob> jobs = {{&kernel, schedule}};
+  const BuildOutcome outcome = build_kernels(jobs, builtin_ops(), target, {})[0];
+  EXPECT_EQ(outcome.status, ChildStatus::ok) << outcome.error;
+  return outcome.artifact.object;
+}
+
+TEST(Build, WeightsAreAskedForIntoTheSecondLevelOfCache) {
+  for (const char* name : {"x86-64-avx512", "x86-64-windows-avx512_skylake", "x86-64-osx-avx512_skylake"}) {
+    const Target target = parse_target(name);
+    const std::string code = disassemble(with_weights_asked_for(target), target);
+    EXPECT_NE(code.find("prefetcht1"), std::string::npos) << name;
+    EXPECT_EQ(code.find("prefetchnta"), std::string::npos) << name;
+  }
+  const Target arm = parse_target("arm-64-linux");
+  const std::string object = with_weights_asked_for(arm);
+  std::string same = object;
+  prefetch_into_second_level(same, arm);
+  EXPECT_EQ(same, object);
+}
+
 TEST(Build, DamagedCacheEntriesAreBuiltAnew) {
   const TempDir folder;
   ObjectCache cache(folder.path());
