@@ -1,7 +1,8 @@
 """Tunes the cases of a suite and writes the winners to a file of this machine in tuning_db/system/, where they ship with the compiler.
 
-A case's winners ship only if they make the whole case faster than the formulas do, timed in turns, with every number of
-threads: what wins alone may lose among others, and what was found with one number serves others, too.
+A case's winners ship only if they make the whole case faster than the formulas do, by at least a hundredth, timed in
+turns, with every number of threads: what wins alone may lose among others, and what was found with one number serves
+others, too.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from suite import (
     row,
     tune,
 )
+
+LEAST_GAIN = 1.01  # times as fast: less changes from one comparison to the next
 
 
 def gain(arguments, model, options, case, folder):
@@ -70,12 +73,13 @@ def main():
             own.db = folder / f"{number}.db"
             for own.threads in arguments.threads:
                 tune(own, model, options)
+            for own.threads in arguments.threads:
                 ratios.append(gain(own, model, options, case, folder))
                 print(
                     f"{case['name']}, {own.threads} thread(s): {ratios[-1]:.3f}",
                     flush=True,
                 )
-            if min(ratios) > 1:
+            if min(ratios) >= LEAST_GAIN:
                 merge = [CLI, "db", "merge", own.db, "--db", winners]
                 subprocess.run(merge, check=True, stdout=subprocess.DEVNULL)
         if winners.exists():

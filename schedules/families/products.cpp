@@ -60,7 +60,7 @@ int64_t row_bytes(const Kernel& kernel, const ProductGrid& grid) {
   return grid.points * (in + out) * 4;
 }
 
-double weight_bytes(const Kernel& kernel, const ProductGrid& grid) {
+double product_weight_bytes(const Kernel& kernel, const ProductGrid& grid) {
   return static_cast<double>(grid.frequencies * grid.taps * kernel.extent("ci") * kernel.output().shape[1].extent * 4);
 }
 
@@ -76,7 +76,8 @@ double memory_cycles(double bytes, bool ahead) {
 double traffic_cycles(const Kernel& kernel, const Target& target, const ProductGrid& grid, int64_t band, bool ahead,
                       double threads = 1, bool over_channels = false) {
   const int64_t images = kernel.output().shape[0].extent;
-  const double weights = weight_bytes(kernel, grid), bands = static_cast<double>(images * ceil_div(grid.rows, band));
+  const double weights = product_weight_bytes(kernel, grid),
+               bands = static_cast<double>(images * ceil_div(grid.rows, band));
   const auto made = static_cast<double>(images * grid.rows * row_bytes(kernel, grid));
   const auto l2 = static_cast<double>(target.l2_bytes) / 2, l3 = static_cast<double>(target.l3_bytes) / 2;
   const double again = weights > l3   ? memory_cycles((bands - 1) * weights, ahead) * threads
@@ -444,6 +445,11 @@ double busy_threads(const Kernel& kernel, const Schedule& s, int threads) {
 
 }  // namespace
 
+double weight_bytes(const Kernel& kernel, int64_t form) {
+  if (form == kDirect) return static_cast<double>(weight_type(kernel).bytes());
+  return product_weight_bytes(kernel, product_grid(kernel, form));
+}
+
 double window_cycles(const Kernel& kernel, const Target& target, int threads, const Schedule& s) {
   const Type& out = kernel.output();
   const double lanes = target.lanes(4), fmas = lanes * target.vector_fmas;
@@ -454,8 +460,7 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
   const double sharing = busy_threads(kernel, s, threads);
   if (form == kDirect) {
     const double utilisation = coverage(out.shape[3].extent, s["tile.x"], kernel.axis("x").varies);
-    const auto weights = static_cast<double>(weight_type(kernel).bytes());
-    return kernel.flops / (2 * fmas) / utilisation / sharing + weights / kMemoryBytes;
+    return kernel.flops / (2 * fmas) / utilisation / sharing + weight_bytes(kernel, form) / kMemoryBytes;
   }
   const ProductGrid grid = product_grid(kernel, form);
   const auto points = images * static_cast<double>(grid.rows * grid.points);
@@ -469,7 +474,7 @@ double window_cycles(const Kernel& kernel, const Target& target, int threads, co
       static_cast<double>(terms.input) * in_channels + static_cast<double>(terms.output) * out_channels;
   const double transforms = points * channel_terms * (grid.im2col ? kCopyCycles : kTermCycles) / lanes;
   const bool ahead = s["prefetch.w"] > 0, over_channels = s["parallel.axis"] == kParallelC && s["parallel.tasks"] > 1;
-  return (products + transforms) / sharing + memory_cycles(weight_bytes(kernel, grid), ahead) +
+  return (products + transforms) / sharing + memory_cycles(weight_bytes(kernel, form), ahead) +
          traffic_cycles(kernel, target, grid, band, ahead, sharing, over_channels);
 }
 

@@ -78,6 +78,9 @@ struct ProductGrid {
 // Of the matrix products of Winograd's form with the fewest, the transforms left out; of none, the kernel's.
 [[nodiscard]] double winograd_least_flops(const Kernel& kernel);
 
+// Of the weights in the form, of which Winograd's has more than the kernel; padding to whole blocks is left out.
+[[nodiscard]] double weight_bytes(const Kernel& kernel, int64_t form);
+
 // Cycles on so many threads by a roofline of arithmetic and memory, to choose between forms only.
 [[nodiscard]] double window_cycles(const Kernel& kernel, const Target& target, int threads, const Schedule& schedule);
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "schedules/families/products.h"
 
@@ -11,6 +12,7 @@ namespace oc {
 namespace {
 
 constexpr double kClearlyMoreEven = 0.04;  // of the threads' time
+constexpr double kPerDoubling = 0.9;       // of the cycles of a form with half the weights
 constexpr int64_t kBandsPerThread = 4;     // at least, where there are as many rows
 constexpr int64_t kFewChannels = 4;        // that an output reads, as a first layer's
 constexpr int64_t kFewPoints = 2 * kMostTall;
@@ -228,13 +230,20 @@ Schedule direct_fallback(const Kernel& kernel, const Target& target, int threads
                                                      {"parallel.tasks", tasks}});
 }
 
-// Direct convolution, unless a roofline estimate finds a form clearly faster, and of forms the one with fewer outputs
-// at once unless the next is.
+// The share of another form's cycles that a form may take at most to be chosen: clearly fewer, and the fewer the more
+// weights it has, which take memory, and cache from the other kernels.
+double share_to_choose(double weights, double weights_of_other) {
+  return std::min(kClearlyFaster, std::pow(kPerDoubling, std::log2(weights / weights_of_other)));
+}
+
+// Direct convolution, unless a roofline estimate finds that a form saves enough, and of forms the one with fewer
+// outputs at once unless the next does, beside the best so far.
 Schedule fallback(const Kernel& kernel, const Target& target, int threads) {
   Schedule best = direct_fallback(kernel, target, threads);
   for (const int64_t form : product_forms(kernel)) {
     Schedule other = product_fallback(kernel, target, threads, form);
-    if (window_cycles(kernel, target, threads, other) < kClearlyFaster * window_cycles(kernel, target, threads, best))
+    const double share = share_to_choose(weight_bytes(kernel, form), weight_bytes(kernel, best["algorithm.form"]));
+    if (window_cycles(kernel, target, threads, other) < share * window_cycles(kernel, target, threads, best))
       best = std::move(other);
   }
   return best;

@@ -198,6 +198,40 @@ TEST(DirectConvolution, ThatAsksForWeightsAheadAgreesWithTheReference) {
   }
 }
 
+// A tenth for each doubling, and 8 % at least. Some forms would save time, but too little for what their weights take.
+TEST(Winograd, IsTheDefaultWhereItSavesEnoughForTheMemoryOfItsWeights) {
+  Target target = parse_target("x86-64-avx512");
+  int chosen = 0, left = 0;
+  for (const int fmas : {1, 2}) {
+    target.vector_fmas = fmas;
+    for (const int64_t stride : {1, 2})
+      for (const int64_t extent : {7, 13, 14, 26})
+        for (int64_t channels = 32; channels <= 416; channels += 32) {
+          const Extents strides{stride, stride};
+          const ConvShape shape{{1, channels, extent, extent}, {channels, channels, 3, 3}, {1, 1, 1, 1}, strides};
+          const Kernel kernel = conv_case(shape, 16).kernel;
+          const auto cycles = [&](const Schedule& s) { return window_cycles(kernel, target, 1, s); };
+          const auto weights = [&](const Schedule& s) { return weight_bytes(kernel, s["algorithm.form"]); };
+          const auto enough = [&](const Schedule& s, const Schedule& other) {
+            return std::min(0.92, std::pow(0.9, std::log2(weights(s) / weights(other)))) * cycles(other);
+          };
+          const Schedule best = default_schedule(kernel, target, 1);
+          for (const Schedule& start : schedule_space(kernel, target, 1).starts) {
+            if (weights(start) > weights(best)) {
+              EXPECT_GE(cycles(start), enough(start, best)) << print_schedule(start);
+              left += cycles(start) < 0.92 * cycles(best);
+            }
+            if (start["algorithm.form"] == kDirect && best["algorithm.form"] != kDirect) {
+              EXPECT_LT(cycles(best), enough(best, start)) << print_schedule(best);
+              ++chosen;
+            }
+          }
+        }
+  }
+  EXPECT_GT(chosen, 50);
+  EXPECT_GT(left, 0);
+}
+
 TEST(Winograd, IsRefusedWhereItDoesNotApply) {
   const Target target = host_target();
   const ConvCase c = conv_case(kShapes[0], target.lanes(4));
