@@ -159,7 +159,7 @@ def test_round_trip_is_the_database(team, tmp_path):
     code, said, error = push(team("writer"), whole)
     assert code == 0, error
     rows = len(exported(whole).splitlines())
-    assert rows > 500
+    assert rows > 100
     assert said == f"added {rows}, known 0\n"
     assert push(team("writer"), whole)[1] == f"added 0, known {rows}\n"
     code, said, error = pull(team("reader"), tmp_path / "mine.db")
@@ -190,7 +190,8 @@ def test_texts_filled_in_later_win_by_byte_order(team, tmp_path):
     for order in (("a", "z", "m"), ("z", "a", "m")):
         for family in order:
             file = tmp_path / f"{family}.jsonl"
-            file.write_text(line.replace('"window"', f'"{family}"') + "\n")
+            renamed = re.sub(r'"family":"\w+"', f'"family":"{family}"', line)
+            file.write_text(renamed + "\n")
             assert push(team("writer"), imported(file))[0] == 0
         mine = tmp_path / f"{order[0]}-first.db"
         assert pull(team("reader"), mine)[0] == 0
